@@ -1,0 +1,198 @@
+/**
+ * The catalogue of every error that a person can see: its code, HTTP status, sentence and remedy.
+ * Nothing else in the project words an error for people. A sentence says what happened and to which
+ * object; the remedy says what to do next. `{name}` is filled from the parameters.
+ */
+export interface CatalogueEntry {
+  /** HTTP status with which the API answers when the error reaches it. */
+  readonly status: number;
+  readonly text: string;
+  readonly remedy: string;
+}
+
+export const catalogue = {
+  // -- the program itself
+  'node-too-old': {
+    status: 500,
+    text: 'Crosswalk needs Node.js 22.19 or later; this is {found}.',
+    remedy: 'Run it through npm (npm start, npx crosswalk), which brings its own Node.js, or install a newer one.',
+  },
+  'internal': {
+    status: 500,
+    text: 'Something inside Crosswalk failed: {detail}.',
+    remedy: 'Nothing that was acknowledged is lost. Report this with the log line that carries the same time.',
+  },
+  // -- the contract with connectors
+  'connector-contract': {
+    status: 500,
+    text: 'Connector {connector} broke its contract: {detail}.',
+    remedy: 'This is a fault in the connector, not in your data. Report it to its author.',
+  },
+  // -- mappings and entities
+  'mapping-unreadable': {
+    status: 422,
+    text: 'This is not JSON: {detail}.',
+    remedy: 'Correct the file at the line named; most often a comma or a quotation mark is missing or one too many.',
+  },
+  'mapping-shape': {
+    status: 422,
+    text: 'The mapping {detail}.',
+    remedy: 'Correct the place named. mappings/mapping.schema.json says what a mapping may hold; most editors show it while you type.',
+  },
+  'entity-shape': {
+    status: 422,
+    text: 'The entity {detail}.',
+    remedy: 'An entity is a JSON Schema (draft 2020-12) of type object, with "$id" as its name and one property a field.',
+  },
+  'mapping-entity': {
+    status: 422,
+    text: 'The mapping is for entity {wanted}, and was given entity {found}.',
+    remedy: 'Correct "entity" in the mapping, or add {wanted}.schema.json to mappings/entities/.',
+  },
+  'mapping-pointer-hostile': {
+    status: 422,
+    text: 'The pointer {pointer} leads through a name that is not allowed (__proto__, constructor, prototype).',
+    remedy: 'Name the place that really holds the value.',
+  },
+  'mapping-pointer-unknown': {
+    status: 422,
+    text: '{connector} has no place {pointer} in a {kind}{hint}.',
+    remedy: 'Use a place that the kind has; `crosswalk schema {connector}/{kind}` lists them.',
+  },
+  'mapping-read-only': {
+    status: 422,
+    text: 'The place {pointer} cannot be written, and field {field} is to be written there.',
+    remedy: 'Add "flow": "in" to the field.',
+  },
+  'mapping-field-unknown': {
+    status: 422,
+    text: 'Entity {entity} has no field {field}{hint}.',
+    remedy: 'Correct the name, or add the field to the entity.',
+  },
+  'mapping-step-unknown': {
+    status: 422,
+    text: 'There is no step {step}{hint}.',
+    remedy: 'Use one of the steps: {known}.',
+  },
+  'mapping-step-argument': {
+    status: 422,
+    text: 'The argument of step {step} {detail}.',
+    remedy: '{doc}',
+  },
+  'mapping-places': {
+    status: 422,
+    text: 'Field {field} {detail}.',
+    remedy: 'Name one place, or start the steps with one that composes several: person-name takes two, join any number.',
+  },
+  'mapping-types': {
+    status: 422,
+    text: 'Field {field}: {detail}.',
+    remedy: 'Put a step between that turns one into the other (number, integer, string, boolean, time, table), or change the place.',
+  },
+  'mapping-uncovered': {
+    status: 422,
+    text: 'Field {field} has no answer for {value}, which {side} may hold.',
+    remedy: 'Add it to the table, or say with "otherwise" what becomes of it: "park", "null", "keep", or {"in": …, "out": …}.',
+  },
+  'mapping-otherwise': {
+    status: 422,
+    text: 'Field {field} says "otherwise" and has no table.',
+    remedy: 'Take "otherwise" away, or add a table step.',
+  },
+  'mapping-lossy': {
+    status: 422,
+    text: 'Field {field} is written as well as read, and step {step} has no way back.',
+    remedy: 'Add "flow": "in", or use a step that has a way back.',
+  },
+  'mapping-same-place': {
+    status: 422,
+    text: 'The fields {field} and {other} both write {pointer}.',
+    remedy: 'Let only one of them write it; give the other "flow": "in".',
+  },
+  'mapping-unmapped': {
+    status: 422,
+    text: 'Nothing is said about {pointer}, which {connector} has in a {kind}.',
+    remedy: 'Map it to a field, or list it under "ignored".',
+  },
+  'mapping-no-examples': {
+    status: 422,
+    text: 'The mapping has no examples.',
+    remedy: 'Add one under "examples": a remote object and the fields that it should give.',
+  },
+  'mapping-example-gap': {
+    status: 422,
+    text: 'No example shows field {field}.',
+    remedy: 'Add a value for it to an example, different from all others there.',
+  },
+  'mapping-example-fails': {
+    status: 422,
+    text: 'The example does not hold: field {field} {detail}.',
+    remedy: 'Correct the example or the steps of the field.',
+  },
+  'mapping-round-trip': {
+    status: 422,
+    text: 'Field {field} does not come back: {wrote} was written and {read} was read.',
+    remedy: 'Correct the steps, or declare what the remote does to the value with "remote", or add "flow": "in".',
+  },
+  // -- the store
+  'store-newer': {
+    status: 500,
+    text: 'The store {file} was written by a newer release (schema {found}); this one understands schema {known}.',
+    remedy: 'Start the newer release again, or restore a backup made before the upgrade.',
+  },
+  'store-contended': {
+    status: 503,
+    text: 'A change to {object} was overtaken by another five times in a row.',
+    remedy: 'Nothing is lost: the work went to the end of its lane and is tried again.',
+  },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof catalogue;
+export type ErrorParams = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** Where in somebody's input the error lies: any part may be missing. `line` counts from 1. */
+export interface Place {
+  readonly file?: string;
+  readonly line?: number;
+  readonly pointer?: string;
+  readonly row?: number;
+}
+
+const fill = (text: string, params: ErrorParams): string =>
+  text.replace(/\{(\w+)\}/g, (_, name: string) => String(params[name] ?? '?'));
+
+/** `file:line pointer (row n)`, leaving out what is unknown. */
+export const placeText = (place: Place): string =>
+  [
+    place.file === undefined ? '' : place.line === undefined ? place.file : `${place.file}:${place.line}`,
+    place.pointer ?? '',
+    place.row === undefined ? '' : `(row ${place.row})`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+
+/** An error from the catalogue. `message` is the whole sentence with its place; `remedy` what to do. */
+export class CrosswalkError extends Error {
+  readonly code: ErrorCode;
+  readonly params: ErrorParams;
+  readonly place: Place;
+  readonly status: number;
+  readonly remedy: string;
+
+  constructor(code: ErrorCode, params: ErrorParams = {}, place: Place = {}, cause?: unknown) {
+    const entry: CatalogueEntry = catalogue[code];
+    const where = placeText(place);
+    super((where === '' ? '' : `${where}: `) + fill(entry.text, params), { cause });
+    this.name = 'CrosswalkError';
+    this.code = code;
+    this.params = params;
+    this.place = place;
+    this.status = entry.status;
+    this.remedy = fill(entry.remedy, params);
+  }
+}
+
+/** Throws unless `condition` holds; for what only a fault in Crosswalk itself could break. */
+export function invariant(condition: unknown, detail: string): asserts condition {
+  if (!condition) throw new CrosswalkError('internal', { detail });
+}

@@ -1,0 +1,68 @@
+import type { Json, JsonObject } from '../connector.ts';
+
+/**
+ * A compiled mapping: reads a remote kind into an entity's fields and writes fields onto the kind.
+ * Pure. All the engine knows of a mapping.
+ */
+
+/**
+ * Values of an entity's fields. `null` is *empty* (known to hold none); a missing key is *unseen*
+ * (its places were not in the object).
+ */
+export type Fields = Record<string, Json>;
+
+export interface FieldProblem {
+  /** Field of the entity; undefined if the object as a whole is at fault. */
+  readonly field?: string;
+  /** JSON pointer into the remote object. */
+  readonly pointer: string;
+  /** Short code: `type`, `not-covered`, `required`, `format`, `placeholder`, `step`. */
+  readonly code: string;
+  /** One sentence naming the value and what was expected. */
+  readonly message: string;
+}
+
+export interface Reading {
+  readonly fields: Fields;
+  /** A field with a problem is missing from `fields`. A problem without a field parks the whole object. */
+  readonly problems: readonly FieldProblem[];
+  /** Our record id, if the remote carries it. */
+  readonly anchor?: string;
+}
+
+export interface Writing {
+  /** Only the places to be changed, in the connector's shape; `null` clears a place. */
+  readonly value: JsonObject;
+  readonly problems: readonly FieldProblem[];
+}
+
+export interface Lens {
+  /** The mapping's name. */
+  readonly name: string;
+  /** Hash of the document's meaning: equal hashes map alike. */
+  readonly hash: string;
+  readonly entity: string;
+  readonly connector: string;
+  readonly kind: string;
+  /** Fields that are read from the remote. */
+  readonly inward: ReadonlySet<string>;
+  /** Fields that are written to the remote. */
+  readonly outward: ReadonlySet<string>;
+  /** Fields whose every change is a transition. */
+  readonly history: ReadonlySet<string>;
+  /** Pointer of the place that holds our record id, if there is one. */
+  readonly anchor?: string;
+  /** The pointers under which a field lives on the remote, in order. */
+  pointers(field: string): readonly string[];
+  /** Reads an object. Never throws for bad input: it tells problems. */
+  read(value: JsonObject): Reading;
+  /**
+   * Writes some fields. `base` is the remote as last seen, for places that several fields share.
+   * `anchor`, if given and the mapping has a place for it, is written too.
+   */
+  write(fields: Fields, base: JsonObject | null, anchor?: string): Writing;
+  /** The value that the remote is expected to show for `field` after `value` was written to it: read ∘ remote ∘ write. */
+  settle(field: string, value: Json): Json;
+  /** The places that the mapping reads, canonical (sorted keys, no places beside): what a shadow keeps. */
+  shadow(value: JsonObject): JsonObject;
+}

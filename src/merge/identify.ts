@@ -1,0 +1,25 @@
+import type { Json } from '../connector.ts';
+import type { Fields } from '../mapping/lens.ts';
+import { isShared } from './guard.ts';
+import { hashOf, type RecordState } from './record.ts';
+
+/** A combination of fields that identifies one real thing: `['mobile', 'name']`, `['email']`. */
+export type KeyFields = readonly string[];
+
+/**
+ * The strong keys of some values, as text. A combination with an empty, placeholder or shared value is no
+ * key; text is compared without case, width and outer space.
+ */
+export const strongKeys = (keys: readonly KeyFields[], values: Fields): string[] =>
+  keys.flatMap((fields) => {
+    const parts = fields.map((field) => values[field] ?? null);
+    if (parts.some(isShared)) return [];
+    return [`${fields.join('+')}=${hashOf(parts.map(normal))}`];
+  });
+
+const normal = (value: Json): Json =>
+  typeof value === 'string' ? value.normalize('NFKC').trim().toLowerCase() : value;
+
+/** The strong keys of a record. */
+export const keysOf = (keys: readonly KeyFields[], record: RecordState): string[] =>
+  strongKeys(keys, Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value])));

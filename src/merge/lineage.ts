@@ -1,0 +1,49 @@
+import type { Json } from '../connector.ts';
+import type { Entry, FieldState, RecordState } from './record.ts';
+
+/** One packed row of lineage: what one commit saw, decided and wrote about one record, and because of what. */
+export interface LineageRow {
+  /** What caused it: `hook <id>`, `poll`, `scan`, `confirm`, `call <id>`, `person <name>`. */
+  readonly cause: string;
+  /** The sync and object that it concerns, if one. */
+  readonly sync?: string;
+  readonly object?: string;
+  /** `<mapping>@<hash>`. */
+  readonly mapping?: string;
+  /** The version of the record after this commit. */
+  readonly version: number;
+  /** `created`, `linked`, `unlinked`, `gone`, or nothing. */
+  readonly event?: string;
+  readonly entity?: string;
+  readonly entries: readonly Entry[];
+}
+
+/** Values of a record as replayed from its lineage: equal to the store's, or something was written past it. */
+export const replay = (rows: readonly LineageRow[]): Record<string, { value: Json; version: number; source: string }> => {
+  const fields: Record<string, { value: Json; version: number; source: string }> = {};
+  for (const row of rows) {
+    for (const entry of row.entries) {
+      if (entry.verdict !== 'took' && entry.verdict !== 'resolved') continue;
+      if (entry.version === undefined || entry.source === undefined) continue;
+      fields[entry.field] = { value: entry.after ?? null, version: entry.version, source: entry.source };
+    }
+  }
+  return fields;
+};
+
+/** The differences between a record and its replayed lineage, as sentences. */
+export const replayDifferences = (record: RecordState, rows: readonly LineageRow[]): string[] => {
+  const replayed = replay(rows);
+  const names = new Set([...Object.keys(record.fields), ...Object.keys(replayed)]);
+  return [...names].flatMap((name) => {
+    const stored: FieldState | undefined = record.fields[name];
+    const told = replayed[name];
+    const equal =
+      stored !== undefined &&
+      told !== undefined &&
+      JSON.stringify(stored.value) === JSON.stringify(told.value) &&
+      stored.version === told.version &&
+      stored.source === told.source;
+    return equal ? [] : [`${record.id}.${name}: store ${JSON.stringify(stored?.value)}, lineage ${JSON.stringify(told?.value)}`];
+  });
+};

@@ -1,0 +1,26 @@
+/** What a configuration may say about the fields of a sync. */
+
+/** `owner` wins conflicts; `writer` may change; `filler` may only fill an empty field; `reader` never changes the record. */
+export type Role = 'owner' | 'writer' | 'filler' | 'reader';
+
+/**
+ * Who wins when both sides changed: the field's `owner`; the `newest` (when the two times are certainly
+ * apart, else `ask`); `keep` both as a declared divergence; `ask` a person.
+ */
+export type ConflictPolicy = 'owner' | 'newest' | 'keep' | 'ask';
+
+/** What an emptied field on the remote does: `restore` ours, `take` the emptiness, or `ask`. */
+export type ClearPolicy = 'restore' | 'take' | 'ask';
+
+/** Everything that a merge must know of one field in one sync. */
+export interface FieldRule {
+  readonly role: Role;
+  readonly conflict: ConflictPolicy;
+  readonly clear: ClearPolicy;
+  /** True: may be filled once and never changed through this sync. */
+  readonly protected: boolean;
+  /** True if values like `0`, `null`, `N/A` are placeholders here and refused. */
+  readonly key: boolean;
+}
+
+export type Rules = (field: string) => FieldRule;

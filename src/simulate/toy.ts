@@ -1,0 +1,314 @@
+/**
+ * A toy system for the kernel's proof: a few fields, every bad habit of real systems as a switch, and a
+ * complete truth of what happened to each field, which no real system would show.
+ */
+import {
+  Trouble,
+  type CreateItem,
+  type ItemResult,
+  type Json,
+  type JsonObject,
+  type Kind,
+  type Look,
+  type Page,
+  type RemoteObject,
+  type UpdateItem,
+} from '../connector.ts';
+import type { Fields, Lens } from '../mapping/lens.ts';
+
+export const toyFields = ['email', 'name', 'stage', 'note'] as const;
+
+export interface ToyTraits {
+  readonly name: string;
+  /** Honours versions on update. */
+  readonly guarded: boolean;
+  /** Answers a write with the whole object. */
+  readonly answers: boolean;
+  readonly readable: boolean;
+  /** Can be searched; a new object shows up after `lag` ms. */
+  readonly find: { readonly lag: number } | null;
+  /** Repeats with the same key are harmless. */
+  readonly keyed: boolean;
+  /** Has room for our record id. */
+  readonly anchored: boolean;
+  /** Can be asked for changes. */
+  readonly polled: boolean;
+  /** Hooks carry the whole object. */
+  readonly fullHooks: boolean;
+  readonly normalise: { readonly how: 'lower' | 'upper' | 'trim'; readonly when: 'at once' | 'late'; readonly declared: boolean } | null;
+  readonly stamps: { readonly resolution: number; readonly lateness: number; readonly skew: number };
+  /** Its clock minus ours; within the declared skew. */
+  readonly clock: number;
+  readonly atomic: boolean;
+  readonly batch: number;
+}
+
+export interface FieldEvent {
+  readonly tick: number;
+  readonly at: number;
+  readonly by: 'person' | 'gateway' | 'self';
+  readonly value: Json;
+  /** The value as it was typed or sent, before normalising at once. */
+  readonly given: Json;
+  /** What the last delivered look had shown then; undefined if none had. */
+  readonly lastLooked?: Json;
+  /** When the object was last delivered in a look before this. */
+  readonly lastLookTick: number;
+  /** The gateway's call. */
+  readonly call?: string;
+}
+
+export interface ToyObject {
+  readonly id: string;
+  value: Record<string, Json>;
+  version: number;
+  modifiedAt: number;
+  visibleAt: number;
+  createdAt: number;
+  deleted: boolean;
+  readonly createdBy: string | null;
+  readonly log: Record<string, FieldEvent[]>;
+  readonly looked: Record<string, Json>;
+  lastLookTick: number;
+}
+
+export interface ToyHook {
+  readonly system: string;
+  readonly id: string;
+  readonly object: RemoteObject;
+}
+
+export const normalised = (traits: ToyTraits, field: string, value: Json): Json => {
+  const how = traits.normalise?.how;
+  if (how === undefined || typeof value !== 'string' || field === 'stage') return value;
+  return how === 'lower' ? value.toLowerCase() : how === 'upper' ? value.toUpperCase() : value.trim();
+};
+
+/** The model of one system: state and truth. Every method is what happens inside the remote. */
+export class ToySystem {
+  readonly traits: ToyTraits;
+  readonly objects = new Map<string, ToyObject>();
+  readonly keys = new Map<string, string>();
+  readonly hooks: ToyHook[] = [];
+  /** Objects whose late normalising is due. */
+  readonly late: { id: string; at: number }[] = [];
+  tick = 0;
+  gatewayWrites = 0;
+  #next = 100;
+
+  constructor(traits: ToyTraits) {
+    this.traits = traits;
+  }
+
+  create(value: Record<string, Json>, by: 'person' | 'gateway', now: number, call: string | null): ToyObject {
+    this.#next += 1;
+    const object: ToyObject = {
+      id: `${this.traits.name}${this.#next}`,
+      value: {}, version: 0, modifiedAt: 0, visibleAt: 0, createdAt: now, deleted: false,
+      createdBy: call, log: {}, looked: {}, lastLookTick: -1,
+    };
+    this.objects.set(object.id, object);
+    const all = Object.fromEntries(toyFields.map((field) => [field, value[field] ?? null]));
+    if (value['anchor'] !== undefined) all['anchor'] = value['anchor'];
+    this.change(object, all, by, now, call);
+    return object;
+  }
+
+  change(object: ToyObject, patch: Record<string, Json>, by: FieldEvent['by'], now: number, call: string | null): void {
+    this.tick += 1;
+    const atOnce = this.traits.normalise?.when === 'at once';
+    for (const [field, given] of Object.entries(patch)) {
+      const value = atOnce ? normalised(this.traits, field, given) : given;
+      const log = (object.log[field] ??= []);
+      const lastLooked = object.looked[field];
+      log.push({ tick: this.tick, at: now, by, value, given, lastLookTick: object.lastLookTick, ...(lastLooked === undefined ? {} : { lastLooked }), ...(call === null ? {} : { call }) });
+      object.value[field] = value;
+    }
+    object.version += 1;
+    const { resolution, lateness } = this.traits.stamps;
+    object.modifiedAt = Math.floor((now + this.traits.clock) / resolution) * resolution;
+    object.visibleAt = now + (lateness === 0 ? 0 : (object.version * 7919) % lateness);
+    if (this.traits.normalise?.when === 'late' && by !== 'self') this.late.push({ id: object.id, at: now + 40_000 });
+    if (by === 'gateway') this.gatewayWrites += 1;
+    this.hooks.push({ system: this.traits.name, id: object.id, object: this.show(object) });
+  }
+
+  /** Late normalising that is due. */
+  settle(now: number): void {
+    const due = this.late.filter((one) => one.at <= now);
+    for (const one of due) {
+      this.late.splice(this.late.indexOf(one), 1);
+      const object = this.objects.get(one.id);
+      if (object === undefined || object.deleted) continue;
+      const patch = Object.fromEntries(
+        Object.entries(object.value).flatMap(([field, value]) => {
+          const next = normalised(this.traits, field, value);
+          return next === value ? [] : [[field, next]];
+        }),
+      );
+      if (Object.keys(patch).length > 0) this.change(object, patch, 'self', now, null);
+    }
+  }
+
+  remove(object: ToyObject, now: number): void {
+    this.tick += 1;
+    object.deleted = true;
+    object.version += 1;
+    object.modifiedAt = now;
+    this.hooks.push({ system: this.traits.name, id: object.id, object: this.show(object) });
+  }
+
+  show(object: ToyObject): RemoteObject {
+    return {
+      id: object.id,
+      value: { ...object.value },
+      modifiedAt: object.modifiedAt,
+      ...(this.traits.guarded ? { version: String(object.version) } : {}),
+    };
+  }
+
+  /** As `show`, and remembered as delivered to the gateway. */
+  deliverLook(object: ToyObject): RemoteObject {
+    Object.assign(object.looked, object.value);
+    object.lastLookTick = this.tick;
+    return this.show(object);
+  }
+}
+
+/** How a request travels: the world may cut it, delay it, or let other things happen meanwhile. */
+export interface Wire {
+  request<T>(system: ToySystem, what: 'read' | 'write', effect: () => T): Promise<T>;
+  /** True if this write is to be dropped in silence. */
+  ignores(system: ToySystem): boolean;
+  /** True if this item is to be refused. */
+  refuses(system: ToySystem): boolean;
+  written(system: ToySystem, call: string, record: string): void;
+  now(): number;
+}
+
+/** The kind that a toy system offers to the engine. */
+export const toyKind = (system: ToySystem, wire: Wire): Kind => {
+  const { traits } = system;
+  const live = (): ToyObject[] => [...system.objects.values()].filter((object) => !object.deleted);
+  const pageOf = (objects: ToyObject[], page: string | null): Page => {
+    const rest = page === null ? objects : objects.filter((object) => object.id > page);
+    const rows = rest.slice(0, 4);
+    return { objects: rows.map((one) => system.deliverLook(one)), next: rest.length > 4 ? (rows.at(-1)?.id ?? null) : null };
+  };
+  const byId = (a: ToyObject, b: ToyObject): number => (a.id < b.id ? -1 : 1);
+  return {
+    schema: {},
+    stamps: traits.stamps,
+    guarded: traits.guarded,
+    readMost: 3,
+    ...(traits.readable ? { read: (ids) => wire.request(system, 'read', () => readAll(system, ids)) } : {}),
+    scan: (page) => wire.request(system, 'read', () => pageOf(live().sort(byId), page)),
+    ...(traits.polled
+      ? {
+          changes: ({ since, until }, page) =>
+            wire.request(system, 'read', () =>
+              pageOf(
+                live()
+                  .filter((o) => o.modifiedAt >= since && o.modifiedAt < until && o.visibleAt <= wire.now())
+                  .sort(byId),
+                page,
+              ),
+            ),
+        }
+      : {}),
+    create: {
+      most: traits.batch, atomic: traits.atomic, keyed: traits.keyed,
+      send: (items) => wire.request(system, 'write', () => createAll(system, wire, items)),
+    },
+    update: {
+      most: traits.batch, atomic: traits.atomic, keyed: false,
+      send: (items) => wire.request(system, 'write', () => updateAll(system, wire, items)),
+    },
+    ...(traits.find === null
+      ? {}
+      : {
+          find: {
+            lag: traits.find.lag,
+            pointers: traits.anchored ? ['/anchor', '/email'] : ['/email', '/name'],
+            by: (equals) => wire.request(system, 'read', () => findAll(system, equals, wire.now())),
+          },
+        }),
+  };
+};
+
+const readAll = (system: ToySystem, ids: readonly string[]): ReadonlyMap<string, Look> =>
+  new Map(
+    ids.map((id): [string, Look] => {
+      const object = system.objects.get(id);
+      if (object === undefined || object.deleted) return [id, { is: 'gone' }];
+      return [id, { is: 'object', object: system.deliverLook(object) }];
+    }),
+  );
+
+const findAll = (system: ToySystem, equals: ReadonlyMap<string, Json>, now: number): string[] =>
+  [...system.objects.values()]
+    .filter((object) => !object.deleted && object.createdAt + (system.traits.find?.lag ?? 0) <= now)
+    .filter((object) => [...equals].every(([pointer, value]) => object.value[pointer.slice(1)] === normalised(system.traits, pointer.slice(1), value) || object.value[pointer.slice(1)] === value))
+    .map((object) => object.id);
+
+const refusal = (system: ToySystem, wire: Wire, n: number): boolean[] => {
+  const refused = Array.from({ length: n }, () => wire.refuses(system));
+  if (system.traits.atomic && refused.includes(true)) throw new Trouble('refused', { message: 'one of the items is not valid', code: 'BATCH' });
+  return refused;
+};
+
+const createAll = (system: ToySystem, wire: Wire, items: readonly CreateItem[]): ItemResult[] => {
+  const refused = refusal(system, wire, items.length);
+  return items.map((item, i): ItemResult => {
+    if (refused[i] === true) return { is: 'refused', message: 'not valid', code: 'INVALID' };
+    const known = system.traits.keyed ? system.keys.get(item.key) : undefined;
+    const old = known === undefined ? undefined : system.objects.get(known);
+    wire.written(system, item.key, '');
+    const object = old ?? system.create(item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
+    system.keys.set(item.key, object.id);
+    return { is: 'done', id: object.id, ...(system.traits.answers ? { object: system.deliverLook(object) } : {}) };
+  });
+};
+
+const updateAll = (system: ToySystem, wire: Wire, items: readonly UpdateItem[]): ItemResult[] => {
+  const refused = refusal(system, wire, items.length);
+  return items.map((item, i): ItemResult => {
+    if (refused[i] === true) return { is: 'refused', message: 'not valid', code: 'INVALID' };
+    const object = system.objects.get(item.id);
+    wire.written(system, item.key, item.id);
+    if (object === undefined || object.deleted) return { is: 'gone' };
+    if (system.traits.guarded && item.version !== undefined && item.version !== String(object.version)) return { is: 'stale' };
+    if (!wire.ignores(system)) system.change(object, item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
+    return { is: 'done', id: object.id, ...(system.traits.answers ? { object: system.deliverLook(object) } : {}) };
+  });
+};
+
+/** The mapping of a toy kind: one place per field, the anchor where there is room, and the declared normaliser. */
+export const toyLens = (traits: ToyTraits): Lens => {
+  const fields = new Set<string>(toyFields);
+  const read = (value: JsonObject): { fields: Fields; problems: []; anchor?: string } => {
+    const result: Fields = {};
+    for (const field of fields) if (Object.hasOwn(value, field)) result[field] = value[field] ?? null;
+    const anchor = value['anchor'];
+    return { fields: result, problems: [], ...(traits.anchored && typeof anchor === 'string' ? { anchor } : {}) };
+  };
+  return {
+    name: `toy-${traits.name}`,
+    hash: 'toy',
+    entity: 'person',
+    connector: 'toy',
+    kind: 'person',
+    inward: fields,
+    outward: fields,
+    history: new Set(['stage']),
+    ...(traits.anchored ? { anchor: '/anchor' } : {}),
+    pointers: (field) => [`/${field}`],
+    read,
+    write: (values, _base, anchor) => ({
+      value: { ...values, ...(traits.anchored && anchor !== undefined ? { anchor } : {}) },
+      problems: [],
+    }),
+    settle: (field, value) => (traits.normalise?.declared === true ? normalised(traits, field, value) : value),
+    shadow: (value) => Object.fromEntries(toyFields.filter((field) => Object.hasOwn(value, field)).map((field) => [field, value[field] ?? null])),
+  };
+};

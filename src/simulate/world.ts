@@ -1,0 +1,524 @@
+/**
+ * The world around the engine: two or three toy systems, people who edit them, a network that fails, a
+ * process that dies at any commit. Everything follows from one seed; time passes only when the world says.
+ */
+import { Trouble, type Json } from '../connector.ts';
+import type { FieldRule, Role, ConflictPolicy, ClearPolicy } from '../merge/policy.ts';
+import { SqliteStore } from '../store/sqlite.ts';
+import type { Group, Store } from '../store/store.ts';
+import { accept } from '../sync/accept.ts';
+import { deliver } from '../sync/deliver.ts';
+import type { Hub, Mutation, Sync } from '../sync/hub.ts';
+import { intake } from '../sync/intake.ts';
+import { resolveConflict } from '../sync/resolve.ts';
+import { closeRuns, standingRun } from '../sync/runs.ts';
+import { poll, sweep } from '../sync/sweep.ts';
+import { recover } from '../sync/unsettled.ts';
+import type { Fault, Tally } from './faults.ts';
+import { toyFields, toyKind, toyLens, ToySystem, type ToyHook, type ToyTraits, type Wire } from './toy.ts';
+
+/** The process dies here: nothing may catch it but the world. */
+class Crash extends Error {}
+
+/** A small seeded generator (mulberry32). */
+export const generator = (seed: number): (() => number) => {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+};
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly steps: number;
+  readonly faults: ReadonlySet<Fault>;
+  readonly mutation?: Mutation;
+  readonly tally: Tally;
+  /** Prints every action, for replaying a failure. */
+  readonly say?: (text: string) => void;
+}
+
+export class World implements Wire {
+  readonly options: WorldOptions;
+  readonly random: () => number;
+  readonly systems: ToySystem[] = [];
+  readonly store: Store;
+  readonly violations: string[] = [];
+  /** Record of each create call, noted when it reaches the remote. */
+  readonly creates = new Map<string, string>();
+  readonly sent: { readonly call: string; readonly tick: number }[] = [];
+  hub: Hub;
+  time = Date.UTC(2026, 0, 5);
+  /** True once edits and faults have stopped. */
+  quiet = false;
+  people = 0;
+  #values = 0;
+  #ids = 0;
+  #hooks: { hook: ToyHook; at: number }[] = [];
+  #landing: { at: number; effect: () => void }[] = [];
+  #busy = new Set<string>();
+  #depth = 0;
+  #runs = new Set<string>();
+  readonly rules = new Map<string, Record<string, FieldRule>>();
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.random = generator(options.seed * 2654435761);
+    this.store = this.#crashing(new SqliteStore({ file: ':memory:', immediate: true }));
+    const count = this.random() < 0.5 ? 2 : 3;
+    for (let i = 0; i < count; i += 1) this.systems.push(new ToySystem(this.#traits('ABC'[i] ?? 'A')));
+    this.#drawRules();
+    this.hub = this.#start();
+  }
+
+  now(): number {
+    return this.time;
+  }
+
+  chance(p: number): boolean {
+    return this.random() < p;
+  }
+
+  pick<T>(list: readonly T[]): T | undefined {
+    return list[Math.floor(this.random() * list.length)];
+  }
+
+  say(text: string): void {
+    this.options.say?.(`${new Date(this.time).toISOString().slice(11, 23)} ${'  '.repeat(this.#depth)}${text}`);
+  }
+
+  fault(name: Fault, p: number): boolean {
+    if (this.quiet || !this.options.faults.has(name) || !this.chance(p)) return false;
+    this.options.tally.fault(name);
+    this.say(`! ${name}`);
+    return true;
+  }
+
+  // -------------------------------------------------------------- set-up
+
+  #traits(name: string): ToyTraits {
+    const anchored = this.chance(0.4);
+    const normalise = this.chance(0.5)
+      ? {
+          how: this.pick(['lower', 'upper', 'trim'] as const) ?? 'trim',
+          when: this.pick(['at once', 'late'] as const) ?? 'late',
+          declared: this.chance(0.6),
+        }
+      : null;
+    return {
+      name,
+      guarded: this.chance(0.4),
+      answers: this.chance(0.6),
+      readable: this.chance(0.92),
+      find: this.chance(0.6) ? { lag: this.chance(0.5) ? 0 : 20_000 } : null,
+      keyed: this.chance(0.3),
+      anchored,
+      polled: this.chance(0.7),
+      fullHooks: this.chance(0.4),
+      normalise,
+      stamps: {
+        resolution: this.pick([1, 1000, 60_000]) ?? 1,
+        lateness: this.chance(0.4) ? 30_000 : 0,
+        skew: 2000,
+      },
+      clock: Math.floor(this.random() * 3000) - 1500,
+      atomic: this.chance(0.3),
+      batch: this.pick([1, 2, 5]) ?? 1,
+    };
+  }
+
+  #drawRules(): void {
+    const owners = Object.fromEntries(toyFields.map((field) => [field, this.chance(0.3) ? this.pick(this.systems)?.traits.name : undefined]));
+    for (const system of this.systems) {
+      const rules = Object.fromEntries(
+        toyFields.map((field): [string, FieldRule] => {
+          const owner = owners[field];
+          const role: Role = owner === system.traits.name ? 'owner' : (this.pick(['writer', 'writer', 'writer', 'filler', 'reader'] as const) ?? 'writer');
+          const policies: ConflictPolicy[] = owner === undefined ? ['newest', 'keep', 'ask', 'newest'] : ['owner', 'newest', 'ask'];
+          const clear: ClearPolicy = this.pick(['restore', 'take', 'ask'] as const) ?? 'restore';
+          return [field, { role, conflict: this.pick(policies) ?? 'ask', clear, protected: this.chance(0.05), key: field === 'email' }];
+        }),
+      );
+      this.rules.set(system.traits.name, rules);
+    }
+  }
+
+  #start(): Hub {
+    const syncs = new Map<string, Sync>();
+    for (const system of this.systems) {
+      const { name } = system.traits;
+      const rules = this.rules.get(name) ?? {};
+      const fallback: FieldRule = { role: 'writer', conflict: 'ask', clear: 'restore', protected: false, key: false };
+      syncs.set(name, {
+        name,
+        connection: name,
+        lane: `${name}/person`,
+        kindName: 'person',
+        kind: toyKind(system, this),
+        entity: 'person',
+        lens: toyLens(system.traits),
+        rules: (field) => rules[field] ?? fallback,
+        inward: true,
+        outward: true,
+        create: true,
+        required: [],
+      });
+    }
+    const { mutation, tally } = this.options;
+    return {
+      store: this.store,
+      syncs,
+      entities: new Map([['person', { name: 'person', keys: [['email']] }]]),
+      now: () => this.time,
+      newId: (prefix) => {
+        this.#ids += 1;
+        return `${prefix}${String(this.#ids).padStart(6, '0')}`;
+      },
+      random: () => this.random(),
+      nudge: () => undefined,
+      alarm: (subject, text) => this.say(`alarm ${subject}: ${text}`),
+      reached: (row) => tally.row(row),
+      ...(mutation === undefined ? {} : { mutation }),
+    };
+  }
+
+  /** A store whose process may die before or after any commit. */
+  #crashing(store: SqliteStore): Store {
+    const world = this;
+    return {
+      commit: async (groups: readonly Group[]) => {
+        if (world.#depth > 0 && world.fault('crash before commit', 0.004)) throw new Crash('before');
+        const outcome = await store.commit(groups);
+        if (outcome.includes(false)) world.options.tally.row('group overtaken');
+        if (world.#depth > 0 && world.fault('crash after commit', 0.004)) throw new Crash('after');
+        return outcome;
+      },
+      get: (table, key) => store.get(table, key),
+      many: (table, keys) => store.many(table, keys),
+      list: (table, index, options) => store.list(table, index, options),
+      count: (table, index, where) => store.count(table, index, where),
+      close: () => store.close(),
+    };
+  }
+
+  // -------------------------------------------------------------- the wire
+
+  async request<T>(system: ToySystem, what: 'read' | 'write', effect: () => T): Promise<T> {
+    this.time += 1 + Math.floor(this.random() * 40);
+    if (this.fault('unreachable', 0.02)) throw new Trouble('unreachable', { message: 'connection refused' });
+    if (this.fault('busy', 0.02)) throw new Trouble('busy', { message: 'too many requests', retryAfter: 5000 });
+    await this.#meanwhile();
+    if (what === 'read' && this.fault('read cut', 0.01)) throw new Trouble('unknown', { message: 'connection reset' });
+    if (what === 'write') {
+      const cut = (): Trouble => new Trouble('unknown', { message: 'timed out' });
+      if (this.fault('write cut before effect', 0.02)) throw cut();
+      if (this.fault('write lands late', 0.015)) {
+        this.#landing.push({ at: this.time + Math.floor(this.random() * 20_000), effect });
+        throw cut();
+      }
+      if (this.fault('write cut after effect', 0.02)) {
+        effect();
+        throw cut();
+      }
+    }
+    const result = effect();
+    this.say(`${system.traits.name} ${what} ${what === 'write' ? JSON.stringify(result) : ''}`);
+    this.time += 1 + Math.floor(this.random() * 40);
+    await this.#meanwhile();
+    return result;
+  }
+
+  ignores(): boolean {
+    return this.fault('write ignored', 0.02);
+  }
+
+  refuses(): boolean {
+    return this.fault('item refused', 0.015);
+  }
+
+  written(system: ToySystem, call: string): void {
+    this.sent.push({ call, tick: system.tick });
+    if (this.#late) return;
+    void this.store.get('call', { id: call }).then((row) => {
+      if (row === undefined) this.violations.push(`P2: ${call} was sent but is not on disk`);
+      else if (row['op'] === 'create') this.creates.set(call, String((row['item'] as { record: string }).record));
+      return undefined;
+    });
+  }
+
+  /** While a request is under way, people edit, hooks arrive, other lanes work. */
+  async #meanwhile(): Promise<void> {
+    if (this.quiet || this.#depth > 2 || !this.options.faults.has('meanwhile') || !this.chance(0.15)) return;
+    this.options.tally.fault('meanwhile');
+    const roll = this.random();
+    if (roll < 0.4) this.edit();
+    else if (roll < 0.7) await this.hook();
+    else if (roll < 0.85) await this.work();
+    else this.time += Math.floor(this.random() * 3000);
+  }
+
+  // -------------------------------------------------------------- people
+
+  #value(field: string): Json {
+    this.#values += 1;
+    const n = this.#values;
+    if (field === 'email') return this.chance(0.15) ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
+    const text = `${field === 'stage' ? 's' : 'Nn'}${n}`;
+    return field !== 'stage' && this.chance(0.4) ? ` ${text} ` : text;
+  }
+
+  file(): void {
+    const system = this.pick(this.systems);
+    if (system === undefined) return;
+    this.people += 1;
+    const other = this.pick(this.systems.flatMap((one) => [...one.objects.values()]));
+    const email = this.chance(0.3) && other !== undefined ? other.value['email'] : this.#value('email');
+    const value = Object.fromEntries(toyFields.map((field) => [field, field === 'email' ? (email ?? null) : this.chance(0.7) ? this.#value(field) : null]));
+    const object = system.create(value, 'person', this.time, null);
+    this.say(`person files ${object.id} ${JSON.stringify(value)}`);
+    this.#send(system);
+  }
+
+  edit(): void {
+    const system = this.pick(this.systems);
+    const object = this.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
+    const field = this.pick(toyFields);
+    if (system === undefined || object === undefined || field === undefined) return;
+    const old = this.pick(object.log[field] ?? [])?.given ?? null;
+    const roll = this.random();
+    const value = roll < 0.06 ? null : roll < 0.14 ? old : this.#value(field);
+    this.say(`person edits ${object.id}.${field} = ${JSON.stringify(value)}`);
+    system.change(object, { [field]: value }, 'person', this.time, null);
+    this.#send(system);
+  }
+
+  #delete(): void {
+    const system = this.pick(this.systems);
+    const object = this.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
+    if (system === undefined || object === undefined) return;
+    this.say(`person deletes ${object.id}`);
+    system.remove(object, this.time);
+    this.#send(system);
+  }
+
+  /** Hooks that the systems have sent get under way: lost, doubled, or later. */
+  #send(system: ToySystem): void {
+    for (const hook of system.hooks.splice(0)) {
+      if (this.fault('hook lost', 0.1)) continue;
+      this.#hooks.push({ hook, at: this.time });
+      if (this.fault('hook doubled', 0.05)) this.#hooks.push({ hook, at: this.time });
+    }
+  }
+
+  /** One hook arrives, not always the oldest. */
+  async hook(): Promise<void> {
+    for (const system of this.systems) this.#send(system);
+    const shuffled = this.#hooks.length > 1 && this.fault('hook out of order', 0.3);
+    const [next] = this.#hooks.splice(shuffled ? Math.floor(this.random() * this.#hooks.length) : 0, 1);
+    if (next === undefined) return;
+    const { system: name, id, object } = next.hook;
+    const traits = this.systems.find((one) => one.traits.name === name)?.traits;
+    if (this.sent.length > 0 && [...this.#busy].some((lock) => lock === `out:${name}`)) this.options.tally.fault('hook before response');
+    const hookId = this.hub.newId('h');
+    this.say(`hook ${hookId} ${id}`);
+    const gone = this.systems.find((one) => one.traits.name === name)?.objects.get(id)?.deleted === true;
+    const hint = { kind: 'person', id, ...(traits?.fullHooks === true && !gone ? { object } : {}) };
+    const hook = { id: hookId, connection: name, url: '', headers: {}, body: Buffer.from(id) };
+    const acked = await this.#guarded(async () => {
+      await accept(this.hub, hook, [hint], this.#runs);
+      return true;
+    });
+    if (acked === true && (await this.store.get('hook', { id: hookId })) === undefined) {
+      this.violations.push(`P1: hook ${hookId} was acknowledged but is not on disk`);
+    }
+  }
+
+  // -------------------------------------------------------------- the engine's work
+
+  /** One pass somewhere. */
+  async work(): Promise<void> {
+    const system = this.pick(this.systems);
+    if (system === undefined) return;
+    const { name } = system.traits;
+    const roll = this.random();
+    if (roll < 0.45) await this.pass(`in:${name}`);
+    else if (roll < 0.85) await this.pass(`out:${name}`);
+    else if (roll < 0.97) await this.pass(`poll:${name}`);
+    else await this.pass(`sweep:${name}`);
+  }
+
+  /** A lane has one holder: a pass that is under way is not begun again inside itself. */
+  async pass(lock: string): Promise<number> {
+    if (this.#busy.has(lock)) return 0;
+    const [what, name = ''] = lock.split(':');
+    const sync = this.hub.syncs.get(name);
+    if (sync === undefined) return 0;
+    this.#busy.add(lock);
+    this.say(`pass ${lock}`);
+    const done = await this.#guarded(async () => {
+      const run = await standingRun(this.hub, 'upkeep', sync.lane, this.#runs);
+      if (what === 'in') return (await intake(this.hub, sync.lane, run, 4)).taken;
+      if (what === 'out') return (await deliver(this.hub, sync, run, 4)).taken;
+      if (what === 'poll') return (await poll(this.hub, sync.lane)).read;
+      return (await sweep(this.hub, sync.lane)).read;
+    });
+    this.#busy.delete(lock);
+    return done ?? 0;
+  }
+
+  /** Runs engine code; a trouble ends the pass, a crash ends the process and all passes in it. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T | undefined> {
+    this.#depth += 1;
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Trouble) return undefined;
+      if (error instanceof Crash && this.#depth === 1) {
+        await this.#restart();
+        return undefined;
+      }
+      throw error;
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+
+  async #restart(): Promise<void> {
+    this.#busy.clear();
+    this.#runs = new Set();
+    this.hub = this.#start();
+    const depth = this.#depth;
+    this.#depth = 0;
+    if (this.options.mutation === 'forget-crashed-calls') await this.#forgetCalls();
+    else await recover(this.hub, await standingRun(this.hub, 'upkeep', 'recovery', this.#runs));
+    this.#depth = depth;
+  }
+
+  /** The mutation that takes a call without an answer for one that was never sent. */
+  async #forgetCalls(): Promise<void> {
+    for (const row of await this.store.list('call', 'state', { where: { state: 'sent' }, limit: 1000 })) {
+      const item = row['item'] as { record: string; object: string };
+      const sync = String(row['sync']);
+      const effect = { sync, record: item.record, object: item.object };
+      await this.store.commit([
+        {
+          when: [],
+          then: [
+            { op: 'delete', table: 'call', key: { id: String(row['id']) } },
+            { op: 'set', table: 'effect', key: effect, row: { call: null, state: 'open' } },
+            { op: 'set', table: 'link', key: { sync, object: item.object }, row: { call: null } },
+          ],
+        },
+      ]);
+    }
+  }
+
+  advance(ms: number): void {
+    this.time += ms;
+    for (const one of this.#landing.filter((entry) => entry.at <= this.time)) {
+      this.#landing.splice(this.#landing.indexOf(one), 1);
+      this.say('a late write lands');
+      try {
+        this.#late = true;
+        one.effect();
+      } catch (error) {
+        if (!(error instanceof Trouble)) throw error;
+      } finally {
+        this.#late = false;
+      }
+    }
+    for (const system of this.systems) {
+      const before = system.tick;
+      system.settle(this.time);
+      if (system.tick > before) this.options.tally.fault('normalised late');
+    }
+  }
+
+  #late = false;
+
+  async #resolve(): Promise<void> {
+    const rows = await this.store.list('conflict', 'open', { where: { open: 1 }, limit: 5 });
+    const row = this.pick(rows);
+    if (row === undefined) return;
+    const key = { record: String(row['record']), field: String(row['field']), sync: String(row['sync']), object: String(row['object']) };
+    const choice = this.chance(0.5) ? 'ours' : 'theirs';
+    this.say(`person decides ${JSON.stringify(key)}: ${choice}`);
+    await this.#guarded(async () => {
+      const run = await standingRun(this.hub, 'upkeep', 'people', this.#runs);
+      return resolveConflict(this.hub, key, choice, 'sim', run);
+    });
+  }
+
+  // -------------------------------------------------------------- time
+
+  async step(): Promise<void> {
+    const roll = this.random();
+    if (roll < 0.05) this.file();
+    else if (roll < 0.25) this.edit();
+    else if (roll < 0.26) this.#delete();
+    else if (roll < 0.45) await this.hook();
+    else if (roll < 0.88) await this.work();
+    else if (roll < 0.9) await this.#resolve();
+    else this.advance(this.chance(0.1) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
+  }
+
+  pending(): boolean {
+    return this.#hooks.length > 0 || this.#landing.length > 0 || this.systems.some((system) => system.late.length > 0 || system.hooks.length > 0);
+  }
+
+  async open(): Promise<number> {
+    const open = await this.store.count('effect', 'state', { state: 'open' });
+    const unsettled = await this.store.count('effect', 'state', { state: 'unsettled' });
+    return open + unsettled + (await this.touches());
+  }
+
+  async touches(): Promise<number> {
+    let n = 0;
+    for (const system of this.systems) n += await this.store.count('touch', 'due', { lane: `${system.traits.name}/person` });
+    return n;
+  }
+
+  /** Everything that is due, until nothing is. */
+  async settle(passes: readonly string[], rounds: number): Promise<boolean> {
+    for (let i = 0; i < rounds; i += 1) {
+      this.advance(5 * 60_000);
+      while (this.#hooks.length > 0 || this.systems.some((system) => system.hooks.length > 0)) await this.hook();
+      for (const pass of passes) {
+        for (const system of this.systems) {
+          for (let n = 0; n < 200 && (await this.pass(`${pass}:${system.traits.name}`)) > 0; n += 1) {
+            if (pass === 'poll' || pass === 'sweep') break;
+          }
+        }
+      }
+      if (!this.pending() && (await this.open()) === 0) return true;
+    }
+    return false;
+  }
+
+  async closeBooks(): Promise<void> {
+    this.advance(2 * 3_600_000);
+    await closeRuns(this.hub);
+  }
+
+  /** Objects that one record's creates made in one system, where there is more than one: from the systems' own truth. */
+  doubleCreates(): string[] {
+    return this.systems.flatMap((system) => {
+      const made = new Map<string, string[]>();
+      for (const object of system.objects.values()) {
+        const record = object.createdBy === null ? undefined : this.creates.get(object.createdBy);
+        if (record !== undefined) made.set(record, [...(made.get(record) ?? []), object.id]);
+      }
+      return [...made].flatMap(([record, ids]) => (ids.length > 1 ? [`double: ${record} was created as ${ids.join(' and ')}`] : []));
+    });
+  }
+
+  /** Hooks that have not arrived yet never will. */
+  dropHooks(): void {
+    this.#hooks = [];
+    for (const system of this.systems) system.hooks.splice(0);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * The tables of the store, declared once: every adapter and migration derives from this.
+ * `json` columns hold any JSON value, `int` columns integers (times are UTC ms), `blob` raw bytes.
+ */
+export type Column = 'text' | 'int' | 'json' | 'blob';
+export type Value = unknown;
+export type Row = Readonly<Record<string, Value>>;
+export type Key = Readonly<Record<string, string | number>>;
+
+export interface Table {
+  readonly columns: Readonly<Record<string, Column>>;
+  /** Primary key; absent for tables with an automatic ascending `seq`. */
+  readonly key?: readonly string[];
+  readonly indexes: Readonly<Record<string, readonly string[]>>;
+}
+
+export const schemaVersion = 1;
+
+export const tables = {
+  /** Raw bodies of accepted hooks, kept for replay and pruned by age. */
+  hook: {
+    columns: { id: 'text', connection: 'text', at: 'int', url: 'text', headers: 'json', body: 'blob' },
+    key: ['id'],
+    indexes: { at: ['at'] },
+  },
+  /** One row per hint; coalesced per object when it is taken from the lane. */
+  touch: {
+    columns: { lane: 'text', object: 'text', due: 'int', at: 'int', run: 'text', hint: 'json' },
+    indexes: { due: ['lane', 'due'], object: ['lane', 'object'] },
+  },
+  link: {
+    columns: {
+      sync: 'text',
+      object: 'text',
+      record: 'text',
+      state: 'text',
+      gen: 'int',
+      call: 'text',
+      body: 'json',
+    },
+    key: ['sync', 'object'],
+    indexes: { record: ['record'], sync: ['sync', 'object'] },
+  },
+  record: {
+    columns: { id: 'text', entity: 'text', version: 'int', at: 'int', fields: 'json' },
+    key: ['id'],
+    indexes: { entity: ['entity', 'id'] },
+  },
+  strong_key: {
+    columns: { entity: 'text', key: 'text', record: 'text' },
+    key: ['entity', 'key'],
+    indexes: { record: ['record'] },
+  },
+  effect: {
+    columns: {
+      sync: 'text',
+      record: 'text',
+      object: 'text',
+      state: 'text',
+      rev: 'int',
+      wanted: 'int',
+      sent: 'int',
+      due: 'int',
+      at: 'int',
+      attempts: 'int',
+      most: 'int',
+      call: 'text',
+      run: 'text',
+      reason: 'json',
+    },
+    key: ['sync', 'record', 'object'],
+    indexes: { due: ['sync', 'state', 'due'], record: ['record'], state: ['state', 'due'] },
+  },
+  /** One row per item of a call that is under way or whose outcome is unknown; gone once it is settled. */
+  call: {
+    columns: { id: 'text', call: 'text', pos: 'int', sync: 'text', op: 'text', state: 'text', at: 'int', item: 'json' },
+    key: ['id'],
+    indexes: { sync: ['sync', 'op'], state: ['state', 'sync'], call: ['call', 'pos'] },
+  },
+  /** Fields held on a link: in `ask`, oscillating, not taken (open = 1), or a declared divergence (open = 0). */
+  conflict: {
+    columns: {
+      record: 'text',
+      field: 'text',
+      sync: 'text',
+      object: 'text',
+      why: 'text',
+      open: 'int',
+      at: 'int',
+      theirs: 'json',
+      ours: 'json',
+    },
+    key: ['record', 'field', 'sync', 'object'],
+    indexes: { record: ['record'], open: ['open', 'at'] },
+  },
+  transition: {
+    columns: {
+      record: 'text',
+      entity: 'text',
+      field: 'text',
+      before: 'json',
+      after: 'json',
+      at: 'int',
+      by: 'text',
+      how: 'text',
+    },
+    indexes: { record: ['record'], entity: ['entity'] },
+  },
+  notice: {
+    columns: {
+      id: 'text',
+      notice: 'text',
+      connection: 'text',
+      state: 'text',
+      due: 'int',
+      at: 'int',
+      attempts: 'int',
+      text: 'text',
+      reason: 'json',
+    },
+    key: ['id'],
+    indexes: { due: ['connection', 'state', 'due'], state: ['state', 'at'] },
+  },
+  lineage: {
+    columns: { record: 'text', at: 'int', run: 'text', body: 'json' },
+    indexes: { record: ['record'], run: ['run'] },
+  },
+  /** Items that wait for a person. */
+  parked: {
+    columns: {
+      id: 'text',
+      lane: 'text',
+      object: 'text',
+      at: 'int',
+      code: 'text',
+      message: 'text',
+      input: 'json',
+      run: 'text',
+    },
+    key: ['id'],
+    indexes: { lane: ['lane', 'object'], at: ['at'] },
+  },
+  candidate: {
+    columns: { entity: 'text', a: 'text', b: 'text', why: 'text', at: 'int' },
+    key: ['entity', 'a', 'b'],
+    indexes: { at: ['at'] },
+  },
+  cursor: {
+    columns: { lane: 'text', since: 'int', until: 'int', page: 'text', run: 'text' },
+    key: ['lane'],
+    indexes: {},
+  },
+  /** Objects that a running sweep has met, so that absence can be seen; emptied when it ends. */
+  swept: {
+    columns: { lane: 'text', object: 'text' },
+    key: ['lane', 'object'],
+    indexes: { lane: ['lane', 'object'] },
+  },
+  run: {
+    columns: {
+      id: 'text',
+      kind: 'text',
+      subject: 'text',
+      state: 'text',
+      at: 'int',
+      ended: 'int',
+      read: 'int',
+      total: 'int',
+      open: 'int',
+      failed: 'int',
+      parked: 'int',
+      waiting: 'int',
+      applied: 'int',
+      echo: 'int',
+      unchanged: 'int',
+      filtered: 'int',
+      e_opened: 'int',
+      e_open: 'int',
+      e_delivered: 'int',
+      e_already: 'int',
+      e_superseded: 'int',
+      e_parked: 'int',
+      note: 'text',
+    },
+    key: ['id'],
+    indexes: { at: ['at'], state: ['state', 'kind'] },
+  },
+  /** What people have switched at run time: paused connections, published syncs. */
+  setting: {
+    columns: { name: 'text', value: 'json', at: 'int', by: 'text' },
+    key: ['name'],
+    indexes: {},
+  },
+} as const satisfies Record<string, Table>;
+
+export type TableName = keyof typeof tables;

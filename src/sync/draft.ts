@@ -1,0 +1,234 @@
+/**
+ * A commit group in the making: one record's changes, their conditions, and the books that they move.
+ * Everything that the engine writes goes through here, so that effects, lineage and counters cannot be
+ * forgotten one by one.
+ */
+import type { FieldProblem } from '../mapping/lens.ts';
+import type { ItemVerdict } from '../merge/books.ts';
+import { keysOf } from '../merge/identify.ts';
+import type { LineageRow } from '../merge/lineage.ts';
+import { isOpen, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
+import type { Key, Row, TableName } from '../store/schema.ts';
+import type { Condition, Group, Operation } from '../store/store.ts';
+import { effectOf, linkRow, linksOf, recordRow, syncsOfEntity, type EffectRow, type Hub } from './hub.ts';
+
+export class Draft {
+  readonly hub: Hub;
+  readonly run: string;
+  readonly #when: Condition[] = [];
+  readonly #then: Operation[] = [];
+  readonly #counts = new Map<string, Record<string, number>>();
+  /** Effects as this draft will leave them (null: ended), so that two changes in one group coalesce. */
+  readonly #effects = new Map<string, EffectRow | null>();
+  readonly #nudges = new Set<string>();
+
+  constructor(hub: Hub, run: string) {
+    this.hub = hub;
+    this.run = run;
+  }
+
+  expect(table: TableName, key: Key, is: Row | null): this {
+    this.#when.push({ table, key, is });
+    return this;
+  }
+
+  put(table: TableName, row: Row): this {
+    this.#then.push({ op: 'put', table, row });
+    return this;
+  }
+
+  append(table: TableName, row: Row): this {
+    this.#then.push({ op: 'append', table, row });
+    return this;
+  }
+
+  set(table: TableName, key: Key, row: Row): this {
+    this.#then.push({ op: 'set', table, key, row });
+    return this;
+  }
+
+  delete(table: TableName, key: Key): this {
+    this.#then.push({ op: 'delete', table, key });
+    return this;
+  }
+
+  nudge(lane: string): this {
+    this.#nudges.add(lane);
+    return this;
+  }
+
+  count(run: string, counts: Record<string, number>): this {
+    const sums = this.#counts.get(run) ?? {};
+    for (const [name, n] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + n;
+    this.#counts.set(run, sums);
+    return this;
+  }
+
+  /** `n` items of `run` end with `verdict`. */
+  settleItems(run: string, verdict: ItemVerdict, n: number): this {
+    return this.count(run, { open: -n, [verdict]: n });
+  }
+
+  /** The link as it was read must still stand; writes its next generation. */
+  link(before: LinkState | null, after: LinkState): this {
+    const key = { sync: after.sync, object: after.object };
+    if (this.hub.mutation !== 'no-link-condition') {
+      this.expect('link', key, before === null ? null : { gen: before.gen, record: before.record });
+    }
+    return this.put('link', linkRow({ ...after, gen: (before?.gen ?? 0) + 1 }));
+  }
+
+  /** The record as it was read must still stand; `null` before means that it is new. Moves its strong keys. */
+  async record(before: RecordState | null, after: RecordState, keys: 'held' | 'claim'): Promise<this> {
+    this.expect('record', { id: after.id }, before === null ? null : { version: before.version });
+    this.put('record', recordRow(after));
+    if (keys === 'claim') await this.#claimKeys(before, after);
+    return this;
+  }
+
+  /** A key held by another record stays with its holder and raises an exact candidate. */
+  async #claimKeys(before: RecordState | null, after: RecordState): Promise<void> {
+    const entity = this.hub.entities.get(after.entity);
+    if (entity === undefined) return;
+    const old = before === null ? [] : keysOf(entity.keys, before);
+    const now = keysOf(entity.keys, after);
+    for (const key of now.filter((one) => !old.includes(one))) {
+      const at = { entity: entity.name, key };
+      const holder = await this.hub.store.get('strong_key', at);
+      if (holder === undefined) {
+        this.expect('strong_key', at, null).put('strong_key', { ...at, record: after.id });
+      } else if (holder['record'] !== after.id) {
+        const [a, b] = [String(holder['record']), after.id].sort();
+        this.put('candidate', { entity: entity.name, a, b, why: `same ${key}`, at: this.hub.now() });
+      }
+    }
+    for (const key of old.filter((one) => !now.includes(one))) {
+      const at = { entity: entity.name, key };
+      const holder = await this.hub.store.get('strong_key', at);
+      if (holder?.['record'] === after.id) this.expect('strong_key', at, { record: after.id }).delete('strong_key', at);
+    }
+  }
+
+  holds(record: string, link: LinkState, held: readonly Hold[], released: readonly string[]): this {
+    const at = { record, sync: link.sync, object: link.object };
+    for (const { field, why, theirs, ours, at: when } of held) {
+      this.put('conflict', { ...at, field, why, theirs, ours, at: when, open: isOpen(why) ? 1 : 0 });
+    }
+    for (const field of released) this.delete('conflict', { ...at, field });
+    return this;
+  }
+
+  lineage(record: string, row: LineageRow): this {
+    return this.append('lineage', { record, at: this.hub.now(), run: this.run, body: row });
+  }
+
+  park(lane: string, object: string, problem: FieldProblem, input: Row): this {
+    const id = `${lane}/${object}${problem.field === undefined ? '' : `#${problem.field}`}`;
+    const { code, pointer, message } = problem;
+    return this.put('parked', {
+      id,
+      lane,
+      object,
+      at: this.hub.now(),
+      code,
+      message: `${pointer}: ${message}`,
+      input,
+      run: this.run,
+    });
+  }
+
+  /** Opens effects towards everything that the change of these fields leaves behind. */
+  async promiseAll(record: RecordState, changed: readonly string[], except: LinkState | null): Promise<void> {
+    const links = await linksOf(this.hub, record.id);
+    for (const sync of syncsOfEntity(this.hub, record.entity)) {
+      if (!sync.outward || !changed.some((field) => sync.lens.outward.has(field))) continue;
+      const own = links.filter((link) => link.sync === sync.name);
+      for (const link of own) {
+        if (link.state === 'live' && link.object !== (except?.sync === sync.name ? except.object : undefined)) {
+          await this.promise(sync.name, record, link.object);
+        }
+      }
+      const linked = own.length > 0 || except?.sync === sync.name;
+      if (!linked && sync.create) await this.promise(sync.name, record, '');
+    }
+  }
+
+  /** Opens one effect, or raises what an open one wants. */
+  async promise(sync: string, record: RecordState, object: string): Promise<void> {
+    const key = { sync, record: record.id, object };
+    const old = await this.#effect(key);
+    this.count(this.run, { e_opened: 1, e_open: 1 });
+    if (old !== undefined) this.count(old.run, { e_superseded: 1, [old.state === 'parked' ? 'e_parked' : 'e_open']: -1 });
+    const busy = old !== undefined && (old.call !== null || old.state === 'unsettled');
+    this.effect(old, {
+      ...key,
+      state: busy ? old.state : 'open',
+      rev: 0,
+      wanted: record.version,
+      sent: old?.sent ?? 0,
+      due: busy ? old.due : this.hub.now(),
+      at: this.hub.now(),
+      attempts: busy ? old.attempts : 0,
+      most: old?.most ?? 0,
+      call: old?.call ?? null,
+      run: this.run,
+      reason: null,
+    });
+    this.nudge(`out:${sync}`);
+  }
+
+  /** Writes an effect under the condition that it still is as it was read. */
+  effect(before: EffectRow | undefined, after: EffectRow): this {
+    this.#expectEffect(before, after);
+    // Random, not counted: an effect that ended and came back must not look like the one that was read.
+    const row = { ...after, rev: Math.floor(this.hub.random() * 2 ** 48) };
+    this.#effects.set(effectKey(after), row);
+    return this.put('effect', { ...row });
+  }
+
+  /** Ends an effect in the books of the run that opened it. */
+  close(effect: EffectRow, how: 'delivered' | 'already' | 'superseded'): this {
+    this.#expectEffect(effect, effect);
+    this.count(effect.run, { [effect.state === 'parked' ? 'e_parked' : 'e_open']: -1, [`e_${how}`]: 1 });
+    const { sync, record, object } = effect;
+    this.#effects.set(effectKey(effect), null);
+    return this.delete('effect', { sync, record, object });
+  }
+
+  /** True if this draft ends the effect. */
+  ended(effect: EffectRow): boolean {
+    return this.#effects.get(effectKey(effect)) === null;
+  }
+
+  #expectEffect(before: EffectRow | undefined, { sync, record, object }: EffectRow): void {
+    if (this.#effects.has(effectKey({ sync, record, object }))) return;
+    this.expect('effect', { sync, record, object }, before === undefined ? null : { rev: before.rev });
+  }
+
+  async #effect(key: { sync: string; record: string; object: string }): Promise<EffectRow | undefined> {
+    const own = this.#effects.get(effectKey(key));
+    if (own !== undefined) return own ?? undefined;
+    const row = await this.hub.store.get('effect', key);
+    return row === undefined ? undefined : effectOf(row);
+  }
+
+  group(): Group {
+    const counts = [...this.#counts].map(([id, row]): Operation => ({ op: 'add', table: 'run', key: { id }, row }));
+    return { when: this.#when, then: [...this.#then, ...counts] };
+  }
+
+  /** Tells the lanes, once the group is durable. */
+  nudgeAll(): void {
+    for (const lane of this.#nudges) this.hub.nudge(lane);
+  }
+}
+
+const effectKey = (key: { sync: string; record: string; object: string }): string =>
+  `${key.sync}\n${key.record}\n${key.object}`;
+
+/** Commits one draft; true if its conditions held. */
+export const commit = async (draft: Draft): Promise<boolean> => {
+  const [done] = await draft.hub.store.commit([draft.group()]);
+  if (done === true) draft.nudgeAll();
+  return done === true;
+};

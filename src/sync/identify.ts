@@ -1,0 +1,140 @@
+/**
+ * Which record is an unlinked object? In order of evidence: a create of ours that may have made it, our
+ * anchor on it, a strong key; else it is a new record.
+ */
+import { strongKeys } from '../merge/identify.ts';
+import { same, type LinkState, type RecordState, type Written } from '../merge/record.ts';
+import type { Sight } from '../merge/merge.ts';
+import type { Fields, Lens, Reading } from '../mapping/lens.ts';
+import type { Draft } from './draft.ts';
+import {
+  callOf,
+  effectOf,
+  linksOf,
+  loadRecord,
+  newLink,
+  recordOf,
+  type CallItem,
+  type CallRow,
+  type EffectRow,
+  type Sync,
+} from './hub.ts';
+import type { Target } from './intake.ts';
+
+/** `wait`: undecidable while a create is under way or unsettled; the touch stays. */
+export const identify = async (draft: Draft, sync: Sync, sight: Sight): Promise<Target | 'wait'> => {
+  const reading = sync.lens.read(sight.object.value);
+  const rows = await draft.hub.store.list('call', 'sync', { where: { sync: sync.name, op: 'create' }, limit: 1000 });
+  for (const call of rows.map(callOf)) {
+    const likeness = likenessOf(sync.lens, reading, call.item);
+    if (likeness === 'none') continue;
+    if (call.state === 'sent') return 'wait';
+    if (likeness === 'some') {
+      await markRival(draft, call);
+      return 'wait';
+    }
+    return adopt(draft, sync, sight, call);
+  }
+  const anchored = await byAnchor(draft, sync, reading);
+  const record = anchored ?? (await byKeys(draft, sync, reading.fields));
+  if (record === undefined) return createRecord(draft, sync, sight);
+  const effect = await createEffect(draft, sync, record.id);
+  if (effect !== undefined) {
+    if (effect.call !== null || effect.state === 'unsettled') return 'wait';
+    draft.close(effect, 'superseded');
+  }
+  draft.expect('effect', { sync: sync.name, record: record.id, object: '' }, effect === undefined ? null : { rev: effect.rev });
+  return { link: newLink(sync.name, sight.object.id, record.id), before: record, record, event: 'linked' };
+};
+
+/**
+ * How much an object looks like what a create sent. With an anchor in the mapping this is certain either
+ * way. Without: `all` sent fields equal, or at least half of them (`some`: a person may have edited it
+ * since), or fewer.
+ */
+const likenessOf = (lens: Lens, reading: Reading, item: CallItem): 'all' | 'some' | 'none' => {
+  if (lens.anchor !== undefined) return reading.anchor === item.record ? 'all' : 'none';
+  const sent = Object.entries(item.fields).filter(([, value]) => value !== null);
+  const equal = sent.filter(([field, value]) => {
+    const theirs = reading.fields[field];
+    return theirs !== undefined && (same(theirs, value) || same(theirs, lens.settle(field, value)));
+  });
+  if (equal.length === sent.length) return 'all';
+  return equal.length * 2 >= sent.length ? 'some' : 'none';
+};
+
+/** An object waits that may be the create's: while it does, absence in a search proves nothing. */
+const markRival = async (draft: Draft, { sync, item }: CallRow): Promise<void> => {
+  const row = { reason: { code: 'rival', message: 'an object there may be what the create made' } };
+  const key = { sync, record: item.record, object: '' };
+  await draft.hub.store.commit([{ when: [], then: [{ op: 'set', table: 'effect', key, row }] }]);
+};
+
+/** The object is what an unsettled create made: the create is settled by it. */
+const adopt = async (draft: Draft, sync: Sync, sight: Sight, call: CallRow): Promise<Target> => {
+  const record = await loadRecord(draft.hub, call.item.record);
+  const effect = await createEffect(draft, sync, record.id);
+  if (effect !== undefined) draft.close(effect, 'delivered');
+  draft.expect('call', { id: call.id }, { state: call.state }).delete('call', { id: call.id });
+  const link: LinkState = {
+    ...newLink(sync.name, sight.object.id, record.id),
+    lookedFrom: call.item.sentAt,
+    written: writtenBy(sync.lens, call.item, true),
+  };
+  return { link, before: record, record, event: 'linked' };
+};
+
+/** What a call has written, as the link remembers it. */
+export const writtenBy = (lens: Lens, item: CallItem, acked: boolean): Record<string, Written> =>
+  Object.fromEntries(
+    Object.entries(item.fields).map(([field, asked]) => [
+      field,
+      {
+        asked,
+        settled: lens.settle(field, asked),
+        version: item.versions[field] ?? item.version,
+        acked,
+        confirmed: false,
+        guard: item.guard,
+        tries: 0,
+      },
+    ]),
+  );
+
+const createEffect = async (draft: Draft, sync: Sync, record: string): Promise<EffectRow | undefined> => {
+  const row = await draft.hub.store.get('effect', { sync: sync.name, record, object: '' });
+  return row === undefined ? undefined : effectOf(row);
+};
+
+/** An anchor counts only for a record that has no object there yet: people copy objects, anchor and all. */
+const byAnchor = async (draft: Draft, sync: Sync, reading: Reading): Promise<RecordState | undefined> => {
+  if (reading.anchor === undefined) return undefined;
+  const row = await draft.hub.store.get('record', { id: reading.anchor });
+  if (row === undefined || row['entity'] !== sync.entity) return undefined;
+  const links = await linksOf(draft.hub, reading.anchor);
+  const taken = links.some((link) => link.sync === sync.name && link.state === 'live');
+  return taken ? undefined : recordOf(row);
+};
+
+const byKeys = async (draft: Draft, sync: Sync, fields: Fields): Promise<RecordState | undefined> => {
+  const { hub } = draft;
+  const holders = new Set<string>();
+  for (const key of strongKeys(hub.entities.get(sync.entity)?.keys ?? [], fields)) {
+    const at = { entity: sync.entity, key };
+    const row = await hub.store.get('strong_key', at);
+    if (row !== undefined) holders.add(String(row['record']));
+    draft.expect('strong_key', at, row === undefined ? null : { record: row['record'] });
+  }
+  const [a, b] = [...holders].sort();
+  if (a !== undefined && b !== undefined) {
+    draft.put('candidate', { entity: sync.entity, a, b, why: 'keys of one object', at: hub.now() });
+    return undefined;
+  }
+  return a === undefined ? undefined : loadRecord(hub, a);
+};
+
+const createRecord = (draft: Draft, sync: Sync, sight: Sight): Target => {
+  const { hub } = draft;
+  const record: RecordState = { id: hub.newId('r'), entity: sync.entity, version: 0, at: hub.now(), fields: {} };
+  return { link: newLink(sync.name, sight.object.id, record.id), before: null, record, event: 'created' };
+};

@@ -1,0 +1,239 @@
+/**
+ * Intake: from touches to committed records, in batches per lane.
+ *
+ *   touch ─► link read ─► look (the hint's state if it is surely newer than the shadow, else one batch
+ *   read) ─► unlinked? identify ─► merge ─► one group per object, which also ends its touches.
+ *
+ * A touch stays, and is tried later, while a call is under way on its link (what the remote shows then
+ * may be before or after the write) and while an unlinked object may be the one that an unsettled create
+ * made. A group that was overtaken leaves its touches: the next pass looks again with fresh eyes.
+ */
+import type { HistoryEntry, Look, RemoteObject } from '../connector.ts';
+import { worst, type ItemVerdict } from '../merge/books.ts';
+import { same, type LinkState, type RecordState } from '../merge/record.ts';
+import type { Sight } from '../merge/merge.ts';
+import type { Row } from '../store/schema.ts';
+import { Draft } from './draft.ts';
+import { drawGone, drawMoved } from './gone.ts';
+import { linkOf, loadRecord, syncsOfLane, type Hub, type Sync } from './hub.ts';
+import { identify } from './identify.ts';
+import { drawLook } from './look.ts';
+
+/** A hint as it waits in the store. */
+export interface StoredHint {
+  readonly cause: string;
+  readonly object?: RemoteObject;
+  /** When the request that brought `object` was sent and answered; for a hook, 0 and its arrival. */
+  readonly from?: number;
+  readonly until?: number;
+  readonly history?: readonly HistoryEntry[];
+  /** True for looks of the engine's own making: they are in nobody's books. */
+  readonly uncounted?: boolean;
+}
+
+interface Touch {
+  readonly seq: number;
+  readonly run: string;
+  readonly hint: StoredHint;
+}
+
+/** One object's work: all its touches of this pass, and what each sync knows of it. */
+interface Job {
+  readonly object: string;
+  readonly touches: readonly Touch[];
+  readonly links: ReadonlyMap<string, LinkState | null>;
+  sight?: Sight;
+  look?: Look;
+}
+
+export interface PassResult {
+  readonly taken: number;
+  readonly stale: number;
+}
+
+const deferral = 1000;
+
+/** One pass over a lane: up to `most` touches. Resolves with how many it took. */
+export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 300): Promise<PassResult> => {
+  const syncs = syncsOfLane(hub, lane);
+  const rows = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit: most });
+  if (rows.length === 0 || syncs.length === 0) return { taken: 0, stale: 0 };
+  const jobs = await gather(hub, syncs, rows);
+  const ready = [];
+  for (const job of jobs) {
+    const waiting = [...job.links.values()].some((link) => link?.call !== null && link !== null);
+    if (waiting && hub.mutation !== 'intake-during-call') await defer(hub, job, deferral);
+    else ready.push(job);
+  }
+  await lookAll(hub, syncs, ready);
+  let stale = 0;
+  for (const job of ready) {
+    if (!(await process(hub, lane, syncs, job, upkeepRun))) stale += 1;
+  }
+  return { taken: rows.length, stale };
+};
+
+const gather = async (hub: Hub, syncs: readonly Sync[], rows: readonly Row[]): Promise<Job[]> => {
+  const byObject = new Map<string, Touch[]>();
+  for (const row of rows) {
+    const object = String(row['object']);
+    const touch = { seq: Number(row['seq']), run: String(row['run']), hint: row['hint'] as StoredHint };
+    const list = byObject.get(object);
+    if (list === undefined) byObject.set(object, [touch]);
+    else list.push(touch);
+  }
+  const jobs: Job[] = [];
+  for (const [object, touches] of byObject) {
+    const links = new Map<string, LinkState | null>();
+    for (const sync of syncs) {
+      const row = await hub.store.get('link', { sync: sync.name, object });
+      links.set(sync.name, row === undefined ? null : linkOf(row));
+    }
+    jobs.push({ object, touches, links });
+  }
+  return jobs;
+};
+
+const defer = async (hub: Hub, job: Job, by: number): Promise<void> => {
+  const due = hub.now() + by;
+  await hub.store.commit([
+    { when: [], then: job.touches.map(({ seq }) => ({ op: 'set', table: 'touch', key: { seq }, row: { due } })) },
+  ]);
+};
+
+/**
+ * Gives every job its sight. A hint's own state serves only if it was certainly made after the shadow; a
+ * state equal to the shadow says that nothing happened by then, which needs no look either.
+ */
+const lookAll = async (hub: Hub, syncs: readonly Sync[], jobs: readonly Job[]): Promise<void> => {
+  const kind = syncs[0]?.kind;
+  if (kind === undefined) return;
+  const unread: Job[] = [];
+  for (const job of jobs) {
+    const sight = stateOf(syncs, job);
+    if (sight !== undefined) job.sight = sight;
+    else if (kind.read !== undefined) unread.push(job);
+  }
+  const most = kind.readMost ?? 100;
+  for (let i = 0; i < unread.length; i += most) {
+    const batch = unread.slice(i, i + most);
+    const from = hub.now();
+    const looks = await kind.read?.(batch.map((job) => job.object));
+    const until = hub.now();
+    for (const job of batch) {
+      const look = looks?.get(job.object) ?? { is: 'gone' };
+      job.look = look;
+      if (look.is === 'object') job.sight = { object: look.object, from, until };
+    }
+  }
+};
+
+const stateOf = (syncs: readonly Sync[], job: Job): Sight | undefined => {
+  const linked = [...job.links.values()].filter((link) => link !== null);
+  let best: Sight | undefined;
+  for (const { hint } of job.touches) {
+    if (hint.object === undefined) continue;
+    const from = hint.from ?? 0;
+    const until = hint.until ?? 0;
+    const newer = linked.every((link) => from > link.lookedUntil && link.state === 'live');
+    const told = from === 0 && linked.length === 0;
+    const equal = linked.length > 0 && linked.every((link) => equalsShadow(syncs, link, hint.object));
+    if (!newer && !told && !equal) return syncs[0]?.kind.read === undefined ? best : undefined;
+    if (best === undefined || until >= best.until) best = { object: hint.object, from, until };
+  }
+  return best;
+};
+
+const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObject | undefined): boolean => {
+  const sync = syncs.find((one) => one.name === link.sync);
+  return sync !== undefined && object !== undefined && link.state === 'live' && same(sync.lens.shadow(object.value), link.shadow);
+};
+
+/** Commits one object's group. False if it was overtaken. */
+const process = async (hub: Hub, lane: string, syncs: readonly Sync[], job: Job, upkeep: string): Promise<boolean> => {
+  const first = job.touches[0];
+  const draft = new Draft(hub, first?.hint.uncounted === true || first === undefined ? upkeep : first.run);
+  let verdict: ItemVerdict = 'filtered';
+  for (const sync of syncs) {
+    const outcome = await processSync(draft, sync, job);
+    if (outcome === 'wait') {
+      await defer(hub, job, deferral * 5);
+      return true;
+    }
+    verdict = worst(verdict, outcome);
+  }
+  for (const { seq, run, hint } of job.touches) {
+    draft.expect('touch', { seq }, {}).delete('touch', { seq });
+    if (hint.uncounted !== true) draft.settleItems(run, verdict, 1);
+  }
+  if (verdict !== 'parked') await clearParked(draft, lane, job.object);
+  const [done] = await hub.store.commit([draft.group()]);
+  if (done === true) draft.nudgeAll();
+  return done === true;
+};
+
+const clearParked = async (draft: Draft, lane: string, object: string): Promise<void> => {
+  const rows = await draft.hub.store.list('parked', 'lane', { where: { lane, object }, limit: 100 });
+  for (const row of rows) draft.delete('parked', { id: String(row['id']) });
+};
+
+const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerdict | 'wait'> => {
+  const link = job.links.get(sync.name) ?? null;
+  if (job.look?.is === 'denied') {
+    draft.park(sync.lane, job.object, { pointer: '', code: 'denied', message: job.look.why }, { look: job.look });
+    return 'parked';
+  }
+  if (job.look?.is === 'gone') return link === null ? 'filtered' : drawGone(draft, sync, link);
+  if (job.look?.is === 'moved') return drawMoved(draft, sync, link, job.look.to);
+  // A kind that cannot be read, and a state that may be older than the shadow: nothing to learn.
+  if (job.sight === undefined) return 'unchanged';
+  const reading = sync.lens.read(job.sight.object.value);
+  const whole = reading.problems.filter((problem) => problem.field === undefined);
+  if (whole.length > 0) {
+    for (const problem of whole) draft.park(sync.lane, job.object, problem, { object: job.sight.object });
+    return 'parked';
+  }
+  if (!sync.inward && link === null) return 'filtered';
+  return mergeObject(draft, sync, link, job);
+};
+
+/** The record that an object is merged into, and how it got there. */
+export interface Target {
+  readonly link: LinkState;
+  readonly before: RecordState | null;
+  readonly record: RecordState;
+  readonly event?: 'created' | 'linked';
+}
+
+const mergeObject = async (draft: Draft, sync: Sync, link: LinkState | null, job: Job): Promise<ItemVerdict | 'wait'> => {
+  const { hub } = draft;
+  const sight = job.sight;
+  if (sight === undefined) return 'filtered';
+  let target: Target;
+  if (link === null) {
+    const found = await identify(draft, sync, sight);
+    if (found === 'wait') return 'wait';
+    target = found;
+  } else {
+    const record = await loadRecord(hub, link.record);
+    target = { link: { ...link, state: 'live' }, before: record, record };
+  }
+  const cause = job.touches.map(({ hint }) => hint.cause).find((text) => text !== '') ?? 'look';
+  const { merged, applied } = await drawLook(draft, {
+    sync,
+    linkBefore: link,
+    link: target.link,
+    recordBefore: target.before,
+    record: target.record,
+    sight,
+    cause,
+    ...(target.event === undefined ? {} : { event: target.event }),
+    history: job.touches.flatMap(({ hint }) => hint.history ?? []),
+  });
+  for (const problem of merged.problems) draft.park(sync.lane, job.object, problem, { object: sight.object });
+  if (merged.problems.length > 0) return 'parked';
+  if (merged.held.some((hold) => hold.why === 'ask' || hold.why === 'oscillation' || hold.why === 'not-taken')) return 'parked';
+  if (applied || merged.entries.some((entry) => entry.verdict !== 'confirmed')) return 'applied';
+  return merged.echo ? 'echo' : 'unchanged';
+};
+

@@ -1,0 +1,125 @@
+/**
+ * What one look at one object does to the hub: merge, then everything that follows in the same group:
+ * record, link, held fields, strong keys, lineage, transitions, and effects towards whoever is behind.
+ * Intake, the look before a write and the confirming look all end here.
+ */
+import type { HistoryEntry } from '../connector.ts';
+import { delta } from '../merge/delta.ts';
+import { merge, type Merged, type Sight } from '../merge/merge.ts';
+import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
+import type { Draft } from './draft.ts';
+import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
+import { transitionsOf } from './transitions.ts';
+
+export interface LookInput {
+  readonly sync: Sync;
+  /** As stored; null while the object is not linked yet. */
+  readonly linkBefore: LinkState | null;
+  /** As to be merged with: differs from `linkBefore` when the same group settles a call. */
+  readonly link: LinkState;
+  /** As stored; null for a new record. */
+  readonly recordBefore: RecordState | null;
+  readonly record: RecordState;
+  readonly sight: Sight;
+  readonly cause: string;
+  readonly event?: 'created' | 'linked';
+  readonly history?: readonly HistoryEntry[];
+}
+
+export interface Looked {
+  readonly merged: Merged;
+  readonly record: RecordState;
+  /** True if the record changed or the object was linked. */
+  readonly applied: boolean;
+}
+
+/** Draws the group of one look. */
+export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> => {
+  const { sync, linkBefore, recordBefore } = input;
+  const { hub } = draft;
+  const holds = await loadHolds(hub, input.record.id, sync.name, input.link.object);
+  const merged = merge({
+    record: mutateRecord(hub, input.record),
+    link: mutateLink(hub, sync, input),
+    sight: input.sight,
+    lens: sync.lens,
+    rules: sync.rules,
+    holds,
+    stamps: sync.kind.stamps,
+    now: hub.now(),
+  });
+  if (hub.reached !== undefined) for (const row of merged.rows) hub.reached(row);
+  const applied = merged.changed.length > 0 || input.event !== undefined;
+  const record = applied ? { ...merged.record, version: input.record.version + 1 } : input.record;
+  if (applied) await draft.record(recordBefore, record, 'claim');
+  else draft.expect('record', { id: record.id }, { version: record.version });
+  draft.link(linkBefore, merged.link);
+  draft.holds(record.id, merged.link, merged.held, merged.released);
+  if (merged.entries.length > 0 || input.event !== undefined) {
+    draft.lineage(record.id, {
+      cause: input.cause,
+      sync: sync.name,
+      object: input.link.object,
+      mapping: `${sync.lens.name}@${sync.lens.hash}`,
+      version: record.version,
+      ...(input.event === undefined ? {} : { event: input.event, entity: record.entity }),
+      entries: merged.entries,
+    });
+  }
+  for (const row of transitionsOf(input, merged, hub.now())) draft.append('transition', row);
+  if (applied) {
+    const changed = input.event === 'created' ? [...sync.lens.inward] : merged.changed;
+    await draft.promiseAll(record, changed, merged.link);
+  }
+  await promiseOwn(draft, sync, record, merged, holdsAfter(holds, merged));
+  return { merged, record, applied };
+};
+
+const holdsAfter = (before: readonly Hold[], merged: Merged): Hold[] => [
+  ...before.filter(
+    (hold) => !merged.released.includes(hold.field) && !merged.held.some((one) => one.field === hold.field),
+  ),
+  ...merged.held,
+];
+
+/** The looked-at link itself may be behind: an older change, a value to be restored. */
+const promiseOwn = async (
+  draft: Draft,
+  sync: Sync,
+  record: RecordState,
+  merged: Merged,
+  holds: readonly Hold[],
+): Promise<void> => {
+  if (!sync.outward || merged.link.state !== 'live') return;
+  if (Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return;
+  const key = { sync: sync.name, record: record.id, object: merged.link.object };
+  const row = await draft.hub.store.get('effect', key);
+  const effect = row === undefined ? undefined : effectOf(row);
+  const fresh = merged.entries.some(({ verdict }) => verdict === 'restored' || verdict === 'overruled' || verdict === 'retry');
+  if (effect === undefined || draft.ended(effect) || (fresh && effect.state === 'parked')) {
+    await draft.promise(sync.name, record, merged.link.object);
+  } else {
+    draft.expect('effect', key, { rev: effect.rev });
+  }
+};
+
+/** The proof's mutations of this step; without one, the link as it is. */
+const mutateLink = (hub: Hub, sync: Sync, { link, record, cause }: LookInput): LinkState => {
+  if (hub.mutation === 'one-shadow') {
+    const values = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value]));
+    const seen = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.version]));
+    return { ...link, shadow: overlay(link.shadow, sync.lens.write(values, null).value), seen };
+  }
+  if (hub.mutation === 'read-back-wholesale' && cause.startsWith('call ')) {
+    const seen = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.version]));
+    return { ...link, seen, written: {} };
+  }
+  if (hub.mutation === 'no-damping') return { ...link, restored: {} };
+  return link;
+};
+
+const mutateRecord = (hub: Hub, record: RecordState): RecordState => {
+  if (hub.mutation !== 'no-damping') return record;
+  const fields = Object.entries(record.fields).map(([name, field]) => [name, { ...field, recent: [], returns: 0, chain: 0 }]);
+  return { ...record, fields: Object.fromEntries(fields) };
+};

@@ -1,0 +1,88 @@
+/** What a person decides: conflicts, parked items, parked effects. Each decision is a commit with lineage. */
+import type { Json } from '../connector.ts';
+import { hashOf, type FieldState } from '../merge/record.ts';
+import type { Row } from '../store/schema.ts';
+import { commit, Draft } from './draft.ts';
+import { effectOf, linkOf, loadRecord, type Hub } from './hub.ts';
+
+export interface ConflictKey {
+  readonly record: string;
+  readonly field: string;
+  readonly sync: string;
+  readonly object: string;
+}
+
+/** `ours` is written to the remote; `theirs` becomes the record's value and goes everywhere else. */
+export type Choice = 'ours' | 'theirs';
+
+/** False if the conflict is no longer there or was overtaken: look again. */
+export const resolveConflict = async (hub: Hub, key: ConflictKey, choice: Choice, by: string, run: string): Promise<boolean> => {
+  const row = await hub.store.get('conflict', { ...key });
+  const linkStored = await hub.store.get('link', { sync: key.sync, object: key.object });
+  if (row === undefined || linkStored === undefined) return false;
+  const link = linkOf(linkStored);
+  const before = await loadRecord(hub, key.record);
+  const old = before.fields[key.field];
+  const version = before.version + 1;
+  const theirs = row['theirs'] as Json;
+  const now = hub.now();
+  const source = `person:${by}`;
+  const calm = { recent: [], returns: 0, chain: 0 };
+  const value: FieldState | undefined =
+    choice === 'theirs'
+      ? { value: theirs, version, at: { from: now - 1, to: now }, source, ...calm, recent: old === undefined ? [] : [hashOf(old.value)] }
+      : old === undefined
+        ? undefined
+        : { ...old, ...calm };
+  const fields = value === undefined ? before.fields : { ...before.fields, [key.field]: value };
+  const record = { ...before, version, fields };
+  const draft = new Draft(hub, run);
+  await draft.record(before, record, 'claim');
+  const { [key.field]: _, ...restored } = link.restored;
+  const seen = choice === 'theirs' ? { ...link.seen, [key.field]: version } : link.seen;
+  draft.link(link, { ...link, restored, seen });
+  draft.expect('conflict', { ...key }, { at: row['at'] }).delete('conflict', { ...key });
+  const loser = choice === 'theirs' ? { before: old?.value ?? null, after: theirs, version, source } : { theirs, after: old?.value ?? null };
+  const verdict = choice === 'theirs' ? ('resolved' as const) : ('overruled' as const);
+  const entry = { field: key.field, verdict, rule: `decided by ${by}`, at: { from: now - 1, to: now }, ...loser };
+  draft.lineage(record.id, { cause: source, sync: key.sync, object: key.object, version, entries: [entry] });
+  if (choice === 'theirs') await draft.promiseAll(record, [key.field], link);
+  else if (link.state === 'live' && hub.syncs.get(key.sync)?.outward === true) await draft.promise(key.sync, record, key.object);
+  return commit(draft);
+};
+
+/** Looks at a parked object again. False if it is not there. */
+export const replayParked = async (hub: Hub, id: string, run: string): Promise<boolean> => {
+  const row = await hub.store.get('parked', { id });
+  if (row === undefined) return false;
+  const now = hub.now();
+  const lane = String(row['lane']);
+  const draft = new Draft(hub, run);
+  const hint = { cause: 'replay' };
+  draft.append('touch', { lane, object: String(row['object']), due: now, at: now, run, hint });
+  draft.count(run, { read: 1, open: 1 });
+  draft.delete('parked', { id });
+  draft.nudge(`in:${lane}`);
+  return commit(draft);
+};
+
+/** Tries a parked effect again, as if it were new. */
+export const replayEffect = async (hub: Hub, key: Pick<ConflictKey, 'record' | 'sync' | 'object'>, run: string): Promise<boolean> => {
+  const row = await hub.store.get('effect', { sync: key.sync, record: key.record, object: key.object });
+  if (row === undefined || effectOf(row).state !== 'parked') return false;
+  const record = await loadRecord(hub, key.record);
+  const draft = new Draft(hub, run);
+  await draft.promise(key.sync, record, key.object);
+  return commit(draft);
+};
+
+/** Drops a parked item for good; what it held stays in lineage under the person's name. */
+export const dropParked = async (hub: Hub, id: string, by: string, run: string): Promise<Row | undefined> => {
+  const row = await hub.store.get('parked', { id });
+  if (row === undefined) return undefined;
+  const draft = new Draft(hub, run);
+  draft.delete('parked', { id });
+  draft.lineage(`parked:${id}`, { cause: `person:${by}`, version: 0, event: 'dropped', entries: [] });
+  await commit(draft);
+  return row;
+};

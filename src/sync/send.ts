@@ -1,0 +1,67 @@
+/** Sending: calls that are on disk go out in batches, and every item is settled by its own result. */
+import { Trouble, type ItemResult } from '../connector.ts';
+import type { CallRow, Hub, Sync } from './hub.ts';
+import { settleItem, settleTrouble } from './settle.ts';
+
+/** A call on disk, and the most items that may share its batch (0: no limit of its own). */
+export interface Prepared {
+  readonly call: CallRow;
+  readonly most: number;
+}
+
+export const batchesOf = (sync: Sync, calls: readonly Prepared[]): CallRow[][] => {
+  const batches: CallRow[][] = [];
+  for (const op of ['update', 'create'] as const) {
+    const writer = sync.kind[op];
+    let batch: CallRow[] = [];
+    for (const { call, most } of calls.filter((one) => one.call.op === op)) {
+      const limit = Math.max(1, Math.min(writer?.most ?? 1, most === 0 ? Infinity : most));
+      if (batch.length >= limit || (most > 0 && batch.length > 0)) {
+        batches.push(batch);
+        batch = [];
+      }
+      batch.push(call);
+    }
+    if (batch.length > 0) batches.push(batch);
+  }
+  return batches;
+};
+
+/** Sends one batch of calls that are on disk, and settles each item. */
+export const send = async (hub: Hub, sync: Sync, batch: readonly CallRow[], run: string): Promise<Trouble | undefined> => {
+  const first = batch[0];
+  if (first === undefined) return undefined;
+  if (batch.length > 1) {
+    const marked = batch.map((one, pos) => ({ op: 'set' as const, table: 'call' as const, key: { id: one.id }, row: { call: first.id, pos } }));
+    await hub.store.commit([{ when: [], then: marked }]);
+  }
+  let results: readonly ItemResult[];
+  try {
+    results = await call(sync, batch);
+  } catch (error) {
+    if (!(error instanceof Trouble)) throw error;
+    for (const one of batch) await settleTrouble(hub, sync, one, error, batch.length, run);
+    return error;
+  }
+  for (const [i, one] of batch.entries()) {
+    const result = results[i] ?? { is: 'unknown', message: 'the answer has fewer items than were sent' };
+    await settleItem(hub, sync, one, result, run);
+  }
+  return undefined;
+};
+
+const call = async (sync: Sync, batch: readonly CallRow[]): Promise<readonly ItemResult[]> => {
+  const key = batch[0]?.id ?? '';
+  if (batch[0]?.op === 'create') {
+    const items = batch.map((one) => ({ key: one.id, value: one.item.value }));
+    return (await sync.kind.create?.send(items, { key })) ?? [];
+  }
+  const items = batch.map((one) => ({
+    key: one.id,
+    id: one.item.object,
+    value: one.item.value,
+    ...(one.item.guard === null ? {} : { version: one.item.guard }),
+  }));
+  return (await sync.kind.update?.send(items, { key })) ?? [];
+};
+

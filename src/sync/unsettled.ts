@@ -1,0 +1,169 @@
+/**
+ * Calls whose outcome is unknown: cut after sending, or sent by a process that died. They are settled only
+ * once they can no longer land: by a look (updates), by repeating the very same call where the remote
+ * knows its key, or by searching for what a create made. What stays undecided parks: nothing is repeated
+ * blindly.
+ */
+import { Trouble, type Json } from '../connector.ts';
+import { isEmpty, placeAt } from '../merge/record.ts';
+import { commit, Draft } from './draft.ts';
+import { drawGone, touchAgain } from './gone.ts';
+import {
+  callOf,
+  effectOf,
+  landing,
+  linkOf,
+  loadRecord,
+  mostAttempts,
+  unsettledMost,
+  type CallRow,
+  type EffectRow,
+  type Hub,
+  type Sync,
+} from './hub.ts';
+import { drawLook } from './look.ts';
+import { drawUnknown, parkEffect } from './settle.ts';
+import { send } from './send.ts';
+
+const pause = 10_000;
+
+/** Settles what is due; returns how many effects it looked at. */
+export const settleUnsettled = async (hub: Hub, sync: Sync, run: string): Promise<number> => {
+  const where = { sync: sync.name, state: 'unsettled' };
+  const rows = await hub.store.list('effect', 'due', { where, upTo: hub.now(), limit: 100 });
+  for (const effect of rows.map(effectOf)) {
+    const row = effect.call === null ? undefined : await hub.store.get('call', { id: effect.call });
+    try {
+      if (row === undefined) await reopen(hub, sync, effect, undefined, run);
+      else if (effect.object === '') await settleCreate(hub, sync, effect, callOf(row), run);
+      else await settleUpdate(hub, sync, effect, callOf(row), run);
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      await later(hub, effect, error.detail.retryAfter ?? pause, run);
+    }
+  }
+  return rows.length;
+};
+
+/** Calls that a dead process left behind become unknown. Run once, before anything is delivered. */
+export const recover = async (hub: Hub, run: string): Promise<number> => {
+  const rows = await hub.store.list('call', 'state', { where: { state: 'sent' }, limit: 100_000 });
+  for (const call of rows.map(callOf)) {
+    const sync = hub.syncs.get(call.sync);
+    if (sync === undefined) continue;
+    const draft = new Draft(hub, run);
+    await drawUnknown(draft, sync, call);
+    await commit(draft);
+  }
+  return rows.length;
+};
+
+const later = async (hub: Hub, effect: EffectRow, by: number, run: string): Promise<void> => {
+  await commit(new Draft(hub, run).effect(effect, { ...effect, due: hub.now() + by }));
+};
+
+/** It certainly did not happen: the effect is open again and decides anew. */
+const reopen = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow | undefined, run: string): Promise<void> => {
+  const draft = new Draft(hub, run);
+  if (call !== undefined) draft.expect('call', { id: call.id }, {}).delete('call', { id: call.id });
+  if (effect.attempts >= mostAttempts) parkEffect(draft, effect, 'too-many-attempts', `not settled after ${effect.attempts} attempts`);
+  else draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() });
+  draft.nudge(`out:${sync.name}`);
+  await commit(draft);
+};
+
+const park = async (hub: Hub, effect: EffectRow, call: CallRow, message: string, run: string): Promise<void> => {
+  const draft = new Draft(hub, run);
+  draft.expect('call', { id: call.id }, {}).delete('call', { id: call.id });
+  parkEffect(draft, effect, 'unknown-outcome', message);
+  const row = effect.object === '' ? undefined : await hub.store.get('link', { sync: effect.sync, object: effect.object });
+  const link = row === undefined ? undefined : linkOf(row);
+  if (link?.call === call.id) draft.link(link, { ...link, call: null });
+  await commit(draft);
+};
+
+/** The same calls again, in the batch that they were in. */
+const repeat = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow, run: string): Promise<void> => {
+  if (effect.attempts >= mostAttempts) return park(hub, effect, call, 'repeated without an answer', run);
+  const rows = await hub.store.list('call', 'call', { where: { call: call.call }, limit: 1000 });
+  await later(hub, { ...effect }, landing, run);
+  await send(hub, sync, rows.map(callOf), run);
+};
+
+// ---------------------------------------------------------------- updates
+
+const settleUpdate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow, run: string): Promise<void> => {
+  if (sync.kind.read === undefined) {
+    if (sync.kind.update?.keyed === true) return repeat(hub, sync, effect, call, run);
+    return park(hub, effect, call, 'the outcome is unknown and this kind cannot be read', run);
+  }
+  const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
+  if (row === undefined) return park(hub, effect, call, 'the link has gone', run);
+  const link = linkOf(row);
+  const from = hub.now();
+  const look = (await sync.kind.read([effect.object])).get(effect.object) ?? { is: 'gone' as const };
+  const draft = new Draft(hub, run);
+  draft.expect('call', { id: call.id }, {}).delete('call', { id: call.id });
+  const free = { ...link, call: null };
+  if (look.is === 'object') {
+    const record = await loadRecord(hub, link.record);
+    const { merged } = await drawLook(draft, {
+      sync, linkBefore: link, link: free, recordBefore: record, record,
+      sight: { object: look.object, from, until: hub.now() },
+      cause: `look after call ${call.id}`,
+    });
+    const confirmed = Object.keys(call.item.fields).every((field) => merged.link.written[field]?.confirmed === true);
+    if (confirmed && effect.wanted <= call.item.version) draft.close(effect, 'delivered');
+    else draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() });
+  } else {
+    if (look.is === 'gone') await drawGone(draft, sync, { ...link });
+    else {
+      draft.link(link, free);
+      touchAgain(draft, sync, effect.object, 0, 'look after call');
+    }
+    if (!draft.ended(effect)) draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() + 5000 });
+  }
+  draft.nudge(`out:${sync.name}`);
+  await commit(draft);
+};
+
+// ---------------------------------------------------------------- creates
+
+const settleCreate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow, run: string): Promise<void> => {
+  if (sync.kind.create?.keyed === true) return repeat(hub, sync, effect, call, run);
+  const { find } = sync.kind;
+  const patience = call.item.sentAt + landing + (find?.lag ?? 0);
+  const deadline = patience + unsettledMost;
+  const query = find === undefined ? new Map<string, Json>() : queryOf(sync, call, find.pointers);
+  if (find === undefined || query.size === 0) {
+    if (hub.now() < deadline) return later(hub, effect, Math.min(60_000, deadline - hub.now()), run);
+    return park(hub, effect, call, 'this kind cannot be searched for what the create may have made', run);
+  }
+  const found = [];
+  for (const id of await find.by(query)) {
+    if ((await hub.store.get('link', { sync: sync.name, object: id })) === undefined) found.push(id);
+  }
+  if (found.length === 0 && hub.now() >= patience) {
+    const sure = sync.lens.anchor !== undefined && query.has(sync.lens.anchor);
+    if (sure || effect.reason?.code !== 'rival') return reopen(hub, sync, effect, call, run);
+  }
+  if (hub.now() >= deadline) return park(hub, effect, call, 'more than one object there may be what the create made', run);
+  const draft = new Draft(hub, run);
+  for (const id of found) touchAgain(draft, sync, id, 0, 'found after create');
+  draft.effect(effect, { ...effect, due: hub.now() + pause });
+  await commit(draft);
+};
+
+/** What to search for: our anchor if it can be searched, else every sent value that can. */
+const queryOf = (sync: Sync, call: CallRow, searchable: readonly string[]): Map<string, Json> => {
+  const { anchor } = sync.lens;
+  if (anchor !== undefined && searchable.includes(anchor)) return new Map([[anchor, call.item.record]]);
+  const query = new Map<string, Json>();
+  for (const [field, value] of Object.entries(call.item.fields)) {
+    const pointers = sync.lens.pointers(field);
+    const [pointer] = pointers;
+    if (isEmpty(value) || pointers.length !== 1 || pointer === undefined || !searchable.includes(pointer)) continue;
+    query.set(pointer, placeAt(call.item.value, pointer));
+  }
+  return query;
+};
