@@ -255,7 +255,7 @@ const judgeConflict = (judge: Judgement, field: string, theirs: Json, shadow: Js
 const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
   const hold = judge.input.holds.find((one) => one.field === field);
   if (hold === undefined) return false;
-  if (same(hold.theirs, theirs)) return true;
+  if (judge.still(field, theirs, hold.theirs)) return true;
   if (hold.why === 'empty' || hold.why === 'placeholder' || hold.why === 'refused') {
     judge.release(field);
     return false;

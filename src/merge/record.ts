@@ -108,6 +108,7 @@ export interface Entry {
     | 'wrote'
     | 'refused'
     | 'problem'
+    | 'seen'
     | 'resolved';
   readonly before?: Json;
   readonly after?: Json;

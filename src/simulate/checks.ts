@@ -23,9 +23,23 @@ export const finish = async (world: World): Promise<void> => {
   if (echoes > 0) say(`P10: a further pass wrote ${echoes} times`);
   await world.closeBooks();
   const state = await snapshot(world);
-  [...doubles(world, state), ...disagreements(world, state), ...shadows(world, state), ...replays(state)].forEach(say);
+  [...world.doubleCreates(), ...disagreements(world, state), ...shadows(world, state), ...replays(state)].forEach(say);
   (await books(world)).forEach(say);
   lostEdits(world, state).forEach(say);
+  if (world.violations.length > 0) tell(world, state);
+};
+
+/** For a replay: the lineage of every record that a violation may concern. */
+const tell = (world: World, state: Snapshot): void => {
+  for (const [record, rows] of state.lineage) {
+    const links = state.links.filter((link) => link.record === record).map((link) => link.object);
+    if (!world.violations.some((text) => text.includes(record) || links.some((id) => text.includes(id)))) continue;
+    world.say(`-- ${record} ${links.join(' ')} ${JSON.stringify(state.records.get(record)?.fields)}`);
+    for (const row of rows) {
+      world.say(`   ${row.sync}/${row.object} v${row.version} ${row.cause} ${row.event ?? ''}`);
+      for (const { field, verdict, ...rest } of row.entries) world.say(`      ${field} ${verdict} ${JSON.stringify(rest)}`);
+    }
+  }
 };
 
 interface Snapshot {
@@ -79,19 +93,6 @@ const missedByPolls = async (world: World): Promise<string[]> => {
 };
 
 const lastTick = (object: ToyObject): number => Math.max(...Object.values(object.log).map((log) => log.at(-1)?.tick ?? 0));
-
-/** No object is created twice for one record. */
-const doubles = (world: World, state: Snapshot): string[] => {
-  const made = new Map<string, string[]>();
-  for (const [record, rows] of state.lineage) {
-    for (const row of rows) {
-      const call = row.event === 'linked' && row.cause.startsWith('call ') ? row.cause : undefined;
-      if (call !== undefined) made.set(`${row.sync}/${record}`, [...(made.get(`${row.sync}/${record}`) ?? []), row.object ?? '']);
-    }
-  }
-  const found = [...made].flatMap(([key, objects]) => (objects.length > 1 ? [`double: ${key} was created as ${objects.join(', ')}`] : []));
-  return [...found, ...world.doubleCreates()];
-};
 
 /** P10: linked objects agree under the mapping, or diverge as declared, or are parked with a reason. */
 const disagreements = (world: World, state: Snapshot): string[] => {
@@ -216,7 +217,11 @@ const fateOf = (world: World, state: Snapshot, system: ToySystem, object: ToyObj
   }
   const lastSeen = event.lastLooked;
   if (lastSeen !== undefined && forms.some((form) => same(form, lastSeen))) return undefined;
-  if (forms.some((form) => same(form, ours)) || equalToOurs(state, link, field, forms)) return undefined;
+  if (forms.some((form) => same(form, ours)) || equalToOurs(state, system, link, field, forms)) return undefined;
+  if (!system.traits.readable && !system.traits.guarded) {
+    world.options.tally.exception('kind without read or guard');
+    return undefined;
+  }
   if (next.lastLookTick >= event.tick) return `it was seen, no lineage names it, and ${next.call} wrote ${JSON.stringify(next.given)} over it`;
   if (system.traits.guarded) return `${next.call} wrote ${JSON.stringify(next.given)} over it on a guarded remote`;
   world.options.tally.exception('unguarded window');
@@ -224,9 +229,18 @@ const fateOf = (world: World, state: Snapshot, system: ToySystem, object: ToyObj
 };
 
 /** The edit typed what the record held already at some time: nothing to take. */
-const equalToOurs = (state: Snapshot, link: LinkState | undefined, field: string, forms: readonly Json[]): boolean =>
+const equalToOurs = (
+  state: Snapshot,
+  { traits }: ToySystem,
+  link: LinkState | undefined,
+  field: string,
+  forms: readonly Json[],
+): boolean =>
   (state.lineage.get(link?.record ?? '') ?? []).some((row) =>
-    row.entries.some((entry) => entry.field === field && forms.some((form) => same(entry.after ?? null, form))),
+    row.entries.some((entry) => {
+      const after = entry.after ?? null;
+      return entry.field === field && forms.some((form) => same(after, form) || same(normalised(traits, field, after), form));
+    }),
   );
 
 /** A value that was taken as "changed there only" must have replaced something that its author could see. */

@@ -80,7 +80,7 @@ export interface ToyHook {
 
 export const normalised = (traits: ToyTraits, field: string, value: Json): Json => {
   const how = traits.normalise?.how;
-  if (how === undefined || typeof value !== 'string' || field === 'stage') return value;
+  if (how === undefined || typeof value !== 'string' || field === 'stage' || field === 'anchor') return value;
   return how === 'lower' ? value.toLowerCase() : how === 'upper' ? value.toUpperCase() : value.trim();
 };
 
@@ -258,10 +258,11 @@ const refusal = (system: ToySystem, wire: Wire, n: number): boolean[] => {
 };
 
 const createAll = (system: ToySystem, wire: Wire, items: readonly CreateItem[]): ItemResult[] => {
-  const refused = refusal(system, wire, items.length);
+  const knownOf = (item: CreateItem): string | undefined => (system.traits.keyed ? system.keys.get(item.key) : undefined);
+  const refused = items.every((item) => knownOf(item) !== undefined) ? [] : refusal(system, wire, items.length);
   return items.map((item, i): ItemResult => {
-    if (refused[i] === true) return { is: 'refused', message: 'not valid', code: 'INVALID' };
-    const known = system.traits.keyed ? system.keys.get(item.key) : undefined;
+    const known = knownOf(item);
+    if (refused[i] === true && known === undefined) return { is: 'refused', message: 'not valid', code: 'INVALID' };
     const old = known === undefined ? undefined : system.objects.get(known);
     wire.written(system, item.key, '');
     const object = old ?? system.create(item.value as Record<string, Json>, 'gateway', wire.now(), item.key);

@@ -20,6 +20,8 @@ import { toyFields, toyKind, toyLens, ToySystem, type ToyHook, type ToyTraits, t
 /** The process dies here: nothing may catch it but the world. */
 class Crash extends Error {}
 
+const shown = (result: unknown): string => (result instanceof Map ? JSON.stringify([...result]) : JSON.stringify(result)).slice(0, 2000);
+
 /** A small seeded generator (mulberry32). */
 export const generator = (seed: number): (() => number) => {
   let state = seed >>> 0;
@@ -226,7 +228,7 @@ export class World implements Wire {
       }
     }
     const result = effect();
-    this.say(`${system.traits.name} ${what} ${what === 'write' ? JSON.stringify(result) : ''}`);
+    this.say(`${system.traits.name} ${what} ${shown(result)}`);
     this.time += 1 + Math.floor(this.random() * 40);
     await this.#meanwhile();
     return result;
@@ -512,7 +514,12 @@ export class World implements Wire {
         const record = object.createdBy === null ? undefined : this.creates.get(object.createdBy);
         if (record !== undefined) made.set(record, [...(made.get(record) ?? []), object.id]);
       }
-      return [...made].flatMap(([record, ids]) => (ids.length > 1 ? [`double: ${record} was created as ${ids.join(' and ')}`] : []));
+      return [...made].flatMap(([record, ids]) => {
+        // Deleted by a person before anyone could look: it is gone, and nothing tells that it ever was.
+        const standing = ids.filter((id, i) => i === ids.length - 1 || system.objects.get(id)?.deleted !== true);
+        if (ids.length > 1 && standing.length === 1) this.options.tally.exception('create deleted while unsettled');
+        return standing.length > 1 ? [`double: ${record} was created as ${ids.join(' and ')}`] : [];
+      });
     });
   }
 

@@ -11,7 +11,7 @@
  *
  * An effect holds what is wanted and what was sent, and ends only when they are equal.
  */
-import type { Trouble } from '../connector.ts';
+import { Trouble } from '../connector.ts';
 import { delta } from '../merge/delta.ts';
 import { isEmpty, placeAt, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Fields } from '../mapping/lens.ts';
@@ -52,14 +52,15 @@ export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 10
   const effects = rows.map(effectOf);
   const updates = effects.filter((effect) => effect.object !== '');
   const creates = effects.filter((effect) => effect.object === '');
-  const calls = [
-    ...(await prepareUpdates(hub, sync, updates, upkeepRun)),
-    ...(await prepareCreates(hub, sync, creates, upkeepRun)),
-  ];
-  let trouble: Trouble | undefined;
-  for (const batch of batchesOf(sync, calls)) {
-    trouble = (await send(hub, sync, batch, upkeepRun)) ?? trouble;
-  }
+  // Updates are on their way before creates are prepared: a search that fails must not strand a call on disk.
+  const sendAll = async (calls: readonly Prepared[]): Promise<Trouble | undefined> => {
+    let last: Trouble | undefined;
+    for (const batch of batchesOf(sync, calls)) last = (await send(hub, sync, batch, upkeepRun)) ?? last;
+    return last;
+  };
+  let trouble = await sendAll(await prepareUpdates(hub, sync, updates, upkeepRun));
+  const prepared = await prepareCreates(hub, sync, creates, upkeepRun);
+  trouble = (await sendAll(prepared.calls)) ?? prepared.trouble ?? trouble;
   return { taken: settled + effects.length, ...(trouble === undefined ? {} : { trouble }) };
 };
 
@@ -72,8 +73,8 @@ const prepareUpdates = async (hub: Hub, sync: Sync, effects: readonly EffectRow[
     const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
     const link = row === undefined ? undefined : linkOf(row);
     if (link === undefined || link.state !== 'live' || sync.kind.update === undefined) await supersede(hub, effect, run);
-    else if (link.call === null) links.set(effect, link);
-    else await postpone(hub, effect, 1000, run);
+    else if (link.call !== null || (await unlookedBefore(hub, sync, effect, link))) await postpone(hub, effect, 1000, run);
+    else links.set(effect, link);
   }
   const looked = await lookBefore(hub, sync, links, run);
   const prepared: Prepared[] = [];
@@ -82,6 +83,13 @@ const prepareUpdates = async (hub: Hub, sync: Sync, effects: readonly EffectRow[
     if (one !== undefined) prepared.push(one);
   }
   return prepared;
+};
+
+/** A kind that cannot be read is written only when what was heard of the object is taken in, and its guard is known. */
+const unlookedBefore = async (hub: Hub, sync: Sync, effect: EffectRow, link: LinkState): Promise<boolean> => {
+  if (sync.kind.read !== undefined) return false;
+  if (sync.kind.guarded === true && link.guard === null) return true;
+  return (await hub.store.count('touch', 'object', { lane: sync.lane, object: effect.object })) > 0;
 };
 
 /**
@@ -219,13 +227,23 @@ const callRow = (hub: Hub, sync: Sync, item: CallItem): CallRow => {
 
 // ---------------------------------------------------------------- creates
 
-const prepareCreates = async (hub: Hub, sync: Sync, effects: readonly EffectRow[], run: string): Promise<Prepared[]> => {
-  const prepared: Prepared[] = [];
+const prepareCreates = async (
+  hub: Hub,
+  sync: Sync,
+  effects: readonly EffectRow[],
+  run: string,
+): Promise<{ calls: Prepared[]; trouble?: Trouble }> => {
+  const calls: Prepared[] = [];
   for (const effect of effects) {
-    const one = await prepareCreate(hub, sync, effect, run);
-    if (one !== undefined) prepared.push(one);
+    try {
+      const one = await prepareCreate(hub, sync, effect, run);
+      if (one !== undefined) calls.push(one);
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      return { calls, trouble: error };
+    }
   }
-  return prepared;
+  return { calls };
 };
 
 const prepareCreate = async (hub: Hub, sync: Sync, effect: EffectRow, run: string): Promise<Prepared | undefined> => {

@@ -157,12 +157,14 @@ export class Draft {
   async promise(sync: string, record: RecordState, object: string): Promise<void> {
     const key = { sync, record: record.id, object };
     const old = await this.#effect(key);
-    this.count(this.run, { e_opened: 1, e_open: 1 });
+    // A create whose outcome nobody could tell is for a person: a later change must not create again.
+    const undecided = old?.state === 'parked' && object === '' && old.reason?.code === 'unknown-outcome';
+    this.count(this.run, { e_opened: 1, [undecided ? 'e_parked' : 'e_open']: 1 });
     if (old !== undefined) this.count(old.run, { e_superseded: 1, [old.state === 'parked' ? 'e_parked' : 'e_open']: -1 });
     const busy = old !== undefined && (old.call !== null || old.state === 'unsettled');
     this.effect(old, {
       ...key,
-      state: busy ? old.state : 'open',
+      state: undecided ? 'parked' : busy ? old.state : 'open',
       rev: 0,
       wanted: record.version,
       sent: old?.sent ?? 0,
@@ -172,7 +174,7 @@ export class Draft {
       most: old?.most ?? 0,
       call: old?.call ?? null,
       run: this.run,
-      reason: null,
+      reason: undecided || busy ? old.reason : null,
     });
     this.nudge(`out:${sync}`);
   }

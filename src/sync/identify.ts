@@ -20,13 +20,21 @@ import {
   type Sync,
 } from './hub.ts';
 import type { Target } from './intake.ts';
+import { foundAfter } from './unsettled.ts';
 
 /** `wait`: undecidable while a create is under way or unsettled; the touch stays. */
-export const identify = async (draft: Draft, sync: Sync, sight: Sight): Promise<Target | 'wait'> => {
+export const identify = async (
+  draft: Draft,
+  sync: Sync,
+  sight: Sight,
+  causes: readonly string[],
+): Promise<Target | 'wait'> => {
   const reading = sync.lens.read(sight.object.value);
   const rows = await draft.hub.store.list('call', 'sync', { where: { sync: sync.name, op: 'create' }, limit: 1000 });
   for (const call of rows.map(callOf)) {
-    const likeness = likenessOf(sync.lens, reading, call.item);
+    let likeness = likenessOf(sync.lens, reading, call.item);
+    // The remote's own search took it for equal, whatever it has made of the values since.
+    if (likeness === 'none' && sync.lens.anchor === undefined && causes.includes(foundAfter(call))) likeness = 'some';
     if (likeness === 'none') continue;
     if (call.state === 'sent') return 'wait';
     if (likeness === 'some') {
@@ -49,8 +57,7 @@ export const identify = async (draft: Draft, sync: Sync, sight: Sight): Promise<
 
 /**
  * How much an object looks like what a create sent. With an anchor in the mapping this is certain either
- * way. Without: `all` sent fields equal, or at least half of them (`some`: a person may have edited it
- * since), or fewer.
+ * way. Without: `all` sent fields equal, or some (a person may have edited it since), or none.
  */
 const likenessOf = (lens: Lens, reading: Reading, item: CallItem): 'all' | 'some' | 'none' => {
   if (lens.anchor !== undefined) return reading.anchor === item.record ? 'all' : 'none';
@@ -60,7 +67,7 @@ const likenessOf = (lens: Lens, reading: Reading, item: CallItem): 'all' | 'some
     return theirs !== undefined && (same(theirs, value) || same(theirs, lens.settle(field, value)));
   });
   if (equal.length === sent.length) return 'all';
-  return equal.length * 2 >= sent.length ? 'some' : 'none';
+  return equal.length > 0 ? 'some' : 'none';
 };
 
 /** An object waits that may be the create's: while it does, absence in a search proves nothing. */

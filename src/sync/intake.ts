@@ -211,7 +211,12 @@ const mergeObject = async (draft: Draft, sync: Sync, link: LinkState | null, job
   if (sight === undefined) return 'filtered';
   let target: Target;
   if (link === null) {
-    const found = await identify(draft, sync, sight);
+    const found = await identify(
+      draft,
+      sync,
+      sight,
+      job.touches.map(({ hint }) => hint.cause),
+    );
     if (found === 'wait') return 'wait';
     target = found;
   } else {
@@ -230,6 +235,7 @@ const mergeObject = async (draft: Draft, sync: Sync, link: LinkState | null, job
     ...(target.event === undefined ? {} : { event: target.event }),
     history: job.touches.flatMap(({ hint }) => hint.history ?? []),
   });
+  drawPassed(draft, sync, link, job, merged.record.id);
   for (const problem of merged.problems) draft.park(sync.lane, job.object, problem, { object: sight.object });
   if (merged.problems.length > 0) return 'parked';
   if (merged.held.some((hold) => hold.why === 'ask' || hold.why === 'oscillation' || hold.why === 'not-taken')) return 'parked';
@@ -237,3 +243,23 @@ const mergeObject = async (draft: Draft, sync: Sync, link: LinkState | null, job
   return merged.echo ? 'echo' : 'unchanged';
 };
 
+
+/**
+ * Values that a page showed but that were gone at the look: a person's next edit, or a write of ours that
+ * landed late, came between. They decide nothing, but lineage names them.
+ */
+const drawPassed = (draft: Draft, sync: Sync, link: LinkState | null, job: Job, record: string): void => {
+  if (link === null || job.sight === undefined) return;
+  const now = sync.lens.read(job.sight.object.value).fields;
+  const before = sync.lens.read(link.shadow).fields;
+  for (const { hint } of job.touches) {
+    if (hint.object === undefined || (hint.from ?? 0) === 0) continue;
+    const shown = sync.lens.read(hint.object.value).fields;
+    const entries = Object.entries(shown).flatMap(([field, theirs]) => {
+      if (same(theirs, now[field] ?? null) || same(theirs, before[field] ?? null)) return [];
+      return [{ field, verdict: 'seen' as const, theirs, rule: 'it was gone at the next look' }];
+    });
+    if (entries.length === 0) continue;
+    draft.lineage(record, { cause: hint.cause, sync: sync.name, object: job.object, version: 0, entries });
+  }
+};

@@ -31,6 +31,8 @@ export interface Looked {
   readonly record: RecordState;
   /** True if the record changed or the object was linked. */
   readonly applied: boolean;
+  /** True if the looked-at remote still lacks something of ours. */
+  readonly behind: boolean;
 }
 
 /** Draws the group of one look. */
@@ -71,8 +73,8 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
     const changed = input.event === 'created' ? [...sync.lens.inward] : merged.changed;
     await draft.promiseAll(record, changed, merged.link);
   }
-  await promiseOwn(draft, sync, record, merged, holdsAfter(holds, merged));
-  return { merged, record, applied };
+  const behind = await promiseOwn(draft, sync, record, merged, holdsAfter(holds, merged));
+  return { merged, record, applied, behind };
 };
 
 const holdsAfter = (before: readonly Hold[], merged: Merged): Hold[] => [
@@ -89,9 +91,9 @@ const promiseOwn = async (
   record: RecordState,
   merged: Merged,
   holds: readonly Hold[],
-): Promise<void> => {
-  if (!sync.outward || merged.link.state !== 'live') return;
-  if (Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return;
+): Promise<boolean> => {
+  if (!sync.outward || merged.link.state !== 'live') return false;
+  if (Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return false;
   const key = { sync: sync.name, record: record.id, object: merged.link.object };
   const row = await draft.hub.store.get('effect', key);
   const effect = row === undefined ? undefined : effectOf(row);
@@ -101,6 +103,7 @@ const promiseOwn = async (
   } else {
     draft.expect('effect', key, { rev: effect.rev });
   }
+  return true;
 };
 
 /** The proof's mutations of this step; without one, the link as it is. */

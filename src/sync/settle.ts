@@ -3,7 +3,7 @@
  * ends the call row or marks it unknown, frees or keeps the link, and moves the effect in its books.
  */
 import type { ItemResult, Trouble } from '../connector.ts';
-import { overlay, type LinkState, type RecordState, type Written } from '../merge/record.ts';
+import type { LinkState, RecordState, Written } from '../merge/record.ts';
 import { commit, Draft } from './draft.ts';
 import { touchAgain } from './gone.ts';
 import {
@@ -84,8 +84,12 @@ export const settleTrouble = async (
 ): Promise<void> => {
   const { message, code, retryAfter } = trouble.detail;
   const refused = { is: 'refused' as const, message, ...(code === undefined ? {} : { code }) };
+  // A repeat that did not get through says nothing about the first attempt: that one stays unknown.
+  const repeated = call.state === 'unknown';
   const free = (due: number): Promise<boolean> =>
-    insist(hub, run, (draft) => drawFree(draft, sync, call, { due, counts: false, look: false }));
+    insist(hub, run, (draft) =>
+      repeated ? drawUnknown(draft, sync, call) : drawFree(draft, sync, call, { due, counts: false, look: false }),
+    );
   switch (trouble.kind) {
     case 'unknown':
       return settleItem(hub, sync, call, { is: 'unknown', message }, run);
@@ -96,9 +100,12 @@ export const settleTrouble = async (
     case 'refused':
     case 'cursor-lost':
       if (items === 1) return settleItem(hub, sync, call, refused, run);
-      await insist(hub, run, (draft) =>
-        drawFree(draft, sync, call, { due: 0, counts: false, look: false, most: Math.ceil(items / 2) }),
-      );
+      if (repeated) await free(0);
+      else {
+        await insist(hub, run, (draft) =>
+          drawFree(draft, sync, call, { due: 0, counts: false, look: false, most: Math.ceil(items / 2) }),
+        );
+      }
       return;
     case 'forbidden':
       if (trouble.detail.scoped === true) return settleItem(hub, sync, call, refused, run);
@@ -150,21 +157,12 @@ const drawDone = async (draft: Draft, sync: Sync, call: CallRow, done: Extract<I
     return;
   }
   if (stored === undefined) await draft.record(record, { ...record, version: record.version + 1 }, 'held');
-  if (sync.kind.read !== undefined) {
-    draft.link(stored ?? null, { ...link, lookedUntil: now });
-    touchAgain(draft, sync, done.id, 0, 'confirm');
-  } else draft.link(stored ?? null, { ...acceptedLink(link, sync, call), lookedUntil: now });
+  // Nothing was shown: the shadow stays, and what was asked counts as expected until a look confirms it. A kind
+  // that cannot be read waits for its next page or hook. (Taking what was accepted for the shadow, as first
+  // designed, made a write that was dropped in silence look like a person's edit back.)
+  draft.link(stored ?? null, { ...link, lookedUntil: now });
+  if (sync.kind.read !== undefined) touchAgain(draft, sync, done.id, 0, 'confirm');
 };
-
-/** Where nothing can be read back, what was accepted becomes the shadow. */
-const acceptedLink = (link: LinkState, sync: Sync, { item }: CallRow): LinkState => ({
-  ...link,
-  shadow: overlay(link.shadow, sync.lens.shadow(item.value)),
-  seen: { ...link.seen, ...item.versions },
-  written: Object.fromEntries(
-    Object.entries(link.written).map(([field, one]) => [field, field in item.versions ? { ...one, confirmed: true } : one]),
-  ),
-});
 
 const endCall = (draft: Draft, call: CallRow): void => {
   draft.expect('call', { id: call.id }, {}).delete('call', { id: call.id });
@@ -221,11 +219,14 @@ interface Free {
 const drawFree = async (draft: Draft, sync: Sync, call: CallRow, { due, counts, look, most }: Free): Promise<void> => {
   const { effect, link } = await load(draft.hub, sync, call, call.item.object);
   endCall(draft, call);
-  if (link?.call === call.id) draft.link(link, { ...withoutWritten(link, call), ...(look ? { guard: null } : {}) });
+  // Without a guard the next try looks first; a kind that cannot be read keeps its guard and waits for a page or a hook.
+  const blind = sync.kind.read === undefined;
+  if (link?.call === call.id) draft.link(link, { ...withoutWritten(link, call), ...(look && !blind ? { guard: null } : {}) });
   if (effect === undefined || effect.call !== call.id) return;
   const attempts = counts ? effect.attempts : Math.max(0, effect.attempts - 1);
   if (attempts >= mostAttempts) return parkEffect(draft, effect, 'too-many-attempts', `not settled after ${attempts} attempts`);
-  const next = { ...effect, state: 'open' as const, call: null, attempts, due: draft.hub.now() + due };
+  const wait = look && blind ? Math.max(due, 60_000) : due;
+  const next = { ...effect, state: 'open' as const, call: null, attempts, due: draft.hub.now() + wait };
   draft.effect(effect, most === undefined ? next : { ...next, most });
 };
 

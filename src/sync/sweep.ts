@@ -149,6 +149,7 @@ const equalsShadow = async (hub: Hub, syncs: readonly Sync[], object: Page['obje
     const settled = link.call === null && link.state === 'live' && link.missingSince === null;
     const pending = Object.values(link.written).some((one) => !one.confirmed);
     if (!settled || pending || !same(sync.lens.shadow(object.value), link.shadow)) return false;
+    if (sync.kind.guarded === true && link.guard !== (object.version ?? null)) return false;
     if (sync.lens.read(object.value).problems.length > 0) return false;
   }
   return syncs.length > 0;

@@ -107,13 +107,13 @@ const settleUpdate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallR
   const free = { ...link, call: null };
   if (look.is === 'object') {
     const record = await loadRecord(hub, link.record);
-    const { merged } = await drawLook(draft, {
+    const { merged, behind } = await drawLook(draft, {
       sync, linkBefore: link, link: free, recordBefore: record, record,
       sight: { object: look.object, from, until: hub.now() },
       cause: `look after call ${call.id}`,
     });
     const confirmed = Object.keys(call.item.fields).every((field) => merged.link.written[field]?.confirmed === true);
-    if (confirmed && effect.wanted <= call.item.version) draft.close(effect, 'delivered');
+    if (confirmed && !behind && effect.wanted <= call.item.version) draft.close(effect, 'delivered');
     else draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() });
   } else {
     if (look.is === 'gone') await drawGone(draft, sync, { ...link });
@@ -134,36 +134,57 @@ const settleCreate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallR
   const { find } = sync.kind;
   const patience = call.item.sentAt + landing + (find?.lag ?? 0);
   const deadline = patience + unsettledMost;
-  const query = find === undefined ? new Map<string, Json>() : queryOf(sync, call, find.pointers);
-  if (find === undefined || query.size === 0) {
+  const queries = find === undefined ? [] : queriesOf(sync, call, find.pointers);
+  if (find === undefined || queries.length === 0) {
     if (hub.now() < deadline) return later(hub, effect, Math.min(60_000, deadline - hub.now()), run);
     return park(hub, effect, call, 'this kind cannot be searched for what the create may have made', run);
   }
-  const found = [];
-  for (const id of await find.by(query)) {
-    if ((await hub.store.get('link', { sync: sync.name, object: id })) === undefined) found.push(id);
+  const { found, rivals } = await search(hub, sync, call, queries);
+  if (found.size === 0 && hub.now() >= patience) {
+    const sure = sync.lens.anchor !== undefined && queries[0]?.has(sync.lens.anchor) === true;
+    if (sure || (rivals === 0 && effect.reason?.code !== 'rival')) return reopen(hub, sync, effect, call, run);
   }
-  if (found.length === 0 && hub.now() >= patience) {
-    const sure = sync.lens.anchor !== undefined && query.has(sync.lens.anchor);
-    if (sure || effect.reason?.code !== 'rival') return reopen(hub, sync, effect, call, run);
-  }
-  if (hub.now() >= deadline) return park(hub, effect, call, 'more than one object there may be what the create made', run);
+  const searched = effect.reason !== null;
+  if (searched && hub.now() >= deadline) return park(hub, effect, call, 'more than one object there may be what the create made', run);
   const draft = new Draft(hub, run);
-  for (const id of found) touchAgain(draft, sync, id, 0, 'found after create');
-  draft.effect(effect, { ...effect, due: hub.now() + pause });
+  for (const id of found) touchAgain(draft, sync, id, 0, foundAfter(call));
+  const reason = effect.reason ?? { code: 'searched', message: `found ${[...found].join(', ') || 'nothing yet'}` };
+  draft.effect(effect, { ...effect, reason, due: hub.now() + pause });
   await commit(draft);
 };
 
-/** What to search for: our anchor if it can be searched, else every sent value that can. */
-const queryOf = (sync: Sync, call: CallRow, searchable: readonly string[]): Map<string, Json> => {
-  const { anchor } = sync.lens;
-  if (anchor !== undefined && searchable.includes(anchor)) return new Map([[anchor, call.item.record]]);
-  const query = new Map<string, Json>();
-  for (const [field, value] of Object.entries(call.item.fields)) {
-    const pointers = sync.lens.pointers(field);
-    const [pointer] = pointers;
-    if (isEmpty(value) || pointers.length !== 1 || pointer === undefined || !searchable.includes(pointer)) continue;
-    query.set(pointer, placeAt(call.item.value, pointer));
+/** The cause of a touch whose object a search for this create has found. */
+export const foundAfter = (call: CallRow): string => `found after create ${call.id}`;
+
+/** Unlinked objects that the searches found, and how many were linked only since the create was sent. */
+const search = async (
+  hub: Hub,
+  sync: Sync,
+  call: CallRow,
+  queries: readonly ReadonlyMap<string, Json>[],
+): Promise<{ found: Set<string>; rivals: number }> => {
+  const found = new Set<string>();
+  let rivals = 0;
+  for (const query of queries) {
+    for (const id of (await sync.kind.find?.by(query)) ?? []) {
+      const row = await hub.store.get('link', { sync: sync.name, object: id });
+      if (row === undefined) found.add(id);
+      else if ((await loadRecord(hub, String(row['record']))).at >= call.item.sentAt) rivals += 1;
+    }
   }
-  return query;
+  return { found, rivals };
+};
+
+/**
+ * What to search for: our anchor if it can be searched, else each sent value that can, one by one: a person
+ * may have changed the others since.
+ */
+const queriesOf = (sync: Sync, call: CallRow, searchable: readonly string[]): Map<string, Json>[] => {
+  const { anchor } = sync.lens;
+  if (anchor !== undefined && searchable.includes(anchor)) return [new Map([[anchor, call.item.record]])];
+  return Object.entries(call.item.fields).flatMap(([field, value]) => {
+    const [pointer, ...more] = sync.lens.pointers(field);
+    if (isEmpty(value) || more.length > 0 || pointer === undefined || !searchable.includes(pointer)) return [];
+    return [new Map([[pointer, placeAt(call.item.value, pointer)]])];
+  });
 };
