@@ -74,7 +74,7 @@ export interface TroubleDetail {
   /** The remote's own code (`8303`, `VALIDATION_ERROR`). */
   readonly code?: string;
   readonly status?: number;
-  /** For `busy`: wait at least this many ms. */
+  /** For `busy`, and for `unreachable` while the breaker is open: wait at least this many ms. */
   readonly retryAfter?: number;
   /** For `forbidden`: true when it names one object or kind, so that only that parks. */
   readonly scoped?: boolean;
@@ -228,7 +228,12 @@ export interface Notifier {
   send(text: string): Promise<void>;
 }
 
-/** A limit that the account declares: at most `count` calls in any `per` ms, over calls whose `limit` names it. */
+/**
+ * A limit that the account declares: at most `count` calls in any `per` ms. The name up to a colon is its
+ * group (`search:second` and `search:day` are two windows of one group). Group `default`, or a
+ * connection's only group, counts every call; any other counts the calls that name it in
+ * `HttpRequest.limits`. Repeats of a call that failed are not counted again.
+ */
 export interface Limit {
   readonly name: string;
   readonly count: number;
@@ -256,7 +261,7 @@ export interface HttpRequest {
   readonly body?: Json;
   /** True if sending it twice does no harm: it is retried when the outcome is unknown. */
   readonly repeatable: boolean;
-  /** Names of declared limits that this call counts against, besides those without a narrower use. */
+  /** Groups of declared limits that this call counts against, besides `default`; see `Limit`. */
   readonly limits?: readonly string[];
   /** ms; default 30,000. */
   readonly deadline?: number;
@@ -288,7 +293,10 @@ export interface Connector<Settings = JsonObject> {
   readonly settings: JsonSchema;
   /** Limits of an account; may depend on settings. Empty: no limiter is built. */
   limits?(settings: Settings): readonly Limit[];
-  /** Hosts that the connection may call, from its settings. */
+  /**
+   * Addresses that the connection may call, from its settings: `https://host[:port]`, or `host[:port]` for
+   * http and https alike; without a port only the scheme's own.
+   */
   hosts(settings: Settings): readonly string[];
   /** Opens a session. Does no input or output. */
   open(settings: Settings, host: Host): Session;

@@ -15,12 +15,14 @@ export const catalogue = {
   'node-too-old': {
     status: 500,
     text: 'Crosswalk needs Node.js 22.19 or later; this is {found}.',
-    remedy: 'Run it through npm (npm start, npx crosswalk), which brings its own Node.js, or install a newer one.',
+    remedy:
+      'Run it through npm (npm start, npx crosswalk), which brings its own Node.js, or install a newer one.',
   },
-  'internal': {
+  internal: {
     status: 500,
     text: 'Something inside Crosswalk failed: {detail}.',
-    remedy: 'Nothing that was acknowledged is lost. Report this with the log line that carries the same time.',
+    remedy:
+      'Nothing that was acknowledged is lost. Report this with the log line that carries the same time.',
   },
   // -- the contract with connectors
   'connector-contract': {
@@ -32,17 +34,20 @@ export const catalogue = {
   'mapping-unreadable': {
     status: 422,
     text: 'This is not JSON: {detail}.',
-    remedy: 'Correct the file at the line named; most often a comma or a quotation mark is missing or one too many.',
+    remedy:
+      'Correct the file at the line named; most often a comma or a quotation mark is missing or one too many.',
   },
   'mapping-shape': {
     status: 422,
     text: 'The mapping {detail}.',
-    remedy: 'Correct the place named. mappings/mapping.schema.json says what a mapping may hold; most editors show it while you type.',
+    remedy:
+      'Correct the place named. mappings/mapping.schema.json says what a mapping may hold; most editors show it while you type.',
   },
   'entity-shape': {
     status: 422,
     text: 'The entity {detail}.',
-    remedy: 'An entity is a JSON Schema (draft 2020-12) of type object, with "$id" as its name and one property a field.',
+    remedy:
+      'An entity is a JSON Schema (draft 2020-12) of type object, with "$id" as its name and one property a field.',
   },
   'mapping-entity': {
     status: 422,
@@ -57,7 +62,7 @@ export const catalogue = {
   'mapping-pointer-unknown': {
     status: 422,
     text: '{connector} has no place {pointer} in a {kind}{hint}.',
-    remedy: 'Use a place that the kind has; `crosswalk schema {connector}/{kind}` lists them.',
+    remedy: 'Use a place that the kind has; connectors/{connector}/schema/{kind}.json lists them.',
   },
   'mapping-read-only': {
     status: 422,
@@ -82,17 +87,20 @@ export const catalogue = {
   'mapping-places': {
     status: 422,
     text: 'Field {field} {detail}.',
-    remedy: 'Name one place, or start the steps with one that composes several: person-name takes two, join any number.',
+    remedy:
+      'Name one place, or start the steps with one that composes several: person-name takes two, join any number.',
   },
   'mapping-types': {
     status: 422,
     text: 'Field {field}: {detail}.',
-    remedy: 'Put a step between that turns one into the other (number, integer, string, boolean, time, table), or change the place.',
+    remedy:
+      'Put a step between that turns one into the other (number, integer, string, boolean, time, table), or change the place.',
   },
   'mapping-uncovered': {
     status: 422,
     text: 'Field {field} has no answer for {value}, which {side} may hold.',
-    remedy: 'Add it to the table, or say with "otherwise" what becomes of it: "park", "null", "keep", or {"in": …, "out": …}.',
+    remedy:
+      'Add it to the table, or say with "otherwise" what becomes of it: "park", "null", "keep", or {"in": …, "out": …}.',
   },
   'mapping-otherwise': {
     status: 422,
@@ -132,7 +140,8 @@ export const catalogue = {
   'mapping-round-trip': {
     status: 422,
     text: 'Field {field} does not come back: {wrote} was written and {read} was read.',
-    remedy: 'Correct the steps, or declare what the remote does to the value with "remote", or add "flow": "in".',
+    remedy:
+      'Correct the steps, or declare what the remote does to the value with "remote", or add "flow": "in".',
   },
   // -- the store
   'store-newer': {
@@ -144,6 +153,112 @@ export const catalogue = {
     status: 503,
     text: 'A change to {object} was overtaken by another five times in a row.',
     remedy: 'Nothing is lost: the work went to the end of its lane and is tried again.',
+  },
+  // -- configuration and connections
+  'config-missing': {
+    status: 500,
+    text: 'There is no configuration at {file}.',
+    remedy: 'Run `crosswalk init` to write one, or name the folder that holds crosswalk.yaml.',
+  },
+  'config-unreadable': {
+    status: 422,
+    text: 'This is not YAML that Crosswalk reads: {detail}.',
+    remedy: 'Correct the line named; most often the indentation or a quotation mark is wrong.',
+  },
+  'config-shape': {
+    status: 422,
+    text: 'This {detail}.',
+    remedy:
+      'Correct the place named. config.schema.json says what a configuration may hold; most editors show it while you type.',
+  },
+  'config-invalid': {
+    status: 422,
+    text: 'The configuration has {count} faults:{list}',
+    remedy: 'Correct the places named; each is told with what to do by `crosswalk check`.',
+  },
+  'config-unknown': {
+    status: 422,
+    text: 'There is no {what} {name}{where}{hint}.',
+    remedy: 'Correct the name, or add the {what}.',
+  },
+  'config-not-yet': {
+    status: 422,
+    text: '{what} is not built yet.',
+    remedy: '{instead}',
+  },
+  'config-no-owner': {
+    status: 422,
+    text: 'The policy owner is set for {field}, which has no owner in entity {entity}.',
+    remedy: 'Name a connection for it under entities.{entity}.owners, or choose newest, keep or ask.',
+  },
+  'config-two-owners': {
+    status: 422,
+    text: 'Field {field} of entity {entity} has two owners, {one} and {other}.',
+    remedy: 'Leave one owner for it; give the other the role writer.',
+  },
+  'config-mismatch': {
+    status: 422,
+    text: 'Mapping {mapping} is for connector {wanted}, and connection {connection} is a {found}.',
+    remedy: 'Name a mapping of that connector, or another connection.',
+  },
+  'config-same-sync': {
+    status: 422,
+    text: 'The syncs {one} and {other} both bind connection {connection} through mapping {mapping}.',
+    remedy: 'Leave one of them.',
+  },
+  'config-schedule': {
+    status: 422,
+    text: '{value} is neither a time from 1s to 31d nor a cron expression.',
+    remedy: 'Write a time such as 30s, 5m, 1h or 1d, or a cron expression such as "0 3 * * *".',
+  },
+  'config-template': {
+    status: 422,
+    text: 'The text of the notice {detail}.',
+    remedy: 'Use these places, each closed by two braces: {places}.',
+  },
+  'config-open-server': {
+    status: 422,
+    text: 'The server would listen on {host}, beyond this machine, without a token.',
+    remedy:
+      'Set server.tokenRef to a reference such as "${env:CROSSWALK_TOKEN}", or server.host to 127.0.0.1.',
+  },
+  'config-environment': {
+    status: 422,
+    text: 'The environment variable {name} {detail}.',
+    remedy: 'Correct or remove it; it overrides crosswalk.yaml.',
+  },
+  'connector-unknown': {
+    status: 422,
+    text: 'There is no connector {name}{hint}.',
+    remedy:
+      'Use one of: {known}. An own connector is a folder with an index.js or index.ts in connectors/ beside crosswalk.yaml.',
+  },
+  'connector-broken': {
+    status: 500,
+    text: 'Connector {name} cannot be loaded: {detail}.',
+    remedy: 'Correct the file named, or remove the connections that use it.',
+  },
+  'connector-refused': {
+    status: 422,
+    text: 'Connection {connection} cannot be opened with these settings: {said}.',
+    remedy: 'Correct the settings. The connector’s README.md says where to find each value.',
+  },
+  'settings-shape': {
+    status: 422,
+    text: 'Connection {connection}: {setting} {detail}.',
+    remedy: 'Correct the setting. The connector’s README.md says where to find each value.',
+  },
+  'setting-reference': {
+    status: 422,
+    text: '{what}: {reference} {detail}.',
+    remedy:
+      'Set the environment variable, or put the file in its place; the path counts from the folder of crosswalk.yaml.',
+  },
+  'setting-inline-secret': {
+    status: 422,
+    text: 'Connection {connection}: {setting} is a secret and stands in the configuration as it is.',
+    remedy:
+      'Put it into an environment variable or a file and write "${env:NAME}" or "${file:path}" here. If the file was ever shared, replace the secret.',
   },
 } as const satisfies Record<string, CatalogueEntry>;
 

@@ -14,7 +14,12 @@ export const finish = async (world: World): Promise<void> => {
   const say = (text: string): void => void world.violations.push(text);
   world.dropHooks();
   await world.settle(['poll', 'in', 'out'], 40);
+  // What changed in the last round may become visible only later: the declared lateness.
+  await world.settle(['poll', 'in', 'out'], 1);
+  await world.settle(['poll', 'in', 'out'], 1);
   (await missedByPolls(world)).forEach(say);
+  // The first sweep may go on where a crash left one: only the second surely meets everything.
+  await world.settle(['sweep', 'in', 'out'], 2);
   const rested = await world.settle(['sweep', 'in', 'out'], 40);
   if (!rested) say(`P10: not at rest: ${await stirring(world)}`);
   const writes = world.systems.reduce((sum, system) => sum + system.gatewayWrites, 0);
@@ -85,14 +90,16 @@ const missedByPolls = async (world: World): Promise<string[]> => {
   const missed: string[] = [];
   for (const system of world.systems.filter((one) => one.traits.polled)) {
     for (const object of system.objects.values()) {
-      if (object.deleted || object.lastLookTick >= lastTick(object)) continue;
+      if (object.deleted || object.visibleAt > world.time || object.lastLookTick >= lastTick(object)) continue;
       missed.push(`P8: polling missed a change of ${object.id}`);
     }
   }
   return missed;
 };
 
-const lastTick = (object: ToyObject): number => Math.max(...Object.values(object.log).map((log) => log.at(-1)?.tick ?? 0));
+/** The last change that the gateway did not make itself. */
+const lastTick = (object: ToyObject): number =>
+  Math.max(...Object.values(object.log).map((log) => log.findLast((event) => event.by !== 'gateway')?.tick ?? 0));
 
 /** P10: linked objects agree under the mapping, or diverge as declared, or are parked with a reason. */
 const disagreements = (world: World, state: Snapshot): string[] => {
@@ -188,7 +195,7 @@ const lostEdits = (world: World, state: Snapshot): string[] => {
       }
     }
   }
-  for (const rows of state.lineage.values()) lost.push(...supersededUnseen(world, rows));
+  for (const rows of state.lineage.values()) lost.push(...supersededUnseen(world, rows), ...wronglyNewest(world, rows));
   return lost;
 };
 
@@ -216,7 +223,7 @@ const fateOf = (world: World, state: Snapshot, system: ToySystem, object: ToyObj
     return undefined;
   }
   const lastSeen = event.lastLooked;
-  if (lastSeen !== undefined && forms.some((form) => same(form, lastSeen))) return undefined;
+  if (lastSeen !== undefined && forms.some((form) => same(form, lastSeen) || same(form, normalised(system.traits, field, lastSeen)))) return undefined;
   if (forms.some((form) => same(form, ours)) || equalToOurs(state, system, link, field, forms)) return undefined;
   if (!system.traits.readable && !system.traits.guarded) {
     world.options.tally.exception('kind without read or guard');
@@ -262,3 +269,29 @@ const byPerson = (world: World, field: string, value: Json): boolean =>
   world.systems.some((system) =>
     [...system.objects.values()].some((object) => (object.log[field] ?? []).some((event) => event.by === 'person' && same(event.value, value))),
   );
+
+/** Where `newest` decided, the value that won was really typed later. */
+const wronglyNewest = (world: World, rows: readonly LineageRow[]): string[] =>
+  rows.flatMap((row) =>
+    row.entries.flatMap((entry) => {
+      if (entry.rule !== 'newest') return [];
+      const theirs = entry.verdict === 'took' ? entry.after : entry.theirs;
+      const ours = entry.verdict === 'took' ? entry.before : entry.after;
+      const log = world.systems.find((one) => one.traits.name === row.sync)?.objects.get(row.object ?? '')?.log[entry.field];
+      const there = log?.findLast((event) => same(event.value, theirs ?? null));
+      // A value that somebody decided for counts from the decision, not from when it was typed.
+      const decided = rows.some(({ entries }) => entries.some((one) => one.field === entry.field && one.rule?.startsWith('decided') === true && same(one.after ?? null, ours ?? null)));
+      const here = decided ? undefined : typedAt(world, entry.field, ours ?? null, entry.at?.to ?? 0);
+      if (there?.by !== 'person' || here === undefined) return [];
+      const right = entry.verdict === 'took' ? there.at >= here : there.at <= here;
+      return right ? [] : [`P9: newest chose wrongly for ${row.object}.${entry.field}: ${JSON.stringify(theirs)} against ${JSON.stringify(ours)}`];
+    }),
+  );
+
+/** When a person typed a value before some time, if exactly one did. */
+const typedAt = (world: World, field: string, value: Json, before: number): number | undefined => {
+  const events = world.systems.flatMap((system) =>
+    [...system.objects.values()].flatMap((object) => (object.log[field] ?? []).filter((event) => event.by === 'person' && event.at <= before && same(event.value, value))),
+  );
+  return events.length === 1 ? events[0]?.at : undefined;
+};

@@ -518,9 +518,23 @@ export class World implements Wire {
         // Deleted by a person before anyone could look: it is gone, and nothing tells that it ever was.
         const standing = ids.filter((id, i) => i === ids.length - 1 || system.objects.get(id)?.deleted !== true);
         if (ids.length > 1 && standing.length === 1) this.options.tally.exception('create deleted while unsettled');
+        if (standing.length > 1 && this.#editedBeyondSearch(system, standing)) {
+          this.options.tally.exception('create edited beyond search');
+          return [];
+        }
         return standing.length > 1 ? [`double: ${record} was created as ${ids.join(' and ')}`] : [];
       });
     });
+  }
+
+  /** No anchor, and everything that the first create had sent was changed there before anyone looked. */
+  #editedBeyondSearch({ traits, objects }: ToySystem, [first]: readonly string[]): boolean {
+    if (traits.anchored) return false;
+    // Without a list of changes, only what can be searched for counts.
+    const fields = traits.polled ? toyFields : toyFields.filter((field) => field === 'email' || field === 'name');
+    const logs = fields.map((field) => objects.get(first ?? '')?.log[field] ?? []);
+    const sent = logs.filter((log) => log[0]?.by === 'gateway' && log[0].value !== null);
+    return sent.every((log) => log[0]?.value !== log[0]?.given || log.some((event) => event.by !== 'gateway'));
   }
 
   /** Hooks that have not arrived yet never will. */

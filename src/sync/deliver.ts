@@ -22,7 +22,7 @@ import {
   linksOf,
   loadHolds,
   loadRecord,
-
+  mostAttempts,
   type CallItem,
   type CallRow,
   type EffectRow,
@@ -33,6 +33,7 @@ import { writtenBy } from './identify.ts';
 import { drawLook } from './look.ts';
 import { drawGone, touchAgain } from './gone.ts';
 import { batchesOf, send, type Prepared } from './send.ts';
+import { parkEffect } from './settle.ts';
 import { settleUnsettled } from './unsettled.ts';
 
 /** What a pass found, so that its caller can pause a connection or wait. */
@@ -73,7 +74,8 @@ const prepareUpdates = async (hub: Hub, sync: Sync, effects: readonly EffectRow[
     const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
     const link = row === undefined ? undefined : linkOf(row);
     if (link === undefined || link.state !== 'live' || sync.kind.update === undefined) await supersede(hub, effect, run);
-    else if (link.call !== null || (await unlookedBefore(hub, sync, effect, link))) await postpone(hub, effect, 1000, run);
+    else if (link.call !== null || (await unheard(hub, sync, effect))) await postpone(hub, effect, 1000, run);
+    else if (guardless(sync, link)) await awaitGuard(hub, effect, run);
     else links.set(effect, link);
   }
   const looked = await lookBefore(hub, sync, links, run);
@@ -86,10 +88,21 @@ const prepareUpdates = async (hub: Hub, sync: Sync, effects: readonly EffectRow[
 };
 
 /** A kind that cannot be read is written only when what was heard of the object is taken in, and its guard is known. */
-const unlookedBefore = async (hub: Hub, sync: Sync, effect: EffectRow, link: LinkState): Promise<boolean> => {
+const unheard = async (hub: Hub, sync: Sync, effect: EffectRow): Promise<boolean> => {
   if (sync.kind.read !== undefined) return false;
-  if (sync.kind.guarded === true && link.guard === null) return true;
   return (await hub.store.count('touch', 'object', { lane: sync.lane, object: effect.object })) > 0;
+};
+
+const guardless = (sync: Sync, link: LinkState): boolean =>
+  sync.kind.read === undefined && sync.kind.guarded === true && link.guard === null;
+
+/** Parks in the end; a look that brings the guard opens the effect again. */
+const awaitGuard = async (hub: Hub, effect: EffectRow, run: string): Promise<void> => {
+  const draft = new Draft(hub, run);
+  const waiting = { ...effect, attempts: effect.attempts + 1, due: hub.now() + 60_000 };
+  if (waiting.attempts < mostAttempts) draft.effect(effect, waiting);
+  else parkEffect(draft, effect, 'no-guard', 'the remote has not shown this object since it was created, and it cannot be read');
+  await commit(draft);
 };
 
 /**

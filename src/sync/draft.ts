@@ -72,9 +72,7 @@ export class Draft {
   /** The link as it was read must still stand; writes its next generation. */
   link(before: LinkState | null, after: LinkState): this {
     const key = { sync: after.sync, object: after.object };
-    if (this.hub.mutation !== 'no-link-condition') {
-      this.expect('link', key, before === null ? null : { gen: before.gen, record: before.record });
-    }
+    this.expect('link', key, before === null ? null : { gen: before.gen, record: before.record });
     return this.put('link', linkRow({ ...after, gen: (before?.gen ?? 0) + 1 }));
   }
 

@@ -47,9 +47,8 @@ export type Mutation =
   | 'close-without-equal'
   | 'no-look-before-write'
   | 'ack-before-commit'
-  | 'intake-during-call'
-  | 'no-link-condition'
-  | 'call-after-send'
+  | 'drop-refused'
+  | 'newest-by-stamp'
   | 'forget-crashed-calls';
 
 export interface Hub {

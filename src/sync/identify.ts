@@ -3,7 +3,7 @@
  * anchor on it, a strong key; else it is a new record.
  */
 import { strongKeys } from '../merge/identify.ts';
-import { same, type LinkState, type RecordState, type Written } from '../merge/record.ts';
+import type { LinkState, RecordState, Written } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Fields, Lens, Reading } from '../mapping/lens.ts';
 import type { Draft } from './draft.ts';
@@ -20,7 +20,7 @@ import {
   type Sync,
 } from './hub.ts';
 import type { Target } from './intake.ts';
-import { foundAfter } from './unsettled.ts';
+import { foundAfter, likenessOf } from './likeness.ts';
 
 /** `wait`: undecidable while a create is under way or unsettled; the touch stays. */
 export const identify = async (
@@ -53,21 +53,6 @@ export const identify = async (
   }
   draft.expect('effect', { sync: sync.name, record: record.id, object: '' }, effect === undefined ? null : { rev: effect.rev });
   return { link: newLink(sync.name, sight.object.id, record.id), before: record, record, event: 'linked' };
-};
-
-/**
- * How much an object looks like what a create sent. With an anchor in the mapping this is certain either
- * way. Without: `all` sent fields equal, or some (a person may have edited it since), or none.
- */
-const likenessOf = (lens: Lens, reading: Reading, item: CallItem): 'all' | 'some' | 'none' => {
-  if (lens.anchor !== undefined) return reading.anchor === item.record ? 'all' : 'none';
-  const sent = Object.entries(item.fields).filter(([, value]) => value !== null);
-  const equal = sent.filter(([field, value]) => {
-    const theirs = reading.fields[field];
-    return theirs !== undefined && (same(theirs, value) || same(theirs, lens.settle(field, value)));
-  });
-  if (equal.length === sent.length) return 'all';
-  return equal.length > 0 ? 'some' : 'none';
 };
 
 /** An object waits that may be the create's: while it does, absence in a search proves nothing. */

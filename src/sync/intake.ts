@@ -62,7 +62,7 @@ export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 3
   const ready = [];
   for (const job of jobs) {
     const waiting = [...job.links.values()].some((link) => link?.call !== null && link !== null);
-    if (waiting && hub.mutation !== 'intake-during-call') await defer(hub, job, deferral);
+    if (waiting) await defer(hub, job, deferral);
     else ready.push(job);
   }
   await lookAll(hub, syncs, ready);

@@ -93,12 +93,13 @@ const promiseOwn = async (
   holds: readonly Hold[],
 ): Promise<boolean> => {
   if (!sync.outward || merged.link.state !== 'live') return false;
+  if (draft.hub.mutation === 'close-without-equal') return false;
   if (Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return false;
   const key = { sync: sync.name, record: record.id, object: merged.link.object };
   const row = await draft.hub.store.get('effect', key);
   const effect = row === undefined ? undefined : effectOf(row);
   const fresh = merged.entries.some(({ verdict }) => verdict === 'restored' || verdict === 'overruled' || verdict === 'retry');
-  if (effect === undefined || draft.ended(effect) || (fresh && effect.state === 'parked')) {
+  if (effect === undefined || draft.ended(effect) || (effect.state === 'parked' && (fresh || effect.reason?.code === 'no-guard'))) {
     await draft.promise(sync.name, record, merged.link.object);
   } else {
     draft.expect('effect', key, { rev: effect.rev });
@@ -107,7 +108,7 @@ const promiseOwn = async (
 };
 
 /** The proof's mutations of this step; without one, the link as it is. */
-const mutateLink = (hub: Hub, sync: Sync, { link, record, cause }: LookInput): LinkState => {
+const mutateLink = (hub: Hub, sync: Sync, { link, record, cause, sight }: LookInput): LinkState => {
   if (hub.mutation === 'one-shadow') {
     const values = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value]));
     const seen = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.version]));
@@ -117,6 +118,7 @@ const mutateLink = (hub: Hub, sync: Sync, { link, record, cause }: LookInput): L
     const seen = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.version]));
     return { ...link, seen, written: {} };
   }
+  if (hub.mutation === 'newest-by-stamp') return { ...link, lookedFrom: sight.object.modifiedAt ?? link.lookedFrom };
   if (hub.mutation === 'no-damping') return { ...link, restored: {} };
   return link;
 };

@@ -179,20 +179,21 @@ const closeSent = (draft: Draft, call: CallRow, effect: EffectRow | undefined): 
   } else draft.close(effect, 'delivered');
 };
 
-/** The answer names an object that belongs elsewhere: say so, and let looks sort it out. */
-const drawStray = async (
-  draft: Draft,
-  call: CallRow,
-  effect: EffectRow | undefined,
-  stored: LinkState,
-  record: RecordState,
-): Promise<void> => {
+/**
+ * The answer names an object that belongs to another record: a person must say whether the two are one.
+ * Creating again would double the object.
+ */
+const drawStray = (draft: Draft, call: CallRow, effect: EffectRow | undefined, stored: LinkState, record: RecordState): void => {
   endCall(draft, call);
-  if (effect !== undefined && effect.call === call.id) draft.close(effect, 'delivered');
-  if (stored.record !== record.id) {
-    const [a, b] = [stored.record, record.id].sort();
-    draft.put('candidate', { entity: record.entity, a, b, why: 'one object answered for both', at: draft.hub.now() });
+  const own = effect !== undefined && effect.call === call.id ? effect : undefined;
+  if (stored.record === record.id) {
+    if (own !== undefined) draft.close(own, 'delivered');
+    return;
   }
+  const [a, b] = [stored.record, record.id].sort();
+  draft.put('candidate', { entity: record.entity, a, b, why: 'one object answered for both', at: draft.hub.now() });
+  const message = `the remote answered with ${stored.object}, which is linked to record ${stored.record}`;
+  if (own !== undefined) parkEffect(draft, own, 'unknown-outcome', message);
 };
 
 // ---------------------------------------------------------------- not done
@@ -249,7 +250,8 @@ const drawRefused = async (
   draft.lineage(record.id, { cause: `call ${call.id}`, sync: sync.name, object: call.item.object, version: record.version, entries });
   if (effect.wanted > call.item.version) {
     draft.effect(effect, { ...effect, state: 'open', call: null, due: draft.hub.now() });
-  } else parkEffect(draft, effect, refused.code ?? 'refused', refused.message);
+  } else if (draft.hub.mutation === 'drop-refused') draft.close(effect, 'delivered');
+  else parkEffect(draft, effect, refused.code ?? 'refused', refused.message);
 };
 
 /** Parks an effect with the remote's own words. */

@@ -21,6 +21,7 @@ import {
   type Hub,
   type Sync,
 } from './hub.ts';
+import { foundAfter, likenessOf } from './likeness.ts';
 import { drawLook } from './look.ts';
 import { drawUnknown, parkEffect } from './settle.ts';
 import { send } from './send.ts';
@@ -153,9 +154,6 @@ const settleCreate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallR
   await commit(draft);
 };
 
-/** The cause of a touch whose object a search for this create has found. */
-export const foundAfter = (call: CallRow): string => `found after create ${call.id}`;
-
 /** Unlinked objects that the searches found, and how many were linked only since the create was sent. */
 const search = async (
   hub: Hub,
@@ -172,7 +170,30 @@ const search = async (
       else if ((await loadRecord(hub, String(row['record']))).at >= call.item.sentAt) rivals += 1;
     }
   }
-  return { found, rivals };
+  return { found: found.size > 0 ? found : await changedSince(hub, sync, call), rivals };
+};
+
+/**
+ * A person may have changed every value that can be searched. Where the kind can be asked for changes, what
+ * is new since the call and unlinked is looked at too, if it still has anything that was sent.
+ */
+const changedSince = async (hub: Hub, sync: Sync, call: CallRow): Promise<Set<string>> => {
+  const found = new Set<string>();
+  const { changes, stamps } = sync.kind;
+  if (changes === undefined || sync.lens.anchor !== undefined) return found;
+  const slack = (stamps?.resolution ?? 0) + (stamps?.skew ?? 0) + (stamps?.lateness ?? 0);
+  const window = { since: call.item.sentAt - slack, until: hub.now() + slack + 1 };
+  let page: string | null = null;
+  for (let n = 0; n < 100; n += 1) {
+    const { objects, next } = await changes(window, page);
+    for (const object of objects) {
+      if (likenessOf(sync.lens, sync.lens.read(object.value), call.item) === 'none') continue;
+      if ((await hub.store.get('link', { sync: sync.name, object: object.id })) === undefined) found.add(object.id);
+    }
+    if (next === null) break;
+    page = next;
+  }
+  return found;
 };
 
 /**
