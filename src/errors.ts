@@ -143,6 +143,11 @@ export const catalogue = {
     remedy:
       'Correct the steps, or declare what the remote does to the value with "remote", or add "flow": "in".',
   },
+  'sync-kind-closed': {
+    status: 500,
+    text: 'Sync {sync} needs the kind {kind}, which connection {connection} does not offer with its settings.',
+    remedy: 'Complete the settings of the connection (see the connector\'s README), or remove the sync.',
+  },
   // -- the store
   'store-newer': {
     status: 500,

@@ -189,7 +189,7 @@ export const tables = {
   setting: {
     columns: { name: 'text', value: 'json', at: 'int', by: 'text' },
     key: ['name'],
-    indexes: {},
+    indexes: { name: ['name'] },
   },
 } as const satisfies Record<string, Table>;
 

@@ -1,0 +1,327 @@
+import { Cron } from 'croner';
+import type { JsonObject } from './connector.ts';
+import type { ErrorCode, ErrorParams } from './errors.ts';
+import { nearest } from './mapping/nearest.ts';
+import { pointerOf } from './mapping/place.ts';
+import type { ClearPolicy, ConflictPolicy, Role } from './merge/policy.ts';
+
+/** Whether a configuration of the right shape also makes sense: names that exist, owners, templates, times. */
+
+/** When something is done: every so many ms, or by a cron expression (local time). */
+export type Schedule = { readonly every: number } | { readonly cron: string };
+
+/** What the mappings folder holds: told by whoever loaded it. */
+export interface Known {
+  /** By mapping name. */
+  readonly mappings: ReadonlyMap<
+    string,
+    { readonly entity: string; readonly connector: string; readonly kind: string }
+  >;
+  /** Fields by entity name. */
+  readonly entities: ReadonlyMap<string, readonly string[]>;
+}
+
+/** The file as its schema lets it through. */
+export interface Source {
+  readonly connections?: Record<string, { connector: string; settings?: JsonObject }>;
+  readonly entities?: Record<string, SourceEntity>;
+  readonly syncs?: Record<string, SourceSync>;
+  readonly notices?: Record<
+    string,
+    { entity: string; when: { changed: string }; to: string; text: string; fallback?: Record<string, string> }
+  >;
+  readonly server?: { host?: string; port?: number; publicUrl?: string; tokenRef?: string };
+  readonly store?: { path?: string };
+  readonly allowInlineSecrets?: boolean;
+}
+
+export interface SourceEntity {
+  readonly keys?: string[][];
+  readonly protect?: string[] | Record<string, string[]>;
+  readonly owners?: Record<string, string>;
+  readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
+  readonly clear?: ClearPolicy | Record<string, ClearPolicy>;
+  readonly placeholders?: string[];
+}
+
+export interface SourceSync {
+  readonly connection: string;
+  readonly mapping: string;
+  readonly direction: 'in' | 'out' | 'both';
+  readonly create?: boolean;
+  readonly deletes?: 'ignore' | 'archive' | 'propagate';
+  readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
+  readonly roles?: Record<string, Role>;
+  readonly mode?: 'live' | 'plan';
+  readonly budget?: JsonObject;
+  readonly poll?: string;
+  readonly sweep?: string;
+}
+
+/** Tells one fault, at a place in the file. */
+export type Tell = (code: ErrorCode, pointer: string, params: ErrorParams) => void;
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `30s`, `5m`, `1h`, `1d` (from 1s to 31d) or a cron expression; undefined if it is neither. */
+export const scheduleOf = (text: string): Schedule | undefined => {
+  const [, amount, unit = ''] = /^(\d{1,7})([smhd])$/u.exec(text.trim()) ?? [];
+  if (amount !== undefined) {
+    const every = Number(amount) * (UNITS[unit] ?? 0);
+    return every >= 1000 && every <= 31 * 86_400_000 ? { every } : undefined;
+  }
+  try {
+    // A pattern that never comes is as wrong as one that cannot be read.
+    return new Cron(text, { paused: true }).nextRun() === null ? undefined : { cron: text };
+  } catch {
+    return undefined;
+  }
+};
+
+/** Places of a notice's text, in order; or the rest of a sentence about what is wrong with it. */
+export const templatePlaces = (text: string): readonly string[] | string => {
+  const places = [...text.matchAll(/\{\{([^{}]*)\}\}/gu)].map((match) => (match[1] ?? '').trim());
+  const rest = text.replaceAll(/\{\{[^{}]*\}\}/gu, '');
+  if (rest.includes('{{')) return 'opens a place that it does not close';
+  if (rest.includes('}}')) return 'closes a place that it did not open';
+  return places.includes('') ? 'has an empty place' : places;
+};
+
+class Check {
+  readonly source: Source;
+  readonly known: Known;
+  readonly tell: Tell;
+  constructor(source: Source, known: Known, tell: Tell) {
+    this.source = source;
+    this.known = known;
+    this.tell = tell;
+  }
+
+  /** True if the name is known; tells it otherwise. */
+  name(what: string, name: string, known: Iterable<string>, at: readonly string[], where = ''): boolean {
+    const names = [...known];
+    if (names.includes(name)) return true;
+    const near = nearest(name, names);
+    this.tell('config-unknown', pointerOf(at), {
+      what,
+      name: JSON.stringify(name),
+      where,
+      hint: near === undefined ? '' : `; did you mean ${JSON.stringify(near)}?`,
+    });
+    return false;
+  }
+
+  connection(name: string, at: readonly string[]): boolean {
+    return this.name('connection', name, Object.keys(this.source.connections ?? {}), at);
+  }
+
+  /** `*` is a field only where `any` says so. */
+  field(entity: string, field: string, at: readonly string[], any = false): boolean {
+    const fields = this.known.entities.get(entity);
+    if (fields === undefined || (any && field === '*')) return true;
+    return this.name('field', field, fields, at, ` in entity ${entity}`);
+  }
+
+  fields(entity: string, given: unknown, at: readonly string[], any = false): void {
+    if (typeof given !== 'object' || given === null) return;
+    for (const field of Object.keys(given)) this.field(entity, field, [...at, field], any);
+  }
+}
+
+const syncsOf = (check: Check, entity: string) =>
+  Object.entries(check.source.syncs ?? {}).filter(
+    ([, sync]) => check.known.mappings.get(sync.mapping)?.entity === entity,
+  );
+
+/** The connections that own a field, with where that is said. */
+const ownersOf = (check: Check, entity: string, field: string): Map<string, readonly string[]> => {
+  const owners = new Map<string, readonly string[]>();
+  const named = check.source.entities?.[entity]?.owners ?? {};
+  const owner = Object.hasOwn(named, field) ? named[field] : undefined;
+  if (owner !== undefined) owners.set(owner, ['entities', entity, 'owners', field]);
+  for (const [name, { connection, roles = {} }] of syncsOf(check, entity)) {
+    const key = Object.hasOwn(roles, field) ? field : '*';
+    if (Object.hasOwn(roles, key) && roles[key] === 'owner')
+      owners.set(connection, ['syncs', name, 'roles', key]);
+  }
+  return owners;
+};
+
+/** Policy `owner` needs an owner: of the field that it names, or of any field where it is for all. */
+const checkPolicy = (check: Check, entity: string, given: unknown, at: readonly string[]): void => {
+  const fields = check.known.entities.get(entity);
+  if (fields === undefined) return;
+  const policies = typeof given === 'string' ? { '*': given } : ((given ?? {}) as Record<string, unknown>);
+  for (const [field, policy] of Object.entries(policies)) {
+    if (policy !== 'owner') continue;
+    const among = field === '*' ? fields : [field];
+    if (among.some((each) => ownersOf(check, entity, each).size > 0)) continue;
+    const where = typeof given === 'string' ? at : [...at, field];
+    check.tell('config-no-owner', pointerOf(where), {
+      field: field === '*' ? 'all fields' : `field ${field}`,
+      entity,
+    });
+  }
+};
+
+const checkEntities = (check: Check): void => {
+  for (const [entity, source] of Object.entries(check.source.entities ?? {})) {
+    const at = ['entities', entity];
+    if (!check.name('entity', entity, check.known.entities.keys(), at)) continue;
+    for (const [index, key] of (source.keys ?? []).entries()) {
+      for (const field of key) check.field(entity, field, [...at, 'keys', String(index)]);
+    }
+    for (const [field, owner] of Object.entries(source.owners ?? {})) {
+      const here = [...at, 'owners', field];
+      if (!check.field(entity, field, here) || !check.connection(owner, here)) continue;
+      const spokes = syncsOf(check, entity).map(([, sync]) => sync.connection);
+      if (spokes.length > 0)
+        check.name('connection', owner, new Set(spokes), here, ` with a sync of ${entity}`);
+    }
+    checkProtect(check, entity, source.protect ?? []);
+    for (const part of ['conflict', 'clear'] as const)
+      check.fields(entity, source[part], [...at, part], true);
+    checkPolicy(check, entity, source.conflict, [...at, 'conflict']);
+  }
+  for (const [entity, fields] of check.known.entities) {
+    for (const field of fields) {
+      const [one, other] = [...ownersOf(check, entity, field)];
+      if (one === undefined || other === undefined) continue;
+      check.tell('config-two-owners', pointerOf(other[1]), { field, entity, one: one[0], other: other[0] });
+    }
+  }
+};
+
+const checkProtect = (check: Check, entity: string, protect: string[] | Record<string, string[]>): void => {
+  const at = ['entities', entity, 'protect'];
+  if (Array.isArray(protect)) {
+    for (const [index, field] of protect.entries()) check.field(entity, field, [...at, String(index)]);
+    return;
+  }
+  for (const [field, who] of Object.entries(protect)) {
+    check.field(entity, field, [...at, field]);
+    for (const each of who) {
+      const person = each.startsWith('person:') || each.includes('@');
+      if (!person) check.connection(each, [...at, field]);
+    }
+  }
+};
+
+const checkNotYet = (check: Check, name: string, sync: SourceSync): void => {
+  if (sync.deletes !== undefined && sync.deletes !== 'ignore') {
+    check.tell('config-not-yet', pointerOf(['syncs', name, 'deletes']), {
+      what: `"deletes: ${sync.deletes}"`,
+      instead: 'Write "deletes: ignore", or leave it out: deletions stay where they happen.',
+    });
+  }
+  if (sync.budget !== undefined) {
+    check.tell('config-not-yet', pointerOf(['syncs', name, 'budget']), {
+      what: 'A budget',
+      instead: 'Take it out; "mode: plan" shows what would be written before anything is.',
+    });
+  }
+};
+
+const checkSyncs = (check: Check): void => {
+  const seen = new Map<string, string>();
+  const { connections = {} } = check.source;
+  for (const [name, sync] of Object.entries(check.source.syncs ?? {})) {
+    const at = ['syncs', name];
+    const { connection, mapping } = sync;
+    const linked = check.connection(connection, [...at, 'connection']);
+    const mapped = check.name('mapping', mapping, check.known.mappings.keys(), [...at, 'mapping']);
+    checkNotYet(check, name, sync);
+    for (const part of ['poll', 'sweep'] as const) {
+      const text = sync[part];
+      if (text === undefined || scheduleOf(text) !== undefined) continue;
+      check.tell('config-schedule', pointerOf([...at, part]), { value: JSON.stringify(text) });
+    }
+    const target = check.known.mappings.get(mapping);
+    if (!mapped || target === undefined) continue;
+    for (const part of ['conflict', 'roles'] as const) {
+      check.fields(target.entity, sync[part], [...at, part], true);
+    }
+    checkPolicy(check, target.entity, sync.conflict, [...at, 'conflict']);
+    if (!linked) continue;
+    const found = connections[connection]?.connector;
+    if (found !== target.connector) {
+      const params = { mapping, wanted: target.connector, connection, found };
+      check.tell('config-mismatch', pointerOf([...at, 'mapping']), params);
+    }
+    const other = seen.get(`${connection}\n${mapping}`);
+    seen.set(`${connection}\n${mapping}`, name);
+    if (other !== undefined)
+      check.tell('config-same-sync', pointerOf(at), { one: other, other: name, connection, mapping });
+  }
+};
+
+const checkNotices = (check: Check): void => {
+  for (const [name, notice] of Object.entries(check.source.notices ?? {})) {
+    const at = ['notices', name];
+    check.connection(notice.to, [...at, 'to']);
+    const fields = check.known.entities.get(notice.entity);
+    if (fields === undefined) {
+      check.name('entity', notice.entity, check.known.entities.keys(), [...at, 'entity']);
+      continue;
+    }
+    check.field(notice.entity, notice.when.changed, [...at, 'when', 'changed']);
+    const allowed = [
+      'by',
+      'at',
+      ...fields,
+      ...fields.flatMap((field) => [`before.${field}`, `after.${field}`]),
+    ];
+    const places = templatePlaces(notice.text);
+    const tell = (detail: string, part: string[]): void =>
+      check.tell('config-template', pointerOf([...at, ...part]), {
+        detail,
+        places: '{{field}}, {{before.field}}, {{after.field}}, {{by}}, {{at}}',
+      });
+    if (typeof places === 'string') {
+      tell(places, ['text']);
+      continue;
+    }
+    for (const place of places) {
+      if (allowed.includes(place)) continue;
+      const near = nearest(place, allowed);
+      tell(
+        `has the place {{${place}}}, which ${notice.entity} has not${near === undefined ? '' : `; did you mean {{${near}}}?`}`,
+        ['text'],
+      );
+    }
+    for (const place of Object.keys(notice.fallback ?? {})) {
+      if (!places.includes(place))
+        tell(`has no place {{${place}}}, for which there is a fallback`, ['fallback', place]);
+    }
+  }
+};
+
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** True if the whole text is one reference: `${env:NAME}` or `${file:path}`. */
+export const isReference = (text: string): boolean => /^\$\{(?:env|file):[^{}\s][^{}]*\}$/u.test(text);
+
+const checkServer = (check: Check): void => {
+  const { host = '127.0.0.1', publicUrl, tokenRef } = check.source.server ?? {};
+  // The value is not shown: an inline token would be in it.
+  if (tokenRef !== undefined && !isReference(tokenRef)) {
+    const detail = 'is not a reference such as "${env:CROSSWALK_TOKEN}" or "${file:token.txt}"';
+    check.tell('config-shape', '/server/tokenRef', { detail });
+  }
+  if (publicUrl !== undefined && !/^https?:\/\/[^\s/?#@]+(?:\/[^\s?#]*)?$/u.test(publicUrl)) {
+    const detail = 'is not an address that starts with https:// or http:// and ends before ? and #';
+    check.tell('config-shape', '/server/publicUrl', { detail });
+  }
+  if (!LOOPBACK.has(host) && tokenRef === undefined) {
+    check.tell('config-open-server', '/server/host', { host });
+  }
+};
+
+/** Tells everything in a configuration that does not make sense. */
+export const findFaults = (source: Source, known: Known, tell: Tell): void => {
+  const check = new Check(source, known, tell);
+  checkEntities(check);
+  checkSyncs(check);
+  checkNotices(check);
+  checkServer(check);
+};

@@ -1,0 +1,179 @@
+/**
+ * The composition root: an installation, its connections and a store become a running gateway. Built in
+ * order, started in order, stopped in reverse.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Logger } from 'pino';
+import { closeConnections, openConnections, type Connection } from './connections.ts';
+import type { Environment } from './config.ts';
+import { Trouble, type HookReply, type HookRequest } from './connector.ts';
+import { InProcessDispatcher } from './dispatch/in-process.ts';
+import type { Dispatcher } from './dispatch/dispatcher.ts';
+import { CrosswalkError } from './errors.ts';
+import { compileSync, loadInstallation, type Installation } from './installation.ts';
+import type { CallReport } from './remote.ts';
+import { SqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+import { accept } from './sync/accept.ts';
+import type { Hub, Sync } from './sync/hub.ts';
+import { Lanes } from './sync/lanes.ts';
+import { readSwitches, type Switches } from './sync/switches.ts';
+
+export interface GatewayOptions {
+  readonly environment: Environment;
+  readonly log: Logger;
+  /** Told of every outbound call. */
+  onCall?(call: CallReport): void;
+  /** Told of alarms, besides the log and the store. */
+  onAlarm?(subject: string): void;
+  now?(): number;
+}
+
+/** A gateway that is built but not started; `hub` serves one-off commands without any loop. */
+export class Gateway {
+  readonly installation: Installation;
+  readonly connections: ReadonlyMap<string, Connection>;
+  readonly store: Store;
+  readonly hub: Hub;
+  readonly switches: Switches;
+  readonly lanes: Lanes;
+  readonly #options: GatewayOptions;
+  readonly #dispatcher: Dispatcher = new InProcessDispatcher();
+  readonly #runs = new Set<string>();
+  /** Hooks being accepted: above the limit the sender is asked to come again. */
+  #accepting = 0;
+
+  private constructor(options: GatewayOptions, installation: Installation, connections: ReadonlyMap<string, Connection>, store: Store, switches: Switches) {
+    this.#options = options;
+    this.installation = installation;
+    this.connections = connections;
+    this.store = store;
+    this.switches = switches;
+    this.hub = this.#hub();
+    this.lanes = new Lanes({
+      hub: this.hub,
+      connections,
+      notices: Object.values(installation.config.notices),
+      syncs: Object.values(installation.config.syncs),
+      switches,
+      log: options.log,
+    });
+  }
+
+  /** Builds everything and checks it; nothing is sent. `where` is the installation's folder or its crosswalk.yaml. */
+  static async open(where: string, options: GatewayOptions): Promise<Gateway> {
+    const installation = loadInstallation(where, options.environment);
+    const { log } = options;
+    const connections = await openConnections(installation.config, installation.connectors, {
+      environment: options.environment,
+      now: options.now ?? Date.now,
+      random: Math.random,
+      log: (connection, level, text, fields) => log[level]({ connection, ...fields }, text),
+      ...(options.onCall === undefined ? {} : { onCall: options.onCall.bind(options) }),
+    });
+    const store = openStore(installation);
+    const switches = await readSwitches(store);
+    return new Gateway(options, installation, connections, store, switches);
+  }
+
+  /** Starts the loops; returns once recovery is done. */
+  async start(): Promise<void> {
+    await this.lanes.recover();
+    this.#dispatcher.start((lane) => this.lanes.work(lane), this.lanes.names());
+  }
+
+  /** Lets passes under way finish, then closes connections and store. */
+  async stop(): Promise<void> {
+    await this.#dispatcher.stop();
+    await closeConnections(this.connections);
+    await this.store.close();
+  }
+
+  nudge(lane: string): void {
+    this.#dispatcher.nudge(lane);
+  }
+
+  /**
+   * Takes one hook. 2xx only once its touches are durable. Who is turned away gets one and the same answer,
+   * whatever the reason; the log tells the reasons apart.
+   */
+  async hook(name: string, request: HookRequest): Promise<HookReply> {
+    const rejected = { status: 401, body: 'rejected\n' };
+    const connection = this.connections.get(name);
+    const hooks = connection?.session.hooks;
+    const { log } = this.#options;
+    if (hooks === undefined) {
+      log.warn({ connection: name.slice(0, 80) }, connection === undefined ? 'hook for an unknown connection' : 'hook for a connection that takes none');
+      return rejected;
+    }
+    const handshake = hooks.handshake?.(request);
+    if (handshake !== undefined) return handshake;
+    const verdict = hooks.verify(request);
+    if (!verdict.ok) {
+      log.warn({ connection: name, why: verdict.why }, 'hook rejected');
+      return rejected;
+    }
+    if (this.#accepting >= 2000) return { status: 503, headers: { 'retry-after': '5' }, body: 'busy\n' };
+    this.#accepting += 1;
+    try {
+      return await this.#accept(name, hooks, request);
+    } finally {
+      this.#accepting -= 1;
+    }
+  }
+
+  async #accept(name: string, hooks: NonNullable<Connection['session']['hooks']>, request: HookRequest): Promise<HookReply> {
+    let hints;
+    try {
+      hints = hooks.hints(request);
+    } catch (error) {
+      this.#options.log.warn({ connection: name, why: error instanceof Error ? error.message : String(error) }, 'hook not understood');
+      return { status: 400, body: 'not understood\n' };
+    }
+    const kept = new Set(['content-type', 'user-agent']);
+    const headers = Object.fromEntries(Object.entries(request.headers).filter(([header]) => kept.has(header)));
+    const known = hints.filter((hint) => this.lanes.has(`in:${name}/${hint.kind}`));
+    await accept(this.hub, { id: this.hub.newId('h'), connection: name, url: request.url, headers, body: request.body }, known, this.#runs);
+    return hooks.reply?.(request) ?? { status: 200 };
+  }
+
+  #hub(): Hub {
+    const { config, entities } = this.installation;
+    const syncs = new Map<string, Sync>();
+    for (const sync of Object.values(config.syncs)) {
+      const connection = this.connections.get(sync.connection);
+      if (connection === undefined) throw new CrosswalkError('internal', { detail: `connection ${sync.connection} is not open` });
+      syncs.set(sync.name, compileSync(this.installation, sync, connection, this.switches.isLive(sync)));
+    }
+    const { log, onAlarm } = this.#options;
+    return {
+      store: this.store,
+      syncs,
+      entities: new Map([...entities.keys()].map((name) => [name, { name, keys: config.entities[name]?.keys ?? [] }])),
+      now: this.#options.now ?? Date.now,
+      newId,
+      random: Math.random,
+      nudge: (lane) => this.#dispatcher.nudge(lane),
+      alarm: (subject, text) => {
+        log.error({ subject }, text);
+        onAlarm?.(subject);
+        void this.switches.alarm(subject, text, Date.now());
+      },
+    };
+  }
+}
+
+/** Ids sort by time of making: `<prefix>_<base36 ms><random>`. */
+const newId = (prefix: string): string => `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`;
+
+const openStore = ({ config }: Installation): Store => {
+  const { path } = config.store;
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+  return new SqliteStore({ file: path });
+};
+
+/** For a trouble that a one-off command meets: the same words as in the log. */
+export const troubleText = (error: unknown): string =>
+  error instanceof Trouble ? `${error.kind}: ${error.detail.message}` : error instanceof Error ? error.message : String(error);

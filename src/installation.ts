@@ -1,0 +1,146 @@
+/**
+ * One installation: the folder with `crosswalk.yaml`, its mappings and entities (those that come with the
+ * program, overridden by the folder's own of the same name), and what the syncs in it compile to.
+ */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { findConnectors, type Connection, type ConnectorFolders } from './connections.ts';
+import { loadConfig, rulesOf, type Config, type Environment, type SyncConfig } from './config.ts';
+import type { Known } from './config-check.ts';
+import type { Kind } from './connector.ts';
+import { Trouble } from './connector.ts';
+import { CrosswalkError } from './errors.ts';
+import { compile } from './mapping/compile.ts';
+import { readEntity, readMapping, type Entity, type MappingDocument } from './mapping/document.ts';
+import type { Sync } from './sync/hub.ts';
+
+export interface Installation {
+  /** Absolute path of the folder. */
+  readonly folder: string;
+  readonly config: Config;
+  readonly mappings: ReadonlyMap<string, MappingDocument>;
+  readonly entities: ReadonlyMap<string, Entity>;
+  readonly connectors: ConnectorFolders;
+}
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+/** The mappings that come with the program: beside `src/`, in sources and in a build alike. */
+const shipped = path.resolve(here, '../mappings');
+
+const jsonFiles = (folder: string): string[] => {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => path.join(folder, name));
+};
+
+const folders = (root: string): string[] =>
+  statSync(root, { throwIfNoEntry: false })?.isDirectory() === true
+    ? readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort()
+    : [];
+
+/** Entities of the program and of a folder, the folder's own standing in for one of the same name. */
+export const loadEntities = (folder?: string): Map<string, Entity> => {
+  const roots = [shipped, ...(folder === undefined ? [] : [path.join(folder, 'mappings')])];
+  const found = new Map<string, Entity>();
+  for (const root of roots) {
+    for (const file of jsonFiles(path.join(root, 'entities'))) {
+      const entity = readEntity(readFileSync(file, 'utf8'), file);
+      found.set(entity.name, entity);
+    }
+  }
+  return found;
+};
+
+/** Mapping documents of the program and of a folder, by name. */
+export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
+  const roots = [shipped, ...(folder === undefined ? [] : [path.join(folder, 'mappings')])];
+  const found = new Map<string, MappingDocument>();
+  for (const root of roots) {
+    const below = folders(root).filter((name) => name !== 'entities' && name !== 'reconciliation');
+    const files = [...jsonFiles(root).filter((file) => !file.endsWith('.schema.json')), ...below.flatMap((name) => jsonFiles(path.join(root, name)))];
+    for (const file of files) {
+      const document = readMapping(readFileSync(file, 'utf8'), file);
+      found.set(document.name, document);
+    }
+  }
+  return found;
+};
+
+export const knownOf = (mappings: ReadonlyMap<string, MappingDocument>, entities: ReadonlyMap<string, Entity>): Known => ({
+  mappings: new Map([...mappings].map(([name, { entity, remote }]) => [name, { entity, connector: remote.connector, kind: remote.kind }])),
+  entities: new Map([...entities].map(([name, entity]) => [name, [...entity.fields.keys()]])),
+});
+
+/** Reads an installation; sends nothing and opens nothing. Throws CrosswalkError with the place of the fault. */
+export const loadInstallation = (where: string, environment: Environment): Installation => {
+  const stat = statSync(where, { throwIfNoEntry: false });
+  const folder = path.resolve(stat?.isFile() === true ? path.dirname(where) : where);
+  const entities = loadEntities(folder);
+  const mappings = loadMappings(folder);
+  const config = loadConfig(where, knownOf(mappings, entities), environment);
+  return { folder, config, mappings, entities, connectors: findConnectors(folder) };
+};
+
+/** A connector that throws anything but a Trouble has broken its contract; for the engine the outcome is unknown. */
+const guardKind = (kind: Kind, connection: string, name: string): Kind => {
+  const guard = <Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      try {
+        return await work(...args);
+      } catch (error) {
+        if (error instanceof Trouble) throw error;
+        const detail = error instanceof Error ? error.message : String(error);
+        const fault = new CrosswalkError('connector-contract', { connector: `${connection}/${name}`, detail });
+        throw new Trouble('unknown', { message: fault.message });
+      }
+    };
+  const { read, scan, changes, create, update, find } = kind;
+  return {
+    ...kind,
+    ...(read === undefined ? {} : { read: guard(read.bind(kind)) }),
+    ...(scan === undefined ? {} : { scan: guard(scan.bind(kind)) }),
+    ...(changes === undefined ? {} : { changes: guard(changes.bind(kind)) }),
+    ...(create === undefined ? {} : { create: { ...create, send: guard(create.send.bind(create)) } }),
+    ...(update === undefined ? {} : { update: { ...update, send: guard(update.send.bind(update)) } }),
+    ...(find === undefined ? {} : { find: { ...find, by: guard(find.by.bind(find)) } }),
+  };
+};
+
+/** What a sync of the configuration is to the engine. `live` says whether it may write. */
+export const compileSync = (
+  { config, mappings, entities }: Installation,
+  sync: SyncConfig,
+  connection: Connection,
+  live: boolean,
+): Sync => {
+  const document = mappings.get(sync.mapping);
+  const entity = entities.get(sync.entity);
+  const kind = connection.session.kinds[sync.kind];
+  const place = config.place(`/syncs/${sync.name}`);
+  if (document === undefined || entity === undefined) {
+    throw new CrosswalkError('internal', { detail: `sync ${sync.name} has no mapping or entity` }, place);
+  }
+  if (kind === undefined) {
+    throw new CrosswalkError('sync-kind-closed', { sync: sync.name, kind: sync.kind, connection: sync.connection }, place);
+  }
+  const rules = rulesOf(config, sync);
+  const inward = sync.direction !== 'out';
+  const required = entity.schema['required'];
+  return {
+    name: sync.name,
+    connection: sync.connection,
+    lane: `${sync.connection}/${sync.kind}`,
+    kindName: sync.kind,
+    kind: guardKind(kind, sync.connection, sync.kind),
+    entity: sync.entity,
+    lens: compile(document, entity, kind.schema),
+    rules: inward ? rules : (field) => ({ ...rules(field), role: 'reader' }),
+    inward,
+    outward: sync.direction !== 'in' && live,
+    create: sync.create,
+    required: Array.isArray(required) ? required.map(String) : [],
+  };
+};

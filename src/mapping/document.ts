@@ -1,0 +1,250 @@
+import mappingSchema from '../../mappings/mapping.schema.json' with { type: 'json' };
+import type { ErrorObject } from 'ajv';
+import type { Json, JsonObject, JsonSchema } from '../connector.ts';
+import { CrosswalkError } from '../errors.ts';
+import type { ErrorCode, ErrorParams } from '../errors.ts';
+import { isHostile, isObject, member, segmentsOf } from './place.ts';
+import { faultWords, propertiesOf, schemaChecker } from './schema.ts';
+import type { Fallback } from './step.ts';
+import { readJson } from './text.ts';
+
+/** Mapping documents and entities as read from text, checked for their shape; every fault has its line. */
+
+export type StepUse = string | { readonly [step: string]: Json };
+
+/** How one field of the entity is read and written. */
+export interface FieldRule {
+  /** JSON pointer(s) of the place(s). Absent only where a constant needs none. */
+  readonly at?: string | readonly string[];
+  readonly steps?: readonly StepUse[];
+  /** Default `both`. */
+  readonly flow?: 'in' | 'out' | 'both';
+  /** True: an object without it parks. */
+  readonly required?: boolean;
+  /** What becomes of a value that the table does not name. Default `park`. */
+  readonly otherwise?: Json;
+  /** Steps that the remote itself applies to what is written. */
+  readonly remote?: readonly StepUse[];
+}
+
+export interface MappingExample {
+  readonly remote: JsonObject;
+  readonly entity: JsonObject;
+}
+
+export interface MappingDocument {
+  /** Path for people, as given to `readMapping`. */
+  readonly file: string;
+  readonly name: string;
+  readonly remote: { readonly connector: string; readonly kind: string };
+  readonly entity: string;
+  readonly anchor?: string;
+  readonly fields: Readonly<Record<string, FieldRule>>;
+  readonly ignored: readonly string[];
+  readonly examples: readonly MappingExample[];
+  /** Line (from 1) in the file of what a JSON pointer into the document names. */
+  lineOf(pointer: string): number;
+}
+
+export interface Entity {
+  readonly file: string;
+  /** The schema's `$id`. */
+  readonly name: string;
+  readonly schema: JsonSchema;
+  /** Schema of each field. */
+  readonly fields: ReadonlyMap<string, JsonSchema>;
+  /** Fields whose every change is a transition. */
+  readonly history: ReadonlySet<string>;
+}
+
+/** Something wrong, or worth a look, in a document. */
+export interface Finding {
+  readonly code: ErrorCode;
+  readonly severity: 'error' | 'warning';
+  /** The document's file. */
+  readonly document: string;
+  /** JSON pointer into the document. */
+  readonly pointer: string;
+  readonly line?: number;
+  readonly message: string;
+  readonly remedy: string;
+  readonly params: ErrorParams;
+}
+
+export const finding = (
+  code: ErrorCode,
+  severity: Finding['severity'],
+  place: { readonly file: string; readonly pointer: string; readonly line?: number },
+  params: ErrorParams,
+): Finding => {
+  const { message, remedy } = new CrosswalkError(code, params);
+  const line = place.line === undefined ? {} : { line: place.line };
+  return { code, severity, document: place.file, pointer: place.pointer, ...line, message, remedy, params };
+};
+
+/** The error that a finding is when somebody insists on using the document. */
+export const errorOf = ({ code, params, document, pointer, line }: Finding): CrosswalkError =>
+  new CrosswalkError(code, params, { file: document, pointer, ...(line === undefined ? {} : { line }) });
+
+interface ReadText {
+  readonly value: Json;
+  lineOf(pointer: string): number;
+  readonly findings: readonly Finding[];
+}
+
+const UNREAD: ReadText = { value: null, lineOf: () => 1, findings: [] };
+
+const readChecked = (
+  text: string,
+  file: string,
+  code: 'mapping-shape' | 'entity-shape',
+  check: (value: Json) => readonly ErrorObject[],
+): ReadText => {
+  const read = readJson(text);
+  if (!('value' in read)) {
+    const { line, detail } = read;
+    return {
+      ...UNREAD,
+      findings: [finding('mapping-unreadable', 'error', { file, pointer: '', line }, { detail })],
+    };
+  }
+  const findings = check(read.value).map((error) => {
+    const extra = error.params['additionalProperty'] as string | undefined;
+    const pointer = error.instancePath;
+    const named =
+      extra === undefined ? pointer : `${pointer}/${extra.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const detail = `${pointer === '' ? '' : `at ${pointer} `}${faultWords(error)}`;
+    return finding(code, 'error', { file, pointer: named, line: read.lineOf(named) }, { detail });
+  });
+  return { ...read, findings };
+};
+
+const checkMapping = schemaChecker(mappingSchema as JsonSchema, true);
+/** Errors that only say that some branch failed add nothing to the branch's own error. */
+const SHELL: ReadonlySet<string> = new Set(['anyOf', 'oneOf', 'allOf', 'if', 'not']);
+
+const mappingFaults = (value: Json): readonly ErrorObject[] => {
+  if (checkMapping(value)) return [];
+  const errors = checkMapping.errors ?? [];
+  const own = errors.filter((error) => !SHELL.has(error.keyword));
+  const paths = new Map<string, ErrorObject>();
+  // One fault a place: the branches of a choice all complain about the same value.
+  for (const error of own.length > 0 ? own : errors) {
+    const key = `${error.instancePath} ${String(error.params['additionalProperty'] ?? error.params['missingProperty'] ?? '')}`;
+    if (!paths.has(key)) paths.set(key, error);
+  }
+  return [...paths.values()];
+};
+
+/** Every pointer that a document names, with where it stands. */
+const pointersIn = (value: Json): readonly (readonly [string, string])[] => {
+  const found: [string, string][] = [];
+  const add = (at: string, pointer: Json | undefined): void => {
+    if (typeof pointer === 'string') found.push([at, pointer]);
+    if (Array.isArray(pointer)) pointer.forEach((inner, index) => add(`${at}/${index}`, inner));
+  };
+  add('/anchor', member(value, 'anchor'));
+  add('/ignored', member(value, 'ignored'));
+  const fields = member(value, 'fields');
+  if (isObject(fields))
+    for (const [name, rule] of Object.entries(fields)) add(`/fields/${name}/at`, member(rule, 'at'));
+  return found;
+};
+
+/** Reads a mapping; `document` is missing if it has errors. */
+export const parseMapping = (
+  text: string,
+  file: string,
+): { readonly document?: MappingDocument; readonly findings: readonly Finding[] } => {
+  const read = readChecked(text, file, 'mapping-shape', mappingFaults);
+  if (read.findings.length > 0) return { findings: read.findings };
+  const hostile = pointersIn(read.value)
+    .filter(([, pointer]) => isHostile(segmentsOf(pointer) ?? []))
+    .map(([at, pointer]) =>
+      finding('mapping-pointer-hostile', 'error', { file, pointer: at, line: read.lineOf(at) }, { pointer }),
+    );
+  if (hostile.length > 0) return { findings: hostile };
+  // The schema has just said that the value is one.
+  const made = read.value as unknown as Omit<MappingDocument, 'file' | 'lineOf' | 'ignored' | 'examples'> &
+    Partial<Pick<MappingDocument, 'ignored' | 'examples'>>;
+  const document = {
+    ...made,
+    ignored: made.ignored ?? [],
+    examples: made.examples ?? [],
+    file,
+    lineOf: read.lineOf,
+  };
+  return { document, findings: [] };
+};
+
+/**
+ * Reads a mapping from the text of its file. Throws `mapping-unreadable`, `mapping-shape` or
+ * `mapping-pointer-hostile` with file, line and pointer; `parseMapping` tells all faults at once.
+ */
+export const readMapping = (text: string, file: string): MappingDocument => {
+  const { document, findings } = parseMapping(text, file);
+  const first = findings[0];
+  if (first !== undefined) throw errorOf(first);
+  return document as MappingDocument;
+};
+
+const entitySchema: JsonSchema = {
+  type: 'object',
+  required: ['$id', 'type', 'properties'],
+  properties: {
+    $id: { type: 'string', pattern: '^[a-z][a-z0-9-]*$' },
+    type: { const: 'object' },
+    properties: {
+      type: 'object',
+      minProperties: 1,
+      propertyNames: { pattern: '^[a-zA-Z][a-zA-Z0-9]*$', not: { enum: ['constructor', 'prototype'] } },
+      additionalProperties: { type: 'object', properties: { history: { enum: ['every'] } } },
+    },
+  },
+};
+const checkEntity = schemaChecker(entitySchema, true);
+
+/** Reads an entity's JSON Schema from the text of its file. Throws `mapping-unreadable` or `entity-shape`. */
+export const readEntity = (text: string, file: string): Entity => {
+  const read = readChecked(text, file, 'entity-shape', (value) =>
+    checkEntity(value) ? [] : (checkEntity.errors ?? []),
+  );
+  const first = read.findings[0];
+  if (first !== undefined) throw errorOf(first);
+  const schema = read.value as JsonSchema;
+  try {
+    schemaChecker(schema, false);
+  } catch (error) {
+    const detail = `is no JSON Schema: ${error instanceof Error ? error.message : String(error)}`;
+    throw new CrosswalkError('entity-shape', { detail }, { file, line: 1 }, error);
+  }
+  const fields = propertiesOf(schema, schema);
+  const history = new Set(
+    [...fields].filter(([, inner]) => inner['history'] === 'every').map(([name]) => name),
+  );
+  return { file, name: String(schema['$id']), schema, fields, history };
+};
+
+/** A step as written, taken apart. */
+export const partsOf = (use: StepUse): { readonly name: string; readonly arg: Json | undefined } => {
+  if (typeof use === 'string') return { name: use, arg: undefined };
+  const [name = '', arg] = Object.entries(use)[0] ?? [];
+  return { name, arg };
+};
+
+/** The pointers of a rule, in order. */
+export const placesOf = (rule: FieldRule): readonly string[] =>
+  rule.at === undefined ? [] : typeof rule.at === 'string' ? [rule.at] : rule.at;
+
+/** What `otherwise` says for each direction. A bare value is meant for reading only. */
+export const fallbacksOf = (
+  otherwise: Json | undefined,
+): { readonly inward: Fallback; readonly outward: Fallback } => {
+  const one = (said: Json | undefined): Fallback => {
+    if (said === undefined) return 'park';
+    return said === 'park' || said === 'null' || said === 'keep' ? said : { value: said };
+  };
+  if (isObject(otherwise)) return { inward: one(otherwise['in']), outward: one(otherwise['out']) };
+  const inward = one(otherwise);
+  return { inward, outward: typeof inward === 'string' ? inward : 'park' };
+};

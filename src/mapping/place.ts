@@ -1,0 +1,89 @@
+import type { Json, JsonObject } from '../connector.ts';
+
+/** Places in a remote object: JSON pointers (RFC 6901) through objects, never into lists. */
+
+export type Segments = readonly string[];
+
+const POINTER = /^(?:\/(?:[^~/]|~[01])+)+$/u;
+const HOSTILE: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+/** Deeper values are not taken: a value that deep is an attack, not a field. */
+const MOST_DEPTH = 64;
+
+/** The names along a pointer, or null if the text is no pointer to a place. */
+export const segmentsOf = (pointer: string): Segments | null =>
+  POINTER.test(pointer)
+    ? pointer
+        .slice(1)
+        .split('/')
+        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    : null;
+
+/** The pointer made of these names. */
+export const pointerOf = (segments: Segments): string =>
+  segments.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+
+/** True if a name along the pointer would reach into JavaScript's own objects. */
+export const isHostile = (segments: Segments): boolean => segments.some((part) => HOSTILE.has(part));
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The own member of an object, or undefined. */
+export const member = (value: unknown, name: string): Json | undefined =>
+  isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+
+/**
+ * What stands at a place: undefined where it was not seen. Below a place that is known to be empty
+ * everything is known to be empty.
+ */
+export const valueAt = (value: Json, segments: Segments): Json | undefined => {
+  let here: Json | undefined = value;
+  for (const segment of segments) {
+    if (here === null) return null;
+    here = member(here, segment);
+    if (here === undefined) return undefined;
+  }
+  return here;
+};
+
+/** Puts a value at a place, making the objects on the way. */
+export const putAt = (target: JsonObject, segments: Segments, value: Json): void => {
+  let here = target;
+  segments.forEach((segment, index) => {
+    if (index === segments.length - 1) {
+      here[segment] = value;
+      return;
+    }
+    const next = member(here, segment);
+    const inner: JsonObject = isObject(next) ? next : {};
+    here[segment] = inner;
+    here = inner;
+  });
+};
+
+/**
+ * The value with sorted keys and without what JSON cannot hold; undefined if it holds a number that is
+ * none, or is nested beyond reason. Keys that reach into JavaScript's own objects are left out.
+ */
+export const canonical = (value: unknown, depth = 0): Json | undefined => {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : undefined;
+  if (typeof value !== 'object' || depth > MOST_DEPTH) return undefined;
+  if (Array.isArray(value)) {
+    const items = value.map((item: unknown) => canonical(item, depth + 1));
+    return items.every((item) => item !== undefined) ? items : undefined;
+  }
+  const sorted: JsonObject = {};
+  for (const [key, inner] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (inner === undefined || HOSTILE.has(key)) continue;
+    const made = canonical(inner, depth + 1);
+    if (made === undefined) return undefined;
+    sorted[key] = made;
+  }
+  return sorted;
+};
+
+/** One text for equal values, whatever the order of their keys. */
+export const canonicalText = (value: unknown): string => JSON.stringify(canonical(value) ?? null);
+
+export const sameValue = (a: Json, b: Json): boolean => a === b || canonicalText(a) === canonicalText(b);

@@ -1,0 +1,224 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import type { Json, JsonObject, JsonSchema } from '../connector.ts';
+import { nearest } from './nearest.ts';
+import { isObject, member } from './place.ts';
+import type { Segments } from './place.ts';
+
+/** What a JSON Schema (draft 2020-12) says about places, and the checking of values against it. */
+
+export type JsonType = 'string' | 'number' | 'integer' | 'boolean' | 'array' | 'object';
+export const ALL_TYPES: readonly JsonType[] = ['string', 'number', 'integer', 'boolean', 'array', 'object'];
+
+/** What is wrong with a value: a short code and the rest of a sentence that starts with the value. */
+export interface Wrong {
+  readonly code: 'type' | 'not-covered' | 'format';
+  readonly expected: string;
+}
+export type Validator = (value: Json) => Wrong | null;
+
+const compiler = (allErrors: boolean): Ajv2020 => {
+  const ajv = new Ajv2020({ strict: false, allErrors, verbose: true, addUsedSchema: false });
+  formats.default(ajv);
+  return ajv;
+};
+// Building a compiler takes far longer than compiling a schema, so there is one of each sort.
+const compilers = { every: compiler(true), first: compiler(false) };
+
+/**
+ * Checks values against a whole schema; `allErrors` lists every fault instead of the first.
+ * Throws an Error if the schema is none.
+ */
+export const schemaChecker = (schema: JsonSchema, allErrors: boolean): ValidateFunction => {
+  const ajv = allErrors ? compilers.every : compilers.first;
+  const check = ajv.compile(schema);
+  // The compiler would keep every schema that it ever saw.
+  ajv.removeSchema(schema);
+  return check;
+};
+
+/** What a local reference (`#/$defs/x`) points to. */
+const targetOf = (ref: string, root: JsonSchema): Json | undefined =>
+  ref
+    .replace(/^#\/?/u, '')
+    .split('/')
+    .filter((part) => part !== '')
+    .reduce<Json | undefined>((at, part) => member(at, part), root);
+
+/** The one branch of a choice that is not null: `anyOf: [x, null]` is another way to write "x or empty". */
+const onlyBranch = (choices: Json | undefined): Json | undefined => {
+  if (!Array.isArray(choices)) return undefined;
+  const real = choices.filter(
+    (choice) => member(choice, 'type') !== 'null' && member(choice, 'const') !== null,
+  );
+  return real.length === 1 ? real[0] : undefined;
+};
+
+/** The schema with references followed, and a choice between one thing and null taken as that thing. */
+const resolved = (schema: Json | undefined, root: JsonSchema): JsonSchema | undefined => {
+  let here = schema;
+  // Sixteen hops are more than any honest schema makes; a circle of references ends here.
+  for (let hop = 0; hop < 16 && isObject(here); hop += 1) {
+    const { $ref, anyOf, oneOf, ...own } = here;
+    const next: Json | undefined =
+      typeof $ref === 'string' ? targetOf($ref, root) : onlyBranch(anyOf ?? oneOf);
+    if (next === undefined) return here;
+    here = isObject(next) ? { ...next, ...own } : next;
+  }
+  return isObject(here) ? here : undefined;
+};
+
+/** The members that an object schema names, with references followed. */
+export const propertiesOf = (schema: JsonSchema, root: JsonSchema): ReadonlyMap<string, JsonSchema> => {
+  const properties = member(schema, 'properties');
+  const found = new Map<string, JsonSchema>();
+  if (!isObject(properties)) return found;
+  for (const [name, inner] of Object.entries(properties)) {
+    const made = resolved(inner, root);
+    if (made !== undefined) found.set(name, made);
+  }
+  return found;
+};
+
+/** The schema of a place; `{}` where the schema allows members that it does not name; else undefined. */
+export const schemaAt = (root: JsonSchema, segments: Segments): JsonSchema | undefined => {
+  let here = resolved(root, root);
+  for (const segment of segments) {
+    if (here === undefined) return undefined;
+    const named = propertiesOf(here, root).get(segment);
+    if (named !== undefined) {
+      here = named;
+      continue;
+    }
+    const more = member(here, 'additionalProperties');
+    // Only a schema that says so is open: silence about a member is far more often a slip of the pen.
+    here = more === true ? {} : isObject(more) ? resolved(more, root) : undefined;
+  }
+  return here;
+};
+
+/** The types that a schema lets through, null aside; all of them if it does not say. */
+export const typesOf = (schema: JsonSchema): readonly JsonType[] => {
+  const said = member(schema, 'type');
+  const list = Array.isArray(said) ? said : [said];
+  const known = ALL_TYPES.filter((type) => list.includes(type));
+  if (known.length > 0) return known;
+  const values = enumOf(schema);
+  if (values === null) return ALL_TYPES;
+  return [...new Set(values.map(typeOfValue))];
+};
+
+/** The values of an enum (also one written as `oneOf` of `const`), null aside; null if there is none. */
+export const enumOf = (schema: JsonSchema): readonly Json[] | null => {
+  const listed = member(schema, 'enum');
+  if (Array.isArray(listed)) return listed.filter((value) => value !== null);
+  const choices = member(schema, 'oneOf');
+  if (!Array.isArray(choices)) return null;
+  const values = choices.map((choice) => member(choice, 'const'));
+  return values.every((value) => value !== undefined) ? values.filter((value) => value !== null) : null;
+};
+
+export const typeOfValue = (value: Json): JsonType => {
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  return typeof value === 'string' ? 'string' : typeof value === 'boolean' ? 'boolean' : 'object';
+};
+
+/** True if a value of type `type` is one of `wanted` (a whole number is a number). */
+export const typeFits = (type: JsonType, wanted: readonly JsonType[]): boolean =>
+  wanted.includes(type) || (type === 'integer' && wanted.includes('number'));
+
+const TYPE_WORDS: Readonly<Record<JsonType, string>> = {
+  string: 'text',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'an object',
+};
+export const typeWords = (types: readonly JsonType[]): string =>
+  types.map((type) => TYPE_WORDS[type]).join(' or ');
+
+/** The value for a sentence: quoted, and cut short. */
+export const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+};
+
+const PLAIN_KEYWORDS: ReadonlySet<string> = new Set([
+  'type',
+  'enum',
+  'title',
+  'description',
+  'examples',
+  'history',
+  'readOnly',
+  '$comment',
+]);
+
+/** A check of one place or field. A value that may always be empty (null) is never given to it. */
+export const validatorOf = (schema: JsonSchema, root: JsonSchema): Validator => {
+  const types = typesOf(schema);
+  const values = member(schema, 'enum');
+  const listed = Array.isArray(values) ? new Set(values) : null;
+  const rest = Object.keys(schema).some((key) => !PLAIN_KEYWORDS.has(key) && !key.startsWith('x-'))
+    ? deepValidator(schema, root)
+    : null;
+  return (value) => {
+    if (types !== ALL_TYPES && !typeFits(typeOfValue(value), types)) {
+      return { code: 'type', expected: `is not ${typeWords(types)}` };
+    }
+    if (listed !== null && !listed.has(value)) {
+      return { code: 'not-covered', expected: `is not one of ${[...listed].map(shown).join(', ')}` };
+    }
+    return rest === null ? null : rest(value);
+  };
+};
+
+const deepValidator = (schema: JsonSchema, root: JsonSchema): Validator => {
+  // A nullable type stays as it is; the place's own $defs are those of the whole schema.
+  const { $id: _, ...own } = schema;
+  const defs = member(root, '$defs');
+  const check = schemaChecker(defs === undefined ? own : { ...own, $defs: defs }, false);
+  return (value) => {
+    if (check(value)) return null;
+    const error = check.errors?.[0];
+    const choice = error?.keyword === 'oneOf' || error?.keyword === 'const' || error?.keyword === 'enum';
+    return { code: choice ? 'not-covered' : 'format', expected: error?.message ?? 'does not fit its schema' };
+  };
+};
+
+const listed = (value: unknown): string =>
+  Array.isArray(value) ? value.map(shown).join(', ') : shown(value);
+
+/** A fault that a schema found in a document, as the rest of a sentence. */
+export const faultWords = (error: ErrorObject): string => {
+  const params: JsonObject = error.params;
+  switch (error.keyword) {
+    case 'required':
+      return `lacks ${shown(params['missingProperty'])}`;
+    case 'additionalProperties': {
+      const name = String(params['additionalProperty']);
+      const hint = nearest(name, Object.keys(error.parentSchema?.['properties'] ?? {}));
+      return `has ${shown(name)}, which means nothing here${hint === undefined ? '' : ` (did you mean ${shown(hint)}?)`}`;
+    }
+    case 'type': {
+      const wanted = [params['type']].flat().map(String);
+      const known = ALL_TYPES.filter((type) => wanted.includes(type));
+      return `is ${shown(error.data)}, and must be ${known.length > 0 ? typeWords(known) : wanted.join(' or ')}`;
+    }
+    case 'enum':
+      return `is ${shown(error.data)}, and must be one of ${listed(params['allowedValues'])}`;
+    case 'maxProperties':
+    case 'minProperties':
+      return `is ${shown(error.data)}, and must have ${error.keyword === 'maxProperties' ? 'at most' : 'at least'} ${String(params['limit'])} name in it`;
+    case 'pattern':
+      if (String(params['pattern']).startsWith('^(/')) {
+        return `is ${shown(error.data)}, and must be a pointer such as /properties/email`;
+      }
+      return `is ${shown(error.data)}, which is not written as it must be (${String(params['pattern'])})`;
+    default:
+      return `is ${shown(error.data)}, and ${error.message ?? 'does not fit'}`;
+  }
+};

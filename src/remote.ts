@@ -1,0 +1,387 @@
+import Bottleneck from 'bottleneck';
+import CircuitBreaker from 'opossum';
+import pRetry from 'p-retry';
+import { Trouble } from './connector.ts';
+import type {
+  Host,
+  HttpRequest,
+  HttpResponse,
+  JsonObject,
+  Limit,
+  Session,
+  TroubleDetail,
+  TroubleKind,
+} from './connector.ts';
+import { CrosswalkError } from './errors.ts';
+import { checkedTarget, createExchange, statusTrouble } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
+import { createGates, sleep } from './limits.ts';
+import type { Gates } from './limits.ts';
+import { redactJson, redactor } from './secrecy.ts';
+import type { Redact } from './secrecy.ts';
+
+/**
+ * The pipe through which every outbound call of one connection passes: declared limits, breaker,
+ * repeats, and the exchange itself. Everything that it throws is a Trouble without secrets.
+ */
+
+export interface RemoteOptions {
+  /** The connection's name, for messages and metrics. */
+  readonly connection: string;
+  readonly connector: string;
+  /** What may be called: `https://host[:port]`, or `host[:port]` for either scheme. */
+  readonly hosts: readonly string[];
+  readonly limits: readonly Limit[];
+  /** Values that no text may show. */
+  readonly secrets: readonly string[];
+  now(): number;
+  random(): number;
+  log: Host['log'];
+  /** Told once per call, when it has ended. */
+  onCall?(call: CallReport): void;
+  /** For tests. */
+  readonly exchange?: Exchange;
+  readonly breaker?: { readonly failures?: number; readonly resetMs?: number };
+}
+
+export interface CallReport {
+  readonly connection: string;
+  readonly outcome: 'ok' | TroubleKind | 'fault';
+  /** From the call's arrival in the pipe, waiting for its turn included. */
+  readonly ms: number;
+  /** How often it was sent or tried; 0 if it never got that far. */
+  readonly attempts: number;
+}
+
+export interface RemoteState {
+  /** `open`: the remote failed too often, and calls end at once as `unreachable`; `half-open`: one is let through. */
+  readonly breaker: 'closed' | 'open' | 'half-open';
+  /** UTC ms at which the breaker lets a call through again. */
+  readonly retryAt?: number;
+  /** UTC ms until which the remote asked to be left alone. */
+  readonly quietUntil?: number;
+  /** Why a person or the engine paused the connection. */
+  readonly paused?: string;
+  /** Calls that wait for their turn under a limit. */
+  readonly waiting: number;
+}
+
+export interface Remote {
+  readonly host: Host;
+  /** Hands over the opened session, whose `authorize` and `trouble` the pipe uses from then on. */
+  bind(session: Pick<Session, 'authorize' | 'trouble'>): void;
+  state(): RemoteState;
+  /** Ends every further call as `unreachable`, until `resume`. */
+  pause(why: string): void;
+  /** Ends a pause, closes the breaker and forgets what the remote asked to wait. */
+  resume(): void;
+  /** Ends waiting and running calls and all sockets. */
+  close(): Promise<void>;
+}
+
+const DEADLINE_MS = 30_000;
+const ATTEMPTS = 3;
+/** Longer waits are the engine's, which puts the lane aside instead of holding a call open. */
+const SHORT_WAIT_MS = 5_000;
+/** However long a remote asks to wait, it is asked again after this. */
+const LONGEST_QUIET_MS = 3_600_000;
+const BREAKER_FAILURES = 5;
+const BREAKER_RESET_MS = 30_000;
+const BREAKER_WINDOW_MS = 60_000;
+
+// ---------------------------------------------------------------- secrets
+
+const SENSITIVE = /auth|token|key|secret|cookie|sign|password|ticket/iu;
+
+/** What a request carries that is as good as a secret: a remote may repeat it in its answer. */
+const carried = (request: HttpRequest): string[] => {
+  const query = URL.canParse(request.url) ? [...new URL(request.url).searchParams] : [];
+  return [...Object.entries(request.headers ?? {}), ...query]
+    .filter(([name]) => SENSITIVE.test(name))
+    .flatMap(([, value]) => [value, value.replace(/^\w+\s+/u, '')])
+    .filter((value) => value.length >= 8);
+};
+
+const clean = (trouble: Trouble, redact: Redact): Trouble => {
+  const message = redact(trouble.detail.message);
+  const made = new Trouble(trouble.kind, { ...trouble.detail, message });
+  if (trouble.stack !== undefined) made.stack = redact(trouble.stack);
+  return made;
+};
+
+// ---------------------------------------------------------------- breaker
+
+/** Only what speaks against the remote as a whole counts: not an answer that it gave in good health. */
+const speaksAgainst = (error: unknown): boolean =>
+  error instanceof Trouble &&
+  (error.kind === 'unreachable' || (error.kind === 'unknown' && !isAnswer(error.detail)));
+
+const isAnswer = ({ status }: TroubleDetail): boolean =>
+  status !== undefined && status !== 408 && status < 500;
+
+/** How long to wait before another attempt, in ms; undefined if there must be none. */
+const waitBefore = (
+  error: Error,
+  attempt: number,
+  request: HttpRequest,
+  random: () => number,
+): number | undefined => {
+  if (!(error instanceof Trouble)) return undefined;
+  const { kind, detail } = error;
+  const asked = detail.retryAfter ?? 0;
+  const jittered = 200 * 2 ** (attempt - 1) * (0.5 + random() / 2);
+  if (kind === 'unreachable') return Math.max(asked, jittered);
+  if (!request.repeatable || asked > SHORT_WAIT_MS) return undefined;
+  if (kind === 'busy') return detail.retryAfter === undefined ? undefined : asked + jittered;
+  return kind === 'unknown' ? Math.max(asked, jittered) : undefined;
+};
+
+// ---------------------------------------------------------------- the pipe
+
+export const createRemote = (options: RemoteOptions): Remote => new Pipe(options);
+
+/** One call on its way through the pipe. */
+interface Passage {
+  readonly request: HttpRequest;
+  readonly signal: AbortSignal;
+  attempts: number;
+}
+
+class Pipe implements Remote {
+  readonly host: Host;
+  readonly #options: RemoteOptions;
+  readonly #exchange: Exchange;
+  readonly #gates: Gates;
+  readonly #redact: Redact;
+  readonly #breaker: CircuitBreaker<[Passage], HttpResponse>;
+  readonly #resetMs: number;
+  readonly #closing = new AbortController();
+  #session: Pick<Session, 'authorize' | 'trouble'> = {};
+  #openedAt = 0;
+  #quietUntil = 0;
+  #paused: string | undefined;
+  #waiting = 0;
+
+  constructor(options: RemoteOptions) {
+    this.#options = options;
+    this.#exchange = options.exchange ?? createExchange();
+    this.#gates = createGates(options.limits, options.connector);
+    this.#redact = redactor(options.secrets);
+    this.#resetMs = options.breaker?.resetMs ?? BREAKER_RESET_MS;
+    this.#breaker = new CircuitBreaker((passage: Passage) => this.#repeat(passage), {
+      name: options.connection,
+      // The call's own deadline is the clock.
+      timeout: false,
+      errorFilter: (error: unknown) => !speaksAgainst(error),
+      volumeThreshold: options.breaker?.failures ?? BREAKER_FAILURES,
+      errorThresholdPercentage: 50,
+      resetTimeout: this.#resetMs,
+      rollingCountTimeout: BREAKER_WINDOW_MS,
+      rollingPercentilesEnabled: false,
+      enableSnapshots: false,
+    });
+    this.#breaker.on('open', () => {
+      this.#openedAt = options.now();
+    });
+    this.host = {
+      request: (request) => this.#call(request),
+      now: () => options.now(),
+      random: () => options.random(),
+      log: (level, text, fields) =>
+        options.log(
+          level,
+          this.#redact(text),
+          fields === undefined ? undefined : (redactJson(fields, this.#redact) as JsonObject),
+        ),
+    };
+  }
+
+  bind(session: Pick<Session, 'authorize' | 'trouble'>): void {
+    this.#session = session;
+  }
+
+  state(): RemoteState {
+    const breaker = this.#breaker.opened ? 'open' : this.#breaker.halfOpen ? 'half-open' : 'closed';
+    return {
+      breaker,
+      ...(breaker === 'open' ? { retryAt: this.#openedAt + this.#resetMs } : {}),
+      ...(this.#quietUntil > this.#options.now() ? { quietUntil: this.#quietUntil } : {}),
+      ...(this.#paused === undefined ? {} : { paused: this.#paused }),
+      waiting: this.#waiting,
+    };
+  }
+
+  pause(why: string): void {
+    this.#paused = this.#redact(why);
+  }
+
+  resume(): void {
+    this.#paused = undefined;
+    this.#quietUntil = 0;
+    this.#breaker.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#breaker.shutdown();
+    await this.#gates.close();
+    await this.#exchange.close();
+  }
+
+  async #call(request: HttpRequest): Promise<HttpResponse> {
+    const began = this.#options.now();
+    const deadline = request.deadline ?? DEADLINE_MS;
+    const timer = new AbortController();
+    const clock = setTimeout(() => timer.abort(), deadline);
+    const signal = AbortSignal.any([timer.signal, this.#closing.signal]);
+    const passage: Passage = { request, signal, attempts: 0 };
+    const report = (outcome: CallReport['outcome']): void => {
+      const { connection, onCall, now } = this.#options;
+      onCall?.({ connection, outcome, ms: now() - began, attempts: passage.attempts });
+    };
+    try {
+      await this.#quiet(signal);
+      this.#assertOpen();
+      await this.#turn(passage);
+      const response = await this.#breaker.fire(passage);
+      report('ok');
+      return response;
+    } catch (error) {
+      const made = this.#explained(error);
+      report(made instanceof Trouble ? made.kind : 'fault');
+      throw made;
+    } finally {
+      clearTimeout(clock);
+    }
+  }
+
+  #unreachable(message: string, retryAfter?: number): Trouble {
+    return new Trouble('unreachable', retryAfter === undefined ? { message } : { message, retryAfter });
+  }
+
+  #breakerOpen(): Trouble {
+    const wait = Math.max(1000, this.#openedAt + this.#resetMs - this.#options.now());
+    const message = `${this.#options.connection} failed too often and its breaker is open; the next try is in ${Math.ceil(wait / 1000)} s`;
+    return this.#unreachable(message, wait);
+  }
+
+  #assertOpen(): void {
+    const { connection } = this.#options;
+    if (this.#closing.signal.aborted) throw this.#unreachable(`${connection} is being closed here`);
+    if (this.#paused !== undefined) throw this.#unreachable(`${connection} is paused: ${this.#paused}`);
+    // Asked before waiting in line: an outage must not use up the account's limit.
+    if (this.#breaker.opened) throw this.#breakerOpen();
+  }
+
+  /** Honours what the remote asked of the whole connection. */
+  async #quiet(signal: AbortSignal): Promise<void> {
+    const wait = this.#quietUntil - this.#options.now();
+    if (wait <= 0) return;
+    if (wait > SHORT_WAIT_MS) {
+      const message = `${this.#options.connection} asked to be left alone for another ${Math.ceil(wait / 1000)} s; nothing was sent`;
+      throw new Trouble('busy', { message, retryAfter: wait });
+    }
+    await sleep(wait, signal);
+  }
+
+  /** Waits for the call's turn under every limit that it counts against. */
+  async #turn({ request, signal }: Passage): Promise<void> {
+    this.#waiting += 1;
+    try {
+      const late = await this.#gates.pass(request, signal);
+      if (late.length === 0) return;
+      this.#assertOpen();
+      const names = late.map((limit) => limit.name).join(', ');
+      const message = `The call waited too long for its turn under the limit ${names}; nothing was sent`;
+      throw new Trouble('busy', { message, retryAfter: Math.max(...late.map((limit) => limit.per)) });
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #repeat(passage: Passage): Promise<HttpResponse> {
+    const { request, signal } = passage;
+    return pRetry(() => this.#attempt(passage), {
+      retries: ATTEMPTS - 1,
+      // Its own waiting is off, so that the jitter is the pipe's and a deadline cuts it short.
+      minTimeout: 0,
+      shouldRetry: async ({ error, attemptNumber }) => {
+        const wait = waitBefore(error, attemptNumber, request, this.#options.random);
+        if (wait === undefined || signal.aborted) return false;
+        await sleep(wait, signal);
+        return !signal.aborted;
+      },
+    });
+  }
+
+  async #attempt(passage: Passage): Promise<HttpResponse> {
+    const request = this.#authorized(passage.request);
+    const redact = redactor([...this.#options.secrets, ...carried(request)]);
+    checkedTarget(request.url, this.#options.hosts);
+    passage.attempts += 1;
+    try {
+      const response = await this.#exchange.send(request, passage.signal);
+      const trouble = this.#troubleOf(response, request);
+      if (trouble === undefined) return guarded(response, redact);
+      throw trouble;
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      if (error.kind === 'busy' && error.detail.retryAfter !== undefined) {
+        const wait = Math.min(error.detail.retryAfter, LONGEST_QUIET_MS);
+        this.#quietUntil = Math.max(this.#quietUntil, this.#options.now() + wait);
+      }
+      throw clean(error, redact);
+    }
+  }
+
+  #authorized(request: HttpRequest): HttpRequest {
+    try {
+      return this.#session.authorize?.(request) ?? request;
+    } catch (error) {
+      if (error instanceof Trouble) throw error;
+      throw this.#fault('authorize', error);
+    }
+  }
+
+  #troubleOf(response: HttpResponse, request: HttpRequest): Trouble | undefined {
+    const common = statusTrouble(response, this.#options.now());
+    try {
+      return this.#session.trouble?.(response, request) ?? common;
+    } catch (error) {
+      // A proxy's page instead of JSON: what its status says is more than "not JSON".
+      if (error instanceof Trouble) return common ?? error;
+      return common ?? new Trouble('unknown', { message: this.#fault('trouble', error).message });
+    }
+  }
+
+  #fault(member: string, error: unknown): CrosswalkError {
+    const said = error instanceof Error ? error.message : 'something that is no error was thrown';
+    return new CrosswalkError('connector-contract', {
+      connector: this.#options.connector,
+      detail: `its ${member} failed: ${this.#redact(said)}`,
+    });
+  }
+
+  #explained(error: unknown): unknown {
+    if (error instanceof Trouble) return clean(error, this.#redact);
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EOPENBREAKER') return this.#breakerOpen();
+    if (code === 'ESHUTDOWN' || error instanceof Bottleneck.BottleneckError) {
+      return this.#unreachable(`${this.#options.connection} is being closed here`);
+    }
+    return error;
+  }
+}
+
+/** What a connector may throw while it reads the body leaves no secret in the text either. */
+const guarded = (response: HttpResponse, redact: Redact): HttpResponse => ({
+  ...response,
+  json: () => {
+    try {
+      return response.json();
+    } catch (error) {
+      throw error instanceof Trouble ? clean(error, redact) : error;
+    }
+  },
+});

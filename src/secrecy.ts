@@ -1,0 +1,50 @@
+import type { Json, JsonObject } from './connector.ts';
+
+/** Takes secrets out of texts before a person, a log or a metric sees them. */
+
+export type Redact = (text: string) => string;
+
+const MASK = '•••';
+/** Shorter values are no secrets worth the name, and taking them out would make texts unreadable. */
+const LEAST_SECRET = 4;
+
+const QUERY = /\b(https?:\/\/[^\s?#"'<>]*)[?#][^\s"'<>]+/giu;
+const USERINFO = /\b(https?:\/\/)[^\s/@"'<>]+@/giu;
+const SCHEME = /\b(bearer|basic)\s+[\w.~+/=-]{6,}/giu;
+const NAMED =
+  /\b(access_?token|refresh_?token|id_?token|client_?secret|app_?secret|corp_?secret|password|passwd|api_?key|authorization|signature|suite_ticket)(["']?\s*[:=]\s*["']?)[^\s"',;&}]+/giu;
+
+/** The forms in which a secret shows up: as it is, in a URL, in JSON, in Base64. */
+const formsOf = (secret: string): string[] => [
+  secret,
+  encodeURIComponent(secret),
+  JSON.stringify(secret).slice(1, -1),
+  Buffer.from(secret).toString('base64'),
+];
+
+/** Takes out these values in all their usual forms, query strings, and whatever is named like a secret. */
+export const redactor = (secrets: readonly string[]): Redact => {
+  const values = [...new Set(secrets.filter((secret) => secret.length >= LEAST_SECRET).flatMap(formsOf))];
+  // Longest first: a secret may hold another.
+  values.sort((a, b) => b.length - a.length);
+  return (text) =>
+    values
+      .reduce((rest, value) => rest.replaceAll(value, MASK), text)
+      .replace(USERINFO, `$1${MASK}@`)
+      .replace(QUERY, `$1?${MASK}`)
+      .replace(SCHEME, `$1 ${MASK}`)
+      .replace(NAMED, `$1$2${MASK}`);
+};
+
+/** The same for every text in a JSON value, names included. */
+export const redactJson = (value: Json, redact: Redact, depth = 0): Json => {
+  if (typeof value === 'string') return redact(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > 16) return MASK;
+  if (Array.isArray(value)) return value.map((item) => redactJson(item, redact, depth + 1));
+  const clean: JsonObject = {};
+  for (const [name, inner] of Object.entries(value)) {
+    if (name !== '__proto__') clean[redact(name)] = redactJson(inner, redact, depth + 1);
+  }
+  return clean;
+};

@@ -1,0 +1,215 @@
+/**
+ * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
+ * `out:<sync>` (effects), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
+ * `notices` (transitions to messages), `say:<connection>` (messages out), `upkeep` (books, pruning).
+ */
+import { Cron } from 'croner';
+import type { Logger } from 'pino';
+import type { NoticeConfig, SyncConfig } from '../config.ts';
+import type { Schedule } from '../config-check.ts';
+import type { Connection } from '../connections.ts';
+import { Trouble } from '../connector.ts';
+import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
+import { deliver } from './deliver.ts';
+import type { Hub } from './hub.ts';
+import { intake } from './intake.ts';
+import { closeRuns, standingRun } from './runs.ts';
+import { poll, sweep } from './sweep.ts';
+import type { Switches } from './switches.ts';
+import { recover } from './unsettled.ts';
+
+export interface LanesOptions {
+  readonly hub: Hub;
+  readonly connections: ReadonlyMap<string, Connection>;
+  readonly notices: readonly NoticeConfig[];
+  readonly syncs: readonly SyncConfig[];
+  readonly switches: Switches;
+  readonly log: Logger;
+}
+
+/** Hooks' raw bodies are kept this long. */
+const hookAge = 30 * 86_400_000;
+const mostBackoff = 5 * 60_000;
+
+export class Lanes {
+  readonly #options: LanesOptions;
+  readonly #runs = new Set<string>();
+  /** UTC ms before which a lane is left alone, and how often it failed in a row. */
+  readonly #backoff = new Map<string, { until: number; failures: number }>();
+  readonly #next = new Map<string, number>();
+  readonly #names: readonly string[];
+
+  constructor(options: LanesOptions) {
+    this.#options = options;
+    const lanes = [...new Set(options.syncs.map((sync) => `${sync.connection}/${sync.kind}`))];
+    const speakers = [...new Set(options.notices.map((notice) => notice.to))];
+    this.#names = [
+      ...lanes.map((lane) => `in:${lane}`),
+      ...options.syncs.map((sync) => `out:${sync.name}`),
+      ...lanes.flatMap((lane) => [`sweep:${lane}`, `poll:${lane}`]),
+      ...(options.notices.length > 0 ? ['notices'] : []),
+      ...speakers.map((name) => `say:${name}`),
+      'upkeep',
+    ];
+  }
+
+  names(): readonly string[] {
+    return this.#names;
+  }
+
+  has(lane: string): boolean {
+    return this.#names.includes(lane);
+  }
+
+  /** Calls and messages that a former process left behind. Before anything else. */
+  async recover(): Promise<void> {
+    const { hub, log } = this.#options;
+    const run = await standingRun(hub, 'upkeep', 'recovery', this.#runs);
+    const calls = await recover(hub, run);
+    const messages = await recoverNotices(hub);
+    if (calls + messages > 0) log.warn({ calls, messages }, 'found calls without an answer: each is looked up before anything is repeated');
+  }
+
+  /** One pass of a lane: ms until the next, null for none before a nudge. */
+  async work(lane: string): Promise<number | null> {
+    const { hub } = this.#options;
+    const wait = (this.#backoff.get(lane)?.until ?? 0) - hub.now();
+    if (wait > 0) return Math.min(wait, 60_000);
+    if (this.#isPaused(lane)) return null;
+    try {
+      const next = await this.#pass(lane);
+      this.#backoff.delete(lane);
+      return next;
+    } catch (error) {
+      return this.#failed(lane, error);
+    }
+  }
+
+  /** A person asks for a poll or sweep now. */
+  due(lane: string): void {
+    this.#next.set(lane, 0);
+  }
+
+  #isPaused(lane: string): boolean {
+    const { switches, hub } = this.#options;
+    const [what, name = ''] = split(lane);
+    if (what === 'out') return switches.paused(name) !== undefined || switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined;
+    const connection = name.split('/')[0] ?? '';
+    return connection !== '' && switches.paused(connection) !== undefined;
+  }
+
+  async #pass(lane: string): Promise<number | null> {
+    const { hub, connections, notices } = this.#options;
+    const [what, name = ''] = split(lane);
+    const upkeep = (): Promise<string> => standingRun(hub, 'upkeep', name, this.#runs);
+    switch (what) {
+      case 'in': {
+        const { taken } = await intake(hub, name, await upkeep());
+        return taken > 0 ? 0 : null;
+      }
+      case 'out': {
+        const sync = hub.syncs.get(name);
+        if (sync === undefined || !sync.outward) return null;
+        const { taken, trouble } = await deliver(hub, sync, await upkeep());
+        if (trouble !== undefined) throw trouble;
+        return taken > 0 ? 0 : null;
+      }
+      case 'poll':
+      case 'sweep':
+        return this.#scheduled(lane, what, name);
+      case 'notices': {
+        const made = await collectNotices(hub, notices);
+        if (made > 0) for (const notice of notices) hub.nudge(`say:${notice.to}`);
+        return made > 0 ? 0 : null;
+      }
+      case 'say': {
+        const notifier = connections.get(name)?.session.notify;
+        if (notifier === undefined) return null;
+        const { sent, trouble } = await sendNotices(hub, name, notifier);
+        if (trouble !== undefined) throw trouble;
+        return sent > 0 ? 0 : null;
+      }
+      default:
+        return this.#upkeep();
+    }
+  }
+
+  /** Polls wait for the first sweep: only then is there a cursor to go on from. */
+  async #scheduled(lane: string, what: 'poll' | 'sweep', name: string): Promise<number | null> {
+    const { hub } = this.#options;
+    const now = hub.now();
+    const due = this.#next.get(lane) ?? (await this.#firstDue(lane, what, name));
+    if (now < due) return Math.min(due - now, 60_000);
+    if (what === 'sweep') await sweep(hub, name);
+    else await poll(hub, name);
+    const next = this.#after(what, name, hub.now());
+    this.#next.set(lane, next);
+    if (what === 'sweep') this.#next.set(`poll:${name}`, hub.now());
+    return Math.min(next - hub.now(), 60_000);
+  }
+
+  async #firstDue(lane: string, what: 'poll' | 'sweep', name: string): Promise<number> {
+    const { hub } = this.#options;
+    const kind = [...hub.syncs.values()].find((sync) => sync.lane === name)?.kind;
+    const begun = (await hub.store.get('cursor', { lane: name })) !== undefined;
+    const unfinished = (await hub.store.get('cursor', { lane: `scan:${name}` })) !== undefined;
+    const now = hub.now();
+    if (what === 'sweep') {
+      const due = !begun || unfinished ? now : this.#after('sweep', name, now);
+      this.#next.set(lane, due);
+      return due;
+    }
+    // Not remembered while the first sweep is still to come.
+    return begun || kind?.scan === undefined ? now : now + 1000;
+  }
+
+  #after(what: 'poll' | 'sweep', name: string, now: number): number {
+    const times = this.#options.syncs.filter((sync) => `${sync.connection}/${sync.kind}` === name).map((sync) => nextTime(sync[what], now));
+    return Math.min(...times);
+  }
+
+  async #upkeep(): Promise<number | null> {
+    const { hub, switches } = this.#options;
+    await switches.refresh();
+    await closeRuns(hub);
+    const old = await hub.store.list('hook', 'at', { where: {}, upTo: hub.now() - hookAge, limit: 500 });
+    if (old.length > 0) {
+      await hub.store.commit([{ when: [], then: old.map((row) => ({ op: 'delete', table: 'hook', key: { id: String(row['id']) } })) }]);
+    }
+    return null;
+  }
+
+  /** A trouble slows the lane; one that speaks of credentials pauses the connection, with an alarm. */
+  async #failed(lane: string, error: unknown): Promise<number> {
+    const { hub, log, switches } = this.#options;
+    const failures = (this.#backoff.get(lane)?.failures ?? 0) + 1;
+    const asked = error instanceof Trouble ? error.detail.retryAfter : undefined;
+    const wait = asked ?? Math.min(mostBackoff, 500 * 2 ** Math.min(failures, 10)) * (0.75 + hub.random() / 2);
+    this.#backoff.set(lane, { until: hub.now() + wait, failures });
+    const text = error instanceof Error ? error.message : String(error);
+    if (error instanceof Trouble && error.kind === 'forbidden' && error.detail.scoped !== true) {
+      const name = this.#connectionOf(lane);
+      if (name !== '' && switches.paused(name) === undefined) {
+        await switches.pause(name, text, 'crosswalk', hub.now());
+        hub.alarm(`connection ${name}`, `paused: the remote refuses our credentials (${text}). Renew them, then: crosswalk resume ${name}`);
+      }
+    } else if (error instanceof Trouble) log.warn({ lane, failures, wait: Math.round(wait) }, text);
+    else hub.alarm(`lane ${lane}`, text);
+    return wait;
+  }
+
+  #connectionOf(lane: string): string {
+    const [what, name = ''] = split(lane);
+    return what === 'out' ? (this.#options.hub.syncs.get(name)?.connection ?? '') : (name.split('/')[0] ?? '');
+  }
+}
+
+const split = (lane: string): [string, string?] => {
+  const at = lane.indexOf(':');
+  return at < 0 ? [lane] : [lane.slice(0, at), lane.slice(at + 1)];
+};
+
+const nextTime = (schedule: Schedule, now: number): number => {
+  if ('every' in schedule) return now + schedule.every;
+  return new Cron(schedule.cron).nextRun(new Date(now))?.getTime() ?? now + 86_400_000;
+};

@@ -1,0 +1,315 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadConfig, readConfig, rulesOf } from '../src/config.ts';
+import type { Config, Known } from '../src/config.ts';
+import type { CrosswalkError } from '../src/errors.ts';
+
+const known: Known = {
+  mappings: new Map([
+    ['jdy-contact', { entity: 'contact', connector: 'jiandaoyun', kind: 'contact' }],
+    ['hubspot-contact', { entity: 'contact', connector: 'hubspot', kind: 'contact' }],
+  ]),
+  entities: new Map([
+    ['contact', ['name', 'mobile', 'email', 'stage', 'customerId']],
+    ['deal', ['title', 'amount']],
+  ]),
+};
+
+const good = `
+connections:
+  crm:     { connector: jiandaoyun, settings: { apiKey: "\${env:JDY_KEY}", app: 5f1e } }
+  hubspot: { connector: hubspot }
+  sales:   { connector: wecom }
+entities:
+  contact:
+    keys: [[mobile, name], [email]]
+    protect: { customerId: [crm, boss@x.cn], email: [] }
+    owners: { stage: crm }
+    conflict: { mobile: newest, "*": ask }
+    clear: { name: restore, "*": take }
+    placeholders: ["13800138000"]
+syncs:
+  crm-contacts:     { connection: crm,     mapping: jdy-contact,     direction: both, create: true, mode: live, poll: 30s, sweep: "0 3 * * *" }
+  hubspot-contacts: { connection: hubspot, mapping: hubspot-contact, direction: both, conflict: owner, roles: { email: filler, "*": reader, mobile: writer } }
+notices:
+  stage-moved: { entity: contact, when: { changed: stage }, to: sales, text: "{{name}}: {{ before.stage }} → {{after.stage}} ({{by}}, {{at}})", fallback: { name: somebody } }
+`;
+
+const config = (text: string, environment = {}): Config => {
+  const reading = readConfig(text, '/etc/cw/crosswalk.yaml', known, environment);
+  expect(reading.faults.map((fault) => fault.message)).toEqual([]);
+  if (reading.config === undefined) throw new Error('no config');
+  return reading.config;
+};
+
+const faults = (text: string, environment = {}): readonly CrosswalkError[] => {
+  const reading = readConfig(text, 'crosswalk.yaml', known, environment);
+  expect(reading.config).toBeUndefined();
+  return reading.faults;
+};
+
+/** `line code message` of each fault. */
+const told = (text: string): string[] =>
+  faults(text).map((fault) => `${fault.place.line} ${fault.code} ${fault.message}`);
+
+describe('a good configuration', () => {
+  test('is read whole, with defaults, and frozen', () => {
+    const made = config(good);
+    expect(made.connections['crm']).toEqual({
+      name: 'crm',
+      connector: 'jiandaoyun',
+      settings: { apiKey: '${env:JDY_KEY}', app: '5f1e' },
+    });
+    expect(made.connections['hubspot']?.settings).toEqual({});
+    expect(made.syncs['crm-contacts']).toMatchObject({
+      entity: 'contact',
+      kind: 'contact',
+      create: true,
+      deletes: 'ignore',
+      mode: 'live',
+      modeGiven: true,
+      poll: { every: 30_000 },
+      sweep: { cron: '0 3 * * *' },
+    });
+    expect(made.syncs['hubspot-contacts']).toMatchObject({
+      create: false,
+      mode: 'plan',
+      modeGiven: false,
+      poll: { every: 60_000 },
+      sweep: { every: 86_400_000 },
+    });
+    expect(made.entities['contact']?.keys).toEqual([['mobile', 'name'], ['email']]);
+    expect(made.entities['deal']).toMatchObject({ keys: [], owners: {} });
+    expect(made.notices['stage-moved']).toMatchObject({ to: 'sales', when: { changed: 'stage' } });
+    expect(made.server).toEqual({ host: '127.0.0.1', port: 8080 });
+    expect(made.store.path).toBe('/etc/cw/.crosswalk/crosswalk.db');
+    expect(made.place('/syncs/crm-contacts/poll')).toEqual({
+      file: '/etc/cw/crosswalk.yaml',
+      line: 15,
+      pointer: '/syncs/crm-contacts/poll',
+    });
+    expect(() => Object.assign(made.server, { port: 1 })).toThrow(TypeError);
+    expect(() => Object.assign(made.syncs['crm-contacts']?.roles ?? {}, { name: 'owner' })).toThrow(
+      TypeError,
+    );
+    expect(made.connections['constructor']).toBeUndefined();
+  });
+
+  test('an empty file is a configuration with nothing in it', () => {
+    expect(Object.keys(config('').syncs)).toEqual([]);
+  });
+
+  test('the environment stands above the file', () => {
+    const made = config('server: { port: 1234, publicUrl: "https://a.cn/" }', {
+      CROSSWALK_PORT: '99',
+      CROSSWALK_STORE: ':memory:',
+    });
+    expect(made.server).toMatchObject({ port: 99, publicUrl: 'https://a.cn' });
+    expect(made.store.path).toBe(':memory:');
+    expect(faults('', { CROSSWALK_PORT: '99999' })[0]?.code).toBe('config-environment');
+    expect(faults('', { CROSSWALK_HOST: '0.0.0.0' })[0]?.code).toBe('config-open-server');
+  });
+
+  test('rules: role, conflict, clear, protection and keys, per field and sync', () => {
+    const made = config(good);
+    const rules = (sync: string) => {
+      const found = made.syncs[sync];
+      if (found === undefined) throw new Error('no sync');
+      return rulesOf(made, found);
+    };
+    const crm = rules('crm-contacts');
+    expect(crm('stage')).toEqual({
+      role: 'owner',
+      conflict: 'ask',
+      clear: 'take',
+      protected: false,
+      key: false,
+    });
+    expect(crm('mobile')).toEqual({
+      role: 'writer',
+      conflict: 'newest',
+      clear: 'take',
+      protected: false,
+      key: true,
+    });
+    expect(crm('name')).toMatchObject({ conflict: 'ask', clear: 'restore', key: true });
+    expect(crm('customerId').protected).toBe(false);
+    expect(crm('email').protected).toBe(true);
+    const hubspot = rules('hubspot-contacts');
+    expect(hubspot('stage')).toMatchObject({ role: 'reader', conflict: 'owner' });
+    // Policy owner for all fields asks where nobody owns the field.
+    expect(hubspot('mobile')).toMatchObject({ role: 'writer', conflict: 'ask' });
+    expect(hubspot('email').role).toBe('filler');
+    expect(hubspot('customerId').protected).toBe(true);
+  });
+
+  test('without any policy the owner wins, and a person is asked where there is none', () => {
+    const made = config(`
+connections: { crm: { connector: jiandaoyun } }
+entities: { contact: { owners: { stage: crm } } }
+syncs: { a: { connection: crm, mapping: jdy-contact, direction: in } }`);
+    const sync = made.syncs['a'];
+    if (sync === undefined) throw new Error('no sync');
+    expect(rulesOf(made, sync)('stage')).toMatchObject({
+      role: 'owner',
+      conflict: 'owner',
+      clear: 'restore',
+    });
+    expect(rulesOf(made, sync)('name')).toMatchObject({ role: 'writer', conflict: 'ask' });
+  });
+});
+
+describe('faults of shape name their line', () => {
+  test.each([
+    ['a: [', /^\d+ config-unreadable/u],
+    ['connections: {}\nconnections: {}', /^2 config-unreadable .*unique/iu],
+    ['conections: {}', /^1 config-shape .*"conections".*did you mean "connections"/u],
+    ['connections:\n  crm:\n    conector: x', /^3 config-shape .*did you mean "connector"/u],
+    ['syncs:\n\n  a: { connection: crm, mapping: m }', /^3 config-shape .*lacks "direction"/u],
+    [
+      'syncs:\n  a:\n    connection: c\n    mapping: m\n    direction: up',
+      /^5 config-shape .*"in", "out", "both"/u,
+    ],
+    ['entities:\n  contact:\n    conflict: newset', /^3 config-shape .*"owner", "newest"/u],
+    ['entities:\n  contact:\n    conflict:\n      name: newset', /^4 config-shape .*"owner", "newest"/u],
+    ['server: { port: 70000 }', /^1 config-shape/u],
+    ['connections:\n  "a b": { connector: x }', /^\d config-shape .*"a b", which is not allowed/u],
+    [
+      'connections:\n  "__proto__": { connector: x }',
+      /^\d config-shape .*"__proto__", which is not allowed/u,
+    ],
+    ['- a', /^1 config-shape .*an object/u],
+    ['a: !!js/function "x"', /^1 config-unreadable/u],
+  ])('%j', (text, expected) => {
+    expect(
+      told(text).some((fault) => expected.test(fault)),
+      told(text).join('\n'),
+    ).toBe(true);
+  });
+
+  test('aliases that multiply, and a file that is too large, are refused', () => {
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x,x]',
+      ...'bcdefghi'
+        .split('')
+        .map((name, i) => `${name}: &${name} [${Array(10).fill(`*${'abcdefghi'[i]}`).join(',')}]`),
+    ];
+    expect(faults(bomb.join('\n'))[0]?.code).toBe('config-unreadable');
+    expect(faults('#'.repeat(1024 * 1024 + 1))[0]?.message).toContain('larger than 1 MiB');
+  });
+
+  test('no value that may be a secret is shown', () => {
+    const texts = [
+      'server: { tokenRef: hunter22 }',
+      'server: { tokenRef: [hunter22] }',
+      'connections: { crm: { connector: x, settings: hunter22 } }',
+      'connections:\n  crm: { settings: { apiKey: "hunter22" }\n  x',
+    ];
+    for (const text of texts) {
+      const all = JSON.stringify(
+        faults(text).map((fault) => [fault.message, fault.remedy, fault.params, fault.stack]),
+      );
+      expect(all).not.toContain('hunter22');
+    }
+  });
+});
+
+describe('faults of sense', () => {
+  const base = good.trim();
+  const changed = (from: string, to: string): string[] => {
+    expect(base).toContain(from);
+    return told(base.replace(from, to));
+  };
+
+  test.each([
+    ['connection: crm, ', 'connection: crn,', 'config-unknown', '"crn"; did you mean "crm"?'],
+    ['mapping: jdy-contact, ', 'mapping: jdy-contcat,', 'config-unknown', 'did you mean "jdy-contact"?'],
+    ['  contact:\n', '  contacts:\n', 'config-unknown', 'no entity "contacts"; did you mean "contact"?'],
+    [
+      '[mobile, name]',
+      '[mobil, name]',
+      'config-unknown',
+      'field "mobil" in entity contact; did you mean "mobile"?',
+    ],
+    ['owners: { stage: crm }', 'owners: { stag: crm }', 'config-unknown', '"stag"'],
+    [
+      'owners: { stage: crm }',
+      'owners: { stage: sales }',
+      'config-unknown',
+      '"sales" with a sync of contact',
+    ],
+    ['[crm, boss@x.cn]', '[crn]', 'config-unknown', 'did you mean "crm"?'],
+    ['{ mobile: newest,', '{ mobil: newest,', 'config-unknown', '"mobil"'],
+    ['{ mobile: newest,', '{ mobile: owner,', 'config-no-owner', 'field mobile'],
+    ['{ email: filler,', '{ mail: filler,', 'config-unknown', 'did you mean "email"?'],
+    ['{ email: filler,', '{ stage: owner,', 'config-two-owners', 'crm and hubspot'],
+    ['mapping: hubspot-contact', 'mapping: jdy-contact', 'config-mismatch', 'is for connector jiandaoyun'],
+    ['poll: 30s', 'poll: 30x', 'config-schedule', '"30x"'],
+    ['poll: 30s', 'poll: 0s', 'config-schedule', '"0s"'],
+    ['"0 3 * * *"', '"0 3 31 2 *"', 'config-schedule', '31 2'],
+    ['mode: live', 'deletes: archive', 'config-not-yet', 'deletes: archive'],
+    ['mode: live', 'budget: { updates: 20%/day }', 'config-not-yet', 'budget'],
+    ['to: sales', 'to: sale', 'config-unknown', 'did you mean "sales"?'],
+    ['changed: stage', 'changed: stages', 'config-unknown', 'did you mean "stage"?'],
+    ['{{after.stage}}', '{{after.stagee}}', 'config-template', 'did you mean {{after.stage}}?'],
+    ['{{after.stage}}', '{{after.stage', 'config-template', 'does not close'],
+    ['{{after.stage}}', 'after.stage}}', 'config-template', 'did not open'],
+    ['fallback: { name: somebody', 'fallback: { mobile: somebody', 'config-template', 'no place {{mobile}}'],
+  ])('%s → %s', (from, to, code, words) => {
+    const found = changed(from, to);
+    const line = base.slice(0, base.indexOf(from)).split('\n').length;
+    expect(
+      found.some(
+        (fault) => fault.startsWith(`${line} ${code}`) && fault.toLowerCase().includes(words.toLowerCase()),
+      ),
+      found.join('\n'),
+    ).toBe(true);
+  });
+
+  test('policy owner for all fields needs at least one owner', () => {
+    expect(changed('owners: { stage: crm }', 'owners: {}')[0]).toMatch(/config-no-owner .*all fields/u);
+  });
+
+  test('two syncs of one connection through one mapping', () => {
+    const twice = `${base.replace('notices:', '  again: { connection: crm, mapping: jdy-contact, direction: in }\nnotices:')}`;
+    expect(told(twice)).toEqual([expect.stringMatching(/^16 config-same-sync .*crm-contacts and again/u)]);
+  });
+
+  test('a server beyond this machine needs a token, by reference', () => {
+    expect(told('server:\n  host: 0.0.0.0')[0]).toMatch(/^2 config-open-server/u);
+    expect(told('server:\n  port: 1\n  tokenRef: abc')[0]).toMatch(/^3 config-shape/u);
+    expect(told('server:\n  publicUrl: "ftp://x"')[0]).toMatch(/^2 config-shape/u);
+    config('server: { host: 0.0.0.0, tokenRef: "${env:TOKEN}", publicUrl: "https://gw.example.cn/cw" }');
+  });
+
+  test('every fault is told at once, in the order of the lines', () => {
+    const found = told(
+      base
+        .replace('poll: 30s', 'poll: often')
+        .replace('to: sales', 'to: nobody')
+        .replace('[email]', '[mail]'),
+    );
+    expect(found.map((line) => line.split(' ', 1)[0])).toEqual(['7', '14', '17']);
+  });
+});
+
+test('loadConfig takes the file or its folder, and tells one fault as it is and several as a list', () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'cw-config-'));
+  try {
+    const file = path.join(folder, 'crosswalk.yaml');
+    expect(() => loadConfig(folder, known, {})).toThrow(/no configuration at/u);
+    writeFileSync(file, good);
+    expect(loadConfig(folder, known, {}).folder).toBe(folder);
+    expect(loadConfig(file, known, {}).store.path).toBe(path.join(folder, '.crosswalk', 'crosswalk.db'));
+    writeFileSync(file, 'server: { port: -1 }');
+    expect(() => loadConfig(folder, known, {})).toThrow(expect.objectContaining({ code: 'config-shape' }));
+    writeFileSync(file, 'server: { port: -1 }\nserve: 1');
+    expect(() => loadConfig(folder, known, {})).toThrow(
+      /2 faults:\n {2}.*crosswalk.yaml:1[^]*\n {2}.*crosswalk.yaml:2/u,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,288 @@
+import { expect, test } from 'vitest';
+import type { JsonObject } from '../../src/connector.ts';
+import { catalogue } from '../../src/errors.ts';
+import { check } from '../../src/mapping/check.ts';
+import { compile } from '../../src/mapping/compile.ts';
+import { findings, entityOf, kind, sample, sampleText, stageRule, thing } from './sample.ts';
+
+test('a good mapping has nothing to say about', () => {
+  expect(findings()).toEqual([]);
+});
+
+/** One sample for every code: fields and parts changed, where it is found, and words of the message. */
+const bad: [
+  code: string,
+  fields: Record<string, unknown>,
+  rest: JsonObject,
+  pointer: string,
+  words: string,
+][] = [
+  ['mapping-pointer-unknown', { email: { at: '/mial' } }, {}, '/fields/email/at', 'did you mean /mail?'],
+  ['mapping-pointer-unknown', {}, { anchor: '/cross' }, '/anchor', 'shop has no place /cross in a thing'],
+  ['mapping-read-only', { source: { at: '/id' } }, {}, '/fields/source/at', '/id cannot be written'],
+  ['mapping-field-unknown', { emial: { at: '/mail' } }, {}, '/fields/emial', 'did you mean email?'],
+  [
+    'mapping-step-unknown',
+    { email: { at: '/mail', steps: ['lowre'] } },
+    {},
+    '/fields/email/steps/0',
+    'did you mean lower?',
+  ],
+  [
+    'mapping-step-argument',
+    { email: { at: '/mail', steps: ['phone'] } },
+    {},
+    '/fields/email/steps/0',
+    'is missing',
+  ],
+  [
+    'mapping-step-argument',
+    { email: { at: '/mail', steps: [{ phone: 'China' }] } },
+    {},
+    '/fields/email/steps/0',
+    'China',
+  ],
+  [
+    'mapping-step-argument',
+    { email: { at: '/mail', steps: [{ trim: 1 }] } },
+    {},
+    '/fields/email/steps/0',
+    'takes none',
+  ],
+  [
+    'mapping-step-argument',
+    { email: { at: '/mail', remote: [{ time: 'utc' }] } },
+    {},
+    '/fields/email/remote/0',
+    'utc',
+  ],
+  ['mapping-places', { name: { at: ['/last', '/first'] } }, {}, '/fields/name/at', 'no step composes'],
+  ['mapping-places', { name: { at: '/last', steps: ['person-name'] } }, {}, '/fields/name/at', 'composes 2'],
+  [
+    'mapping-step-argument',
+    {
+      source: {
+        at: '/first',
+        steps: [
+          {
+            table: [
+              ['a', 'x'],
+              ['a', 'y'],
+            ],
+          },
+        ],
+      },
+    },
+    {},
+    '/fields/source/steps/0',
+    '"a" twice',
+  ],
+  [
+    'mapping-places',
+    { name: { at: ['/last', '/first'], steps: [{ join: '' }, 'person-name'], flow: 'in' } },
+    {},
+    '/fields/name/at',
+    'must be the first',
+  ],
+  ['mapping-places', { source: { steps: ['trim'], flow: 'in' } }, {}, '/fields/source/at', 'says no place'],
+  ['mapping-types', { size: { at: '/size' } }, {}, '/fields/size/at', "holds text, and the entity's field"],
+  [
+    'mapping-types',
+    { open: { at: '/open', steps: ['trim'] } },
+    {},
+    '/fields/open/steps/0',
+    'step trim needs text',
+  ],
+  [
+    'mapping-types',
+    { open: { at: '/open', steps: ['boolean'] } },
+    {},
+    '/fields/open/at',
+    'what is written is text',
+  ],
+  [
+    'mapping-otherwise',
+    { email: { at: '/mail', otherwise: 'park' } },
+    {},
+    '/fields/email/otherwise',
+    'has no table',
+  ],
+  [
+    'mapping-lossy',
+    { name: { at: ['/last', '/first'], steps: [{ join: '' }] } },
+    {},
+    '/fields/name/steps/0',
+    'no way back',
+  ],
+  [
+    'mapping-lossy',
+    { source: { at: '/first', steps: [{ constant: 'x' }] } },
+    {},
+    '/fields/source/steps/0',
+    'constant',
+  ],
+  [
+    'mapping-same-place',
+    { source: { at: '/mail' } },
+    {},
+    '/fields/source/at',
+    'source and email both write /mail',
+  ],
+  ['mapping-same-place', { source: { at: '/crosswalk_id' } }, {}, '/fields/source/at', 'source and anchor'],
+  [
+    'mapping-uncovered',
+    { stage: { at: '/stage', steps: [{ table: { 线索: 'lead', 客户: 'customer' } }] } },
+    {},
+    '/fields/stage/steps',
+    '"老客户", which shop (/stage) may hold',
+  ],
+  [
+    'mapping-uncovered',
+    {
+      stage: {
+        ...stageRule,
+        flow: 'both',
+        steps: [{ table: { 线索: 'lead', 客户: 'lead', 老客户: 'lead' } }],
+      },
+    },
+    {},
+    '/fields/stage/steps',
+    '"customer", which entity thing may hold',
+  ],
+  [
+    'mapping-uncovered',
+    { stage: { at: '/stage', steps: [{ table: { 线索: 'lead' } }], otherwise: { in: 'keep', out: '客户' } } },
+    {},
+    '/fields/stage/steps',
+    '"客户", which shop',
+  ],
+  [
+    'mapping-example-fails',
+    { stage: { ...stageRule, at: '/stage' } },
+    { examples: [{ remote: { stage: '线索' }, entity: { stage: 'customer' } }] },
+    '/examples/0/entity/stage',
+    'reads as "lead"',
+  ],
+  [
+    'mapping-example-fails',
+    {},
+    { examples: [{ remote: { size: 'many' }, entity: { size: 1 } }] },
+    '/examples/0/entity/size',
+    'does not read',
+  ],
+  [
+    'mapping-example-fails',
+    {},
+    { examples: [{ remote: {}, entity: { size: 1 } }] },
+    '/examples/0/entity/size',
+    'is not read from that object',
+  ],
+  [
+    'mapping-example-fails',
+    {},
+    {
+      examples: [{ remote: { mail: `${'a'.repeat(30)}@x.cn` }, entity: { email: `${'a'.repeat(30)}@x.cn` } }],
+    },
+    '/examples/0/entity/email',
+    'cannot be written',
+  ],
+  [
+    'mapping-example-fails',
+    { email: { at: '/mail', required: true } },
+    { examples: [{ remote: { mail: '' }, entity: {} }] },
+    '/examples/0/remote',
+    'whole object park',
+  ],
+  [
+    'mapping-field-unknown',
+    {},
+    { examples: [{ remote: {}, entity: { sise: 1 } }] },
+    '/examples/0/entity/sise',
+    'did you mean size?',
+  ],
+  [
+    'mapping-round-trip',
+    { email: { at: '/mail', remote: ['upper'] } },
+    { examples: [{ remote: { mail: 'a@x.cn' }, entity: { email: 'a@x.cn' } }] },
+    '/examples/0/entity/email',
+    '"A@X.CN" was read',
+  ],
+];
+
+test.each(bad)('%s: %j', (code, fields, rest, pointer, words) => {
+  const document = sample(fields, rest);
+  const found = check(document, { entity: thing, kind });
+  const match = found.find((one) => one.code === code && one.pointer === pointer);
+  expect(match, JSON.stringify(found, null, 1)).toBeDefined();
+  expect(match?.severity).toBe('error');
+  expect(match?.message).toContain(words);
+  expect(match?.message).not.toContain('?.');
+  expect(match?.remedy).not.toMatch(/\{\w+\}/u);
+  // The line is the one on which the last name of the pointer stands.
+  const name = pointer.split('/').findLast((part) => !/^\d+$/u.test(part)) ?? '';
+  const line = sampleText(fields, rest).split('\n')[(match?.line ?? 0) - 1] ?? '';
+  if (
+    ![
+      'mapping-places',
+      'mapping-step-unknown',
+      'mapping-step-argument',
+      'mapping-types',
+      'mapping-lossy',
+    ].includes(code)
+  ) {
+    expect(line).toContain(`"${name}"`);
+  }
+  const first = found.find((one) => one.severity === 'error');
+  expect(() => compile(document, thing, kind)).toThrow(expect.objectContaining({ code: first?.code }));
+});
+
+test('a step is named by its own line', () => {
+  const fields = { email: { at: '/mail', steps: ['trim', 'lowre'] } };
+  const found = findings(fields)[0];
+  expect(sampleText(fields).split('\n')[(found?.line ?? 0) - 1]).toContain('"lowre"');
+});
+
+const warned: [code: string, fields: Record<string, unknown>, rest: JsonObject, pointer: string][] = [
+  ['mapping-unmapped', {}, { ignored: [] }, '/fields'],
+  ['mapping-pointer-unknown', {}, { ignored: ['/id', '/gone'] }, '/ignored/1'],
+  ['mapping-no-examples', {}, { examples: [] }, ''],
+  [
+    'mapping-example-gap',
+    {},
+    { examples: [{ remote: { size: '1' }, entity: { size: 1 } }] },
+    '/fields/email',
+  ],
+];
+test.each(warned)('%s is a warning', (code, fields, rest, pointer) => {
+  const found = findings(fields, rest);
+  expect(found.find((one) => one.code === code && one.pointer === pointer)?.severity).toBe('warning');
+  expect(found.filter((one) => one.severity === 'error')).toEqual([]);
+  expect(compile(sample(fields, rest), thing, kind).name).toBe('sample');
+});
+
+test('a mapping for another entity is told so at once', () => {
+  const found = check(sample(), { entity: entityOf('contact'), kind });
+  expect(found.map((one) => one.code)).toEqual(['mapping-entity']);
+});
+
+test('every code about mappings has a sample here', () => {
+  const shown = new Set([...bad.map(([code]) => code), ...warned.map(([code]) => code), 'mapping-entity']);
+  // These are told while the text is read; document.test.ts has their samples.
+  for (const code of ['mapping-unreadable', 'mapping-shape', 'mapping-pointer-hostile']) shown.add(code);
+  const all = Object.keys(catalogue).filter((code) => code.startsWith('mapping-'));
+  expect(all.filter((code) => !shown.has(code))).toEqual([]);
+});
+
+test('a named fallback covers what the table leaves out', () => {
+  const steps = [{ table: { 线索: 'lead' } }];
+  const covered = { stage: { at: '/stage', steps, otherwise: { in: 'customer', out: '客户' } } };
+  expect(findings(covered).filter((one) => one.severity === 'error')).toEqual([]);
+  // A bare value is an answer for reading only.
+  const half = findings({ stage: { at: '/stage', steps, otherwise: 'customer' } });
+  expect(half.map((one) => one.message).join()).toContain('which entity thing may hold');
+});
+
+test('without the remote’s schema the places are taken on trust', () => {
+  const found = check(sample({ source: { at: '/anywhere' } }), { entity: thing, kind: null });
+  expect(found.filter((one) => one.severity === 'error')).toEqual([]);
+});

@@ -1,0 +1,136 @@
+import * as fc from 'fast-check';
+import { existsSync, readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Json, JsonObject, JsonSchema } from '../../src/connector.ts';
+import { check } from '../../src/mapping/check.ts';
+import { compile } from '../../src/mapping/compile.ts';
+import { readMapping } from '../../src/mapping/document.ts';
+import { putAt, segmentsOf, valueAt } from '../../src/mapping/place.ts';
+import { enumOf, schemaAt, typesOf } from '../../src/mapping/schema.ts';
+import { entityOf, root, textOf } from './sample.ts';
+
+/** Every mapping in `mappings/<system>/`, found by listing the folders, against its connector's own schema. */
+const shipped = readdirSync(new URL('mappings/', root), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && existsSync(new URL(`connectors/${entry.name}/schema`, root)))
+  .flatMap((entry) =>
+    readdirSync(new URL(`mappings/${entry.name}/`, root)).map((file) => `mappings/${entry.name}/${file}`),
+  );
+
+const open = (path: string) => {
+  const document = readMapping(textOf(path), path);
+  const { connector, kind: name } = document.remote;
+  const kind = JSON.parse(textOf(`connectors/${connector}/schema/${name}.json`)) as JsonSchema;
+  return { document, entity: entityOf(document.entity), kind };
+};
+
+const TEXTS = [
+  '王小明',
+  '欧阳 修',
+  'Ann Marie Smith',
+  ' A@X.cn ',
+  '13800138001',
+  '010-62345678 转 8',
+  '＋８６',
+  '2026-03-01T00:00:00Z',
+  '12',
+  'true',
+  ' ',
+];
+const valueOf = (schema: JsonSchema): fc.Arbitrary<Json> => {
+  const choices = enumOf(schema);
+  if (choices !== null && choices.length > 0) return fc.constantFrom(null, ...choices);
+  const types = typesOf(schema);
+  const some: fc.Arbitrary<Json>[] = [fc.constant(null)];
+  if (types.includes('string')) some.push(fc.string({ unit: 'grapheme' }), fc.constantFrom('', ...TEXTS));
+  if (types.includes('number') || types.includes('integer')) some.push(fc.integer());
+  if (types.includes('boolean')) some.push(fc.boolean());
+  return fc.oneof(...some);
+};
+
+test('there are mappings to look at', () => {
+  expect(shipped.length).toBeGreaterThan(0);
+});
+
+describe.each(shipped)('%s', (path) => {
+  const { document, entity, kind } = open(path);
+  const lens = compile(document, entity, kind);
+  const places = [
+    ...Object.keys(document.fields).flatMap((field) => lens.pointers(field)),
+    document.anchor ?? [],
+  ].flat();
+  const object = fc
+    .tuple(
+      ...places.map((pointer) =>
+        fc.option(valueOf(schemaAt(kind, segmentsOf(pointer) ?? []) ?? {}), { nil: undefined }),
+      ),
+    )
+    .map((values) => {
+      const made: JsonObject = {};
+      values.forEach((value, index) => {
+        const pointer = places[index];
+        if (value !== undefined && pointer !== undefined) putAt(made, segmentsOf(pointer) ?? [], value);
+      });
+      return made;
+    });
+
+  test('has nothing to say about: no errors, no warnings', () => {
+    expect(check(document, { entity, kind })).toEqual([]);
+    expect(path.endsWith(`/${document.remote.kind}.json`)).toBe(true);
+  });
+
+  test('put after get writes back what stood there', () => {
+    fc.assert(
+      fc.property(object, (value) => {
+        const { fields } = lens.read(value);
+        const put = lens.write(fields, value);
+        for (const field of Object.keys(fields).filter((name) => lens.outward.has(name))) {
+          if (fields[field] === null || put.problems.some((one) => one.field === field)) continue;
+          for (const pointer of lens.pointers(field)) {
+            const place = segmentsOf(pointer) ?? [];
+            expect(valueAt(put.value, place)).toEqual(valueAt(value, place));
+          }
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('get after put gives what was put, and is what settle foretells', () => {
+    fc.assert(
+      fc.property(object, object, (value, base) => {
+        const { fields } = lens.read(value);
+        for (const there of [null, base]) {
+          const put = lens.write(fields, there);
+          const again = lens.read(put.value).fields;
+          for (const field of Object.keys(fields).filter((name) => lens.outward.has(name))) {
+            if (put.problems.some((one) => one.field === field)) continue;
+            expect(again[field]).toEqual(fields[field]);
+            if ((document.fields[field]?.remote ?? []).length === 0) {
+              expect(lens.settle(field, fields[field] ?? null)).toEqual(fields[field]);
+            }
+          }
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('a shadow reads as the object', () => {
+    fc.assert(
+      fc.property(object, (value) => {
+        expect(lens.read(lens.shadow(value))).toEqual(lens.read(value));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('every value of an enum goes out and comes back', () => {
+    for (const field of lens.outward) {
+      for (const value of enumOf(entity.fields.get(field) ?? {}) ?? []) {
+        const put = lens.write({ [field]: value }, null);
+        expect(put.problems).toEqual([]);
+        expect(lens.read(put.value).fields[field]).toBe(value);
+      }
+    }
+  });
+});

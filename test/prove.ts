@@ -1,0 +1,100 @@
+/**
+ * `npm run prove -- kernel [--seeds N] [--steps M] [--jobs J]`: the long proofs, their results kept in
+ * `test/proof/`. Too long for every test run; run before a release and after a change of the kernel.
+ */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { knownMutations } from './mutations.ts';
+
+interface Summary {
+  readonly seeds: number;
+  readonly steps: number;
+  readonly violations: number;
+  readonly failedSeeds: readonly number[];
+  readonly faults: Readonly<Record<string, number>>;
+  readonly rows: Readonly<Record<string, number>>;
+  readonly exceptions: Readonly<Record<string, number>>;
+}
+
+const simulate = async (args: readonly string[]): Promise<Summary> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['src/simulate/main.ts', '--json', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    child.on('error', reject);
+    child.on('close', () => {
+      const line = text.trim().split('\n').at(-1) ?? '';
+      if (line.startsWith('{')) resolve(JSON.parse(line) as Summary);
+      else reject(new Error(`the simulator ended without a summary: ${text.slice(-500)}`));
+    });
+  });
+
+const sum = (parts: readonly Readonly<Record<string, number>>[]): Record<string, number> => {
+  const total: Record<string, number> = {};
+  for (const part of parts) for (const [name, n] of Object.entries(part)) total[name] = (total[name] ?? 0) + n;
+  return total;
+};
+
+const least = 1000;
+
+const kernel = async (seeds: number, steps: number, jobs: number): Promise<boolean> => {
+  const started = Date.now();
+  const chunk = 50;
+  const starts = Array.from({ length: Math.ceil(seeds / chunk) }, (_, i) => 1 + i * chunk);
+  const parts: Summary[] = [];
+  const work = async (): Promise<void> => {
+    for (let from = starts.shift(); from !== undefined; from = starts.shift()) {
+      const n = Math.min(chunk, seeds - from + 1);
+      const part = await simulate(['--from', String(from), '--seeds', String(n), '--steps', String(steps)]);
+      parts.push(part);
+      const done = parts.reduce((total, one) => total + one.seeds, 0);
+      process.stderr.write(`\r${done}/${seeds} seeds, ${parts.reduce((total, one) => total + one.violations, 0)} violations `);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  process.stderr.write('\n');
+  const mutations: Record<string, { seed: number; violations: number }> = {};
+  for (const { mutation, seed, steps: most } of knownMutations) {
+    const { violations } = await simulate(['--seed', String(seed), '--steps', String(most), '--mutation', mutation]);
+    mutations[mutation] = { seed, violations };
+  }
+  const faults = sum(parts.map((part) => part.faults));
+  const rows = sum(parts.map((part) => part.rows));
+  const problems = [
+    ...parts.filter((part) => part.violations > 0).map((part) => `violations in seeds ${part.failedSeeds.join(', ')}`),
+    ...Object.entries({ ...faults, ...rows }).filter(([, n]) => n < least).map(([name, n]) => `${name}: only ${n} times`),
+    ...Object.entries(mutations).filter(([, { violations }]) => violations === 0).map(([name]) => `mutation ${name} was not caught`),
+  ];
+  const result = {
+    proof: 'kernel',
+    date: new Date().toISOString().slice(0, 10),
+    seeds,
+    steps,
+    violations: parts.reduce((total, part) => total + part.violations, 0),
+    minutes: Math.round((Date.now() - started) / 6000) / 10,
+    faults,
+    rows,
+    exceptions: sum(parts.map((part) => part.exceptions)),
+    mutations,
+    problems,
+  };
+  writeFileSync('test/proof/kernel.json', `${JSON.stringify(result, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  return problems.length === 0;
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seeds: { type: 'string', default: '2000' },
+    steps: { type: 'string', default: '500' },
+    jobs: { type: 'string', default: String(Math.min(4, availableParallelism())) },
+  },
+});
+if (positionals[0] !== 'kernel') {
+  process.stderr.write('usage: npm run prove -- kernel [--seeds N] [--steps M] [--jobs J]\n');
+  process.exit(2);
+}
+process.exitCode = (await kernel(Number(values.seeds), Number(values.steps), Number(values.jobs))) ? 0 : 1;
