@@ -211,7 +211,9 @@ interface EditCase {
 const fateOf = (world: World, state: Snapshot, system: ToySystem, object: ToyObject, edit: EditCase): string | undefined => {
   const { event, log, i, told, field } = edit;
   const forms = [event.value, normalised(system.traits, field, event.value)];
-  const named = told.some(({ entry }) => forms.some((form) => same(entry.theirs ?? null, form) || same(entry.after ?? null, form)));
+  const named = told.some(({ entry }) =>
+    [entry.theirs ?? null, entry.after ?? null].some((value) => forms.some((form) => same(value, form) || same(normalised(system.traits, field, value), form))),
+  );
   if (named) return undefined;
   const next = log.slice(i + 1).find((later) => later.by !== 'self');
   if (next?.by === 'person') return undefined;
@@ -288,10 +290,11 @@ const wronglyNewest = (world: World, rows: readonly LineageRow[]): string[] =>
     }),
   );
 
-/** When a person typed a value before some time, if exactly one did. */
+/** When a person typed a value, if exactly one ever did, and before some time. */
 const typedAt = (world: World, field: string, value: Json, before: number): number | undefined => {
   const events = world.systems.flatMap((system) =>
-    [...system.objects.values()].flatMap((object) => (object.log[field] ?? []).filter((event) => event.by === 'person' && event.at <= before && same(event.value, value))),
+    [...system.objects.values()].flatMap((object) => (object.log[field] ?? []).filter((event) => event.by === 'person' && same(event.value, value))),
   );
-  return events.length === 1 ? events[0]?.at : undefined;
+  const [only, ...more] = events;
+  return only === undefined || more.length > 0 || only.at > before ? undefined : only.at;
 };

@@ -58,6 +58,8 @@ export class World implements Wire {
   /** True once edits and faults have stopped. */
   quiet = false;
   people = 0;
+  /** Which process is alive: grows with each crash. */
+  #life = 0;
   #values = 0;
   #ids = 0;
   #hooks: { hook: ToyHook; at: number }[] = [];
@@ -70,7 +72,7 @@ export class World implements Wire {
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = generator(options.seed * 2654435761);
-    this.store = this.#crashing(new SqliteStore({ file: ':memory:', immediate: true }));
+    this.store = new SqliteStore({ file: ':memory:', immediate: true });
     const count = this.random() < 0.5 ? 2 : 3;
     for (let i = 0; i < count; i += 1) this.systems.push(new ToySystem(this.#traits('ABC'[i] ?? 'A')));
     this.#drawRules();
@@ -172,7 +174,7 @@ export class World implements Wire {
     }
     const { mutation, tally } = this.options;
     return {
-      store: this.store,
+      store: this.#crashing(this.store),
       syncs,
       entities: new Map([['person', { name: 'person', keys: [['email']] }]]),
       now: () => this.time,
@@ -188,11 +190,13 @@ export class World implements Wire {
     };
   }
 
-  /** A store whose process may die before or after any commit. */
-  #crashing(store: SqliteStore): Store {
+  /** The store of one process, which may die before or after any commit, and commits nothing once it is dead. */
+  #crashing(store: Store): Store {
     const world = this;
+    const life = this.#life;
     return {
       commit: async (groups: readonly Group[]) => {
+        if (life !== world.#life) throw new Crash('dead');
         if (world.#depth > 0 && world.fault('crash before commit', 0.004)) throw new Crash('before');
         const outcome = await store.commit(groups);
         if (outcome.includes(false)) world.options.tally.row('group overtaken');
@@ -390,6 +394,7 @@ export class World implements Wire {
   }
 
   async #restart(): Promise<void> {
+    this.#life += 1;
     this.#busy.clear();
     this.#runs = new Set();
     this.hub = this.#start();

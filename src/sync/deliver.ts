@@ -11,7 +11,7 @@
  *
  * An effect holds what is wanted and what was sent, and ends only when they are equal.
  */
-import { Trouble } from '../connector.ts';
+import { Trouble, type Look } from '../connector.ts';
 import { delta } from '../merge/delta.ts';
 import { isEmpty, placeAt, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Fields } from '../mapping/lens.ts';
@@ -34,6 +34,7 @@ import { drawLook } from './look.ts';
 import { drawGone, touchAgain } from './gone.ts';
 import { batchesOf, send, type Prepared } from './send.ts';
 import { parkEffect } from './settle.ts';
+import { together } from './together.ts';
 import { settleUnsettled } from './unsettled.ts';
 
 /** What a pass found, so that its caller can pause a connection or wait. */
@@ -79,12 +80,8 @@ const prepareUpdates = async (hub: Hub, sync: Sync, effects: readonly EffectRow[
     else links.set(effect, link);
   }
   const looked = await lookBefore(hub, sync, links, run);
-  const prepared: Prepared[] = [];
-  for (const effect of looked) {
-    const one = await prepareUpdate(hub, sync, effect, run);
-    if (one !== undefined) prepared.push(one);
-  }
-  return prepared;
+  const prepared = await together(looked, (effect) => prepareUpdate(hub, sync, effect, run));
+  return prepared.filter((one) => one !== undefined);
 };
 
 /** A kind that cannot be read is written only when what was heard of the object is taken in, and its guard is known. */
@@ -131,23 +128,37 @@ const lookBefore = async (
     const from = hub.now();
     const looks = await sync.kind.read?.(batch.map(([effect]) => effect.object));
     const until = hub.now();
-    for (const [effect, link] of batch) {
+    const passed = await together(batch, async ([effect, link]) => {
       const look = looks?.get(effect.object) ?? { is: 'gone' as const };
-      const draft = new Draft(hub, run);
-      if (look.is === 'object') {
-        const record = await loadRecord(hub, link.record);
-        const sight = { object: look.object, from, until };
-        await drawLook(draft, { sync, linkBefore: link, link, recordBefore: record, record, sight, cause: 'look before write' });
-        if (await commit(draft)) ready.push(effect);
-      } else {
-        if (look.is === 'gone') await drawGone(draft, sync, link);
-        else touchAgain(draft, sync, effect.object, 0, 'look before write');
-        await commit(draft);
-        await postpone(hub, effect, 5000, run);
-      }
-    }
+      return (await mergeBefore(hub, sync, effect, link, look, { from, until }, run)) ? [effect] : [];
+    });
+    ready.push(...passed.flat());
   }
   return ready;
+};
+
+/** Commits what the look before a write found; true if the write may be prepared on it. */
+const mergeBefore = async (
+  hub: Hub,
+  sync: Sync,
+  effect: EffectRow,
+  link: LinkState,
+  look: Look,
+  time: { readonly from: number; readonly until: number },
+  run: string,
+): Promise<boolean> => {
+  const draft = new Draft(hub, run);
+  if (look.is === 'object') {
+    const record = await loadRecord(hub, link.record);
+    const sight = { object: look.object, ...time };
+    await drawLook(draft, { sync, linkBefore: link, link, recordBefore: record, record, sight, cause: 'look before write' });
+    return commit(draft);
+  }
+  if (look.is === 'gone') await drawGone(draft, sync, link);
+  else touchAgain(draft, sync, effect.object, 0, 'look before write');
+  await commit(draft);
+  await postpone(hub, effect, 5000, run);
+  return false;
 };
 
 const prepareUpdate = async (hub: Hub, sync: Sync, before: EffectRow, run: string): Promise<Prepared | undefined> => {

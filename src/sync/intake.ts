@@ -18,6 +18,7 @@ import { drawGone, drawMoved } from './gone.ts';
 import { linkOf, loadRecord, syncsOfLane, type Hub, type Sync } from './hub.ts';
 import { identify } from './identify.ts';
 import { drawLook } from './look.ts';
+import { together } from './together.ts';
 
 /** A hint as it waits in the store. */
 export interface StoredHint {
@@ -59,18 +60,12 @@ export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 3
   const rows = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit: most });
   if (rows.length === 0 || syncs.length === 0) return { taken: 0, stale: 0 };
   const jobs = await gather(hub, syncs, rows);
-  const ready = [];
-  for (const job of jobs) {
-    const waiting = [...job.links.values()].some((link) => link?.call !== null && link !== null);
-    if (waiting) await defer(hub, job, deferral);
-    else ready.push(job);
-  }
+  const isWaiting = (job: Job): boolean => [...job.links.values()].some((link) => link !== null && link.call !== null);
+  await together(jobs.filter(isWaiting), (job) => defer(hub, job, deferral));
+  const ready = jobs.filter((job) => !isWaiting(job));
   await lookAll(hub, syncs, ready);
-  let stale = 0;
-  for (const job of ready) {
-    if (!(await process(hub, lane, syncs, job, upkeepRun))) stale += 1;
-  }
-  return { taken: rows.length, stale };
+  const done = await together(ready, (job) => process(hub, lane, syncs, job, upkeepRun));
+  return { taken: rows.length, stale: done.filter((one) => !one).length };
 };
 
 const gather = async (hub: Hub, syncs: readonly Sync[], rows: readonly Row[]): Promise<Job[]> => {

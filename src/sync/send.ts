@@ -2,6 +2,7 @@
 import { Trouble, type ItemResult } from '../connector.ts';
 import type { CallRow, Hub, Sync } from './hub.ts';
 import { settleItem, settleTrouble } from './settle.ts';
+import { together } from './together.ts';
 
 /** A call on disk, and the most items that may share its batch (0: no limit of its own). */
 export interface Prepared {
@@ -40,13 +41,13 @@ export const send = async (hub: Hub, sync: Sync, batch: readonly CallRow[], run:
     results = await call(sync, batch);
   } catch (error) {
     if (!(error instanceof Trouble)) throw error;
-    for (const one of batch) await settleTrouble(hub, sync, one, error, batch.length, run);
+    await together(batch, (one) => settleTrouble(hub, sync, one, error, batch.length, run));
     return error;
   }
-  for (const [i, one] of batch.entries()) {
-    const result = results[i] ?? { is: 'unknown', message: 'the answer has fewer items than were sent' };
-    await settleItem(hub, sync, one, result, run);
-  }
+  await together([...batch.entries()], ([i, one]) => {
+    const result = results[i] ?? { is: 'unknown' as const, message: 'the answer has fewer items than were sent' };
+    return settleItem(hub, sync, one, result, run);
+  });
   return undefined;
 };
 
