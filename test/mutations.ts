@@ -8,13 +8,13 @@ import type { Mutation } from '../src/sync/hub.ts';
 export const knownMutations: readonly { readonly mutation: Mutation; readonly seed: number; readonly steps: number }[] = [
   { mutation: 'one-shadow', seed: 1, steps: 120 },
   { mutation: 'read-back-wholesale', seed: 10, steps: 120 },
-  { mutation: 'blind-create-retry', seed: 25, steps: 300 },
+  { mutation: 'blind-create-retry', seed: 30, steps: 300 },
   { mutation: 'no-damping', seed: 1, steps: 120 },
   { mutation: 'cursor-early', seed: 10, steps: 120 },
   { mutation: 'close-without-equal', seed: 1, steps: 120 },
   { mutation: 'no-look-before-write', seed: 6, steps: 120 },
-  { mutation: 'ack-before-commit', seed: 14, steps: 300 },
-  { mutation: 'forget-crashed-calls', seed: 28, steps: 300 },
+  { mutation: 'ack-before-commit', seed: 21, steps: 300 },
+  { mutation: 'forget-crashed-calls', seed: 25, steps: 300 },
   { mutation: 'drop-refused', seed: 1, steps: 120 },
   { mutation: 'newest-by-stamp', seed: 23, steps: 300 },
 ];

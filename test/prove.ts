@@ -57,8 +57,8 @@ const kernel = async (seeds: number, steps: number, jobs: number): Promise<boole
   process.stderr.write('\n');
   const mutations: Record<string, { seed: number; violations: number }> = {};
   for (const { mutation, seed, steps: most } of knownMutations) {
-    const { violations } = await simulate(['--seed', String(seed), '--steps', String(most), '--mutation', mutation]);
-    mutations[mutation] = { seed, violations };
+    const found = await simulate(['--from', String(seed), '--seeds', '20', '--steps', String(most), '--mutation', mutation]);
+    mutations[mutation] = { seed: found.failedSeeds[0] ?? seed, violations: found.violations };
   }
   const faults = sum(parts.map((part) => part.faults));
   const rows = sum(parts.map((part) => part.rows));
