@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isReference } from './config-check.ts';
 import type { Config, ConnectionConfig, Environment } from './config.ts';
-import type { Connector, Host, Json, JsonObject, JsonSchema, Session } from './connector.ts';
+import type { Connector, Host, Json, JsonObject, JsonSchema, Sandbox, Session } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
 import { nearest } from './mapping/nearest.ts';
@@ -85,6 +85,18 @@ export const loadConnector = async (
   const fault = contractFault(loaded, name);
   if (fault !== null) throw new CrosswalkError('connector-broken', { name, detail: fault }, { file: entry });
   return loaded as Connector;
+};
+
+/** Loads the sandbox that comes with a connector of the program. Throws CrosswalkError `connector-broken`. */
+export const loadSandbox = async (name: string): Promise<Sandbox<unknown, JsonObject>> => {
+  const file = path.join(builtIn, name, here.endsWith('.ts') ? 'sandbox.ts' : 'sandbox.js');
+  try {
+    const module = (await import(pathToFileURL(file).href)) as { readonly default: Sandbox<unknown, JsonObject> };
+    return module.default;
+  } catch (error) {
+    const detail = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'it threw what is no error';
+    throw new CrosswalkError('connector-broken', { name, detail }, { file }, error);
+  }
 };
 
 // ---------------------------------------------------------------- references
