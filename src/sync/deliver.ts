@@ -257,17 +257,23 @@ const prepareCreates = async (
   effects: readonly EffectRow[],
   run: string,
 ): Promise<{ calls: Prepared[]; trouble?: Trouble }> => {
-  const calls: Prepared[] = [];
-  for (const effect of effects) {
-    try {
-      const one = await prepareCreate(hub, sync, effect, run);
-      if (one !== undefined) calls.push(one);
-    } catch (error) {
-      if (!(error instanceof Trouble)) throw error;
-      return { calls, trouble: error };
-    }
-  }
-  return { calls };
+  // Searches before a create wait for the remote: a few at a time.
+  const width = sync.kind.find === undefined ? 64 : 4;
+  const prepared = await together(
+    effects,
+    async (effect): Promise<Prepared | Trouble | undefined> => {
+      try {
+        return await prepareCreate(hub, sync, effect, run);
+      } catch (error) {
+        if (error instanceof Trouble) return error;
+        throw error;
+      }
+    },
+    width,
+  );
+  const trouble = prepared.find((one) => one instanceof Trouble);
+  const calls = prepared.filter((one) => one !== undefined && !(one instanceof Trouble)) as Prepared[];
+  return { calls, ...(trouble === undefined ? {} : { trouble }) };
 };
 
 const prepareCreate = async (hub: Hub, sync: Sync, effect: EffectRow, run: string): Promise<Prepared | undefined> => {
