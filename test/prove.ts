@@ -20,7 +20,9 @@ interface Summary {
 
 const simulate = async (args: readonly string[]): Promise<Summary> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['src/simulate/main.ts', '--json', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['src/simulate/main.ts', '--json', ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
     child.on('error', reject);
@@ -33,7 +35,8 @@ const simulate = async (args: readonly string[]): Promise<Summary> =>
 
 const sum = (parts: readonly Readonly<Record<string, number>>[]): Record<string, number> => {
   const total: Record<string, number> = {};
-  for (const part of parts) for (const [name, n] of Object.entries(part)) total[name] = (total[name] ?? 0) + n;
+  for (const part of parts)
+    for (const [name, n] of Object.entries(part)) total[name] = (total[name] ?? 0) + n;
   return total;
 };
 
@@ -50,22 +53,39 @@ const kernel = async (seeds: number, steps: number, jobs: number): Promise<boole
       const part = await simulate(['--from', String(from), '--seeds', String(n), '--steps', String(steps)]);
       parts.push(part);
       const done = parts.reduce((total, one) => total + one.seeds, 0);
-      process.stderr.write(`\r${done}/${seeds} seeds, ${parts.reduce((total, one) => total + one.violations, 0)} violations `);
+      process.stderr.write(
+        `\r${done}/${seeds} seeds, ${parts.reduce((total, one) => total + one.violations, 0)} violations `,
+      );
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));
   process.stderr.write('\n');
   const mutations: Record<string, { seed: number; violations: number }> = {};
   for (const { mutation, seed, steps: most } of knownMutations) {
-    const found = await simulate(['--from', String(seed), '--seeds', '20', '--steps', String(most), '--mutation', mutation]);
+    const found = await simulate([
+      '--from',
+      String(seed),
+      '--seeds',
+      '20',
+      '--steps',
+      String(most),
+      '--mutation',
+      mutation,
+    ]);
     mutations[mutation] = { seed: found.failedSeeds[0] ?? seed, violations: found.violations };
   }
   const faults = sum(parts.map((part) => part.faults));
   const rows = sum(parts.map((part) => part.rows));
   const problems = [
-    ...parts.filter((part) => part.violations > 0).map((part) => `violations in seeds ${part.failedSeeds.join(', ')}`),
-    ...Object.entries({ ...faults, ...rows }).filter(([, n]) => n < least).map(([name, n]) => `${name}: only ${n} times`),
-    ...Object.entries(mutations).filter(([, { violations }]) => violations === 0).map(([name]) => `mutation ${name} was not caught`),
+    ...parts
+      .filter((part) => part.violations > 0)
+      .map((part) => `violations in seeds ${part.failedSeeds.join(', ')}`),
+    ...Object.entries({ ...faults, ...rows })
+      .filter(([, n]) => n < least)
+      .map(([name, n]) => `${name}: only ${n} times`),
+    ...Object.entries(mutations)
+      .filter(([, { violations }]) => violations === 0)
+      .map(([name]) => `mutation ${name} was not caught`),
   ];
   const result = {
     proof: 'kernel',

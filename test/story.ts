@@ -64,11 +64,30 @@ export class Story {
     const { sandbox: crmOptions, ...crmServe } = options.crm ?? {};
     const hubspot = await serve(await loadSandbox('hubspot'), {
       ...hubspotServe,
-      options: { token: 'pat-story', clientSecret, hookUrl: `${hooks}/hubspot`, hookDelay: 50, searchLag: 100, tenSecondLimit: 0, searchLimit: 0, dailyLimit: 0, ...hubspotOptions },
+      options: {
+        token: 'pat-story',
+        clientSecret,
+        hookUrl: `${hooks}/hubspot`,
+        hookDelay: 50,
+        searchLag: 100,
+        tenSecondLimit: 0,
+        searchLimit: 0,
+        dailyLimit: 0,
+        ...hubspotOptions,
+      },
     });
     const crm = await serve(await loadSandbox('jiandaoyun'), {
       ...crmServe,
-      options: { apiKey: 'story-key', hookSecret: 'story-hook', hookUrl: `${hooks}/crm`, app, entries: { contact: form }, hookDelay: 50, limits: false, ...crmOptions },
+      options: {
+        apiKey: 'story-key',
+        hookSecret: 'story-hook',
+        hookUrl: `${hooks}/crm`,
+        app,
+        entries: { contact: form },
+        hookDelay: 50,
+        limits: false,
+        ...crmOptions,
+      },
     });
     const folder = mkdtempSync(path.join(tmpdir(), 'crosswalk-story-'));
     writeFileSync(
@@ -80,7 +99,8 @@ connections:
   crm: { connector: jiandaoyun, settings: { apiKey: story-key, hookSecret: story-hook, app: "${app}", entries: { contact: "${form}" }, baseUrl: "${crm.url}/api" } }
 ${options.config ?? usual}`,
     );
-    for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(path.join(folder, name), text);
+    for (const [name, text] of Object.entries(options.files ?? {}))
+      writeFileSync(path.join(folder, name), text);
     return new Story(folder, port, hubspot, crm);
   }
 
@@ -109,7 +129,11 @@ ${options.config ?? usual}`,
   async inHubspot(method: string, url: string, body?: unknown): Promise<Record<string, unknown>> {
     const response = await fetch(this.hubspot.url + url, {
       method,
-      headers: { 'content-type': 'application/json', authorization: 'Bearer pat-story', 'x-sandbox-actor': 'person:Lin' },
+      headers: {
+        'content-type': 'application/json',
+        authorization: 'Bearer pat-story',
+        'x-sandbox-actor': 'person:Lin',
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
@@ -120,7 +144,11 @@ ${options.config ?? usual}`,
   async inCrm(call: string, body: Record<string, unknown>): Promise<Record<string, unknown>> {
     const response = await fetch(`${this.crm.url}/api/v5/app/entry/data/${call}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: 'Bearer story-key', 'x-sandbox-actor': 'person:zhang' },
+      headers: {
+        'content-type': 'application/json',
+        authorization: 'Bearer story-key',
+        'x-sandbox-actor': 'person:zhang',
+      },
       body: JSON.stringify({ app_id: app, entry_id: form, ...body }),
     });
     if (!response.ok) throw new Error(`CRM ${response.status}: ${await response.text()}`);
@@ -131,7 +159,9 @@ ${options.config ?? usual}`,
     const ids: string[] = [];
     for (let i = 0; i < rows.length; i += 100) {
       const inputs = rows.slice(i, i + 100).map((properties) => ({ properties }));
-      const { results } = (await this.inHubspot('POST', '/crm/v3/objects/contacts/batch/create', { inputs })) as { results: { id: string }[] };
+      const { results } = (await this.inHubspot('POST', '/crm/v3/objects/contacts/batch/create', {
+        inputs,
+      })) as { results: { id: string }[] };
       ids.push(...results.map((one) => one.id));
     }
     return ids;
@@ -141,7 +171,10 @@ ${options.config ?? usual}`,
     const rows: Record<string, unknown>[] = [];
     for (;;) {
       const last = rows.at(-1)?.['_id'];
-      const { data } = (await this.inCrm('list', { limit: 100, ...(last === undefined ? {} : { data_id: last }) })) as { data: Record<string, unknown>[] };
+      const { data } = (await this.inCrm('list', {
+        limit: 100,
+        ...(last === undefined ? {} : { data_id: last }),
+      })) as { data: Record<string, unknown>[] };
       rows.push(...data);
       if (data.length < 100) return rows;
     }
@@ -151,7 +184,10 @@ ${options.config ?? usual}`,
     const rows: Record<string, unknown>[] = [];
     let after = '';
     for (;;) {
-      const page = (await this.inHubspot('GET', `/crm/v3/objects/contacts?limit=100&properties=${properties}${after}`)) as {
+      const page = (await this.inHubspot(
+        'GET',
+        `/crm/v3/objects/contacts?limit=100&properties=${properties}${after}`,
+      )) as {
         results: { id: string; properties: Record<string, unknown> }[];
         paging?: { next?: { after: string } };
       };
@@ -168,7 +204,9 @@ ${options.config ?? usual}`,
     while (Date.now() < end) {
       const store = this.gateway?.store;
       if (store === undefined) return false;
-      const open = (await store.count('effect', 'state', { state: 'open' })) + (await store.count('effect', 'state', { state: 'unsettled' }));
+      const open =
+        (await store.count('effect', 'state', { state: 'open' })) +
+        (await store.count('effect', 'state', { state: 'unsettled' }));
       const touches = await store.count('touch', 'due', {});
       calm = open + touches === 0 && this.hubspot.pending() === 0 && this.crm.pending() === 0 ? calm + 1 : 0;
       if (calm >= 4) return true;
@@ -178,7 +216,10 @@ ${options.config ?? usual}`,
   }
 }
 
-export const eventually = async <Found>(look: () => Promise<Found | undefined | false>, patience = 20_000): Promise<Found> => {
+export const eventually = async <Found>(
+  look: () => Promise<Found | undefined | false>,
+  patience = 20_000,
+): Promise<Found> => {
   const end = Date.now() + patience;
   for (;;) {
     const found = await look();

@@ -20,7 +20,8 @@ export const delta = (
     if (state === undefined || isHeld(holds, field, state.value)) continue;
     const expected = expectedOf(link, field, shown[field]);
     if (expected === undefined) {
-      const behind = link === null || !lens.inward.has(field) ? state.version > (link?.seen[field] ?? 0) : true;
+      const behind =
+        link === null || !lens.inward.has(field) ? state.version > (link?.seen[field] ?? 0) : true;
       if (behind && !isEmpty(state.value)) result[field] = state.value;
       continue;
     }

@@ -5,8 +5,35 @@ import type { Json } from '../connector.ts';
  * placeholder id overwrote 12,843 ids in the case that this product grew from.
  */
 const placeholders = new Set([
-  '', '0', '00', '000', '0000', '-', '--', '.', '/', '?', 'n/a', 'na', 'nil', 'none', 'null', 'undefined',
-  'unknown', 'tbd', 'todo', 'test', 'xxx', 'nan', '无', '暂无', '没有', '未知', '不详', '空', '测试',
+  '',
+  '0',
+  '00',
+  '000',
+  '0000',
+  '-',
+  '--',
+  '.',
+  '/',
+  '?',
+  'n/a',
+  'na',
+  'nil',
+  'none',
+  'null',
+  'undefined',
+  'unknown',
+  'tbd',
+  'todo',
+  'test',
+  'xxx',
+  'nan',
+  '无',
+  '暂无',
+  '没有',
+  '未知',
+  '不详',
+  '空',
+  '测试',
 ]);
 
 const sharedValues = [
@@ -28,4 +55,5 @@ export const isPlaceholder = (value: Json): boolean => {
 /** True for values that many people share (a demo number, info@): a field may hold them, but they are no keys. */
 export const isShared = (value: Json): boolean =>
   isPlaceholder(value) ||
-  (typeof value === 'string' && sharedValues.some((pattern) => pattern.test(value.trim().replace(/[\s-]/g, ''))));
+  (typeof value === 'string' &&
+    sharedValues.some((pattern) => pattern.test(value.trim().replace(/[\s-]/g, ''))));

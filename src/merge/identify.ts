@@ -22,4 +22,7 @@ const normal = (value: Json): Json =>
 
 /** The strong keys of a record. */
 export const keysOf = (keys: readonly KeyFields[], record: RecordState): string[] =>
-  strongKeys(keys, Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value])));
+  strongKeys(
+    keys,
+    Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value])),
+  );

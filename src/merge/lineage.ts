@@ -19,7 +19,9 @@ export interface LineageRow {
 }
 
 /** Values of a record as replayed from its lineage: equal to the store's, or something was written past it. */
-export const replay = (rows: readonly LineageRow[]): Record<string, { value: Json; version: number; source: string }> => {
+export const replay = (
+  rows: readonly LineageRow[],
+): Record<string, { value: Json; version: number; source: string }> => {
   const fields: Record<string, { value: Json; version: number; source: string }> = {};
   for (const row of rows) {
     for (const entry of row.entries) {
@@ -44,6 +46,10 @@ export const replayDifferences = (record: RecordState, rows: readonly LineageRow
       JSON.stringify(stored.value) === JSON.stringify(told.value) &&
       stored.version === told.version &&
       stored.source === told.source;
-    return equal ? [] : [`${record.id}.${name}: store ${JSON.stringify(stored?.value)}, lineage ${JSON.stringify(told?.value)}`];
+    return equal
+      ? []
+      : [
+          `${record.id}.${name}: store ${JSON.stringify(stored?.value)}, lineage ${JSON.stringify(told?.value)}`,
+        ];
   });
 };

@@ -155,7 +155,13 @@ class Judgement {
     const returns = answer ? (old?.returns ?? 0) + (returned ? 1 : 0) : 0;
     const chain = answer ? (old?.chain ?? 0) + 1 : 0;
     if (returns >= mostReturns || chain >= mostChain) {
-      this.hold(field, 'oscillation', theirs, 'oscillation', returned ? 'value came back' : 'changed at each write');
+      this.hold(
+        field,
+        'oscillation',
+        theirs,
+        'oscillation',
+        returned ? 'value came back' : 'changed at each write',
+      );
       return;
     }
     const source = `${this.input.link.sync}/${this.input.link.object}`;
@@ -175,13 +181,28 @@ class Judgement {
     this.release(field);
     this.changed.push(field);
     const before = old?.value ?? null;
-    this.note({ field, verdict: 'took', before, after: theirs, rule, version: this.version, at: this.span, source });
+    this.note({
+      field,
+      verdict: 'took',
+      before,
+      after: theirs,
+      rule,
+      version: this.version,
+      at: this.span,
+      source,
+    });
   }
 
   /** Ours stays and is written back; the value that lost is kept in lineage. */
   restore(field: string, theirs: Json, verdict: 'restored' | 'overruled', rule: string): void {
     if (isEmpty(this.ours(field))) {
-      this.hold(field, rule === 'placeholder' ? 'placeholder' : 'empty', theirs, 'kept', `${rule}; empty is not written over filled`);
+      this.hold(
+        field,
+        rule === 'placeholder' ? 'placeholder' : 'empty',
+        theirs,
+        'kept',
+        `${rule}; empty is not written over filled`,
+      );
       return;
     }
     const version = this.fieldVersion(field);
@@ -261,7 +282,13 @@ const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
     return false;
   }
   judge.held.set(field, { ...hold, theirs });
-  judge.note({ field, verdict: hold.why === 'kept' ? 'kept' : 'held', theirs, rule: hold.why, at: judge.span });
+  judge.note({
+    field,
+    verdict: hold.why === 'kept' ? 'kept' : 'held',
+    theirs,
+    rule: hold.why,
+    at: judge.span,
+  });
   return true;
 };
 

@@ -135,7 +135,8 @@ const canonical = (value: Json): Json => {
 export const hashOf = (value: Json): string => JSON.stringify(canonical(value));
 
 export const same = (a: Json, b: Json): boolean =>
-  a === b || (a !== null && b !== null && typeof a === 'object' && typeof b === 'object' && hashOf(a) === hashOf(b));
+  a === b ||
+  (a !== null && b !== null && typeof a === 'object' && typeof b === 'object' && hashOf(a) === hashOf(b));
 
 export const isEmpty = (value: Json | undefined): boolean => value === null || value === undefined;
 
@@ -144,8 +145,7 @@ export const overlay = (base: JsonObject, patch: JsonObject): JsonObject => {
   const result: JsonObject = { ...base };
   for (const [key, value] of Object.entries(patch)) {
     const old = result[key];
-    result[key] =
-      isObject(value) && isObject(old) ? overlay(old, value) : value;
+    result[key] = isObject(value) && isObject(old) ? overlay(old, value) : value;
   }
   return result;
 };

@@ -31,7 +31,10 @@ const whole = (name: string, text: string): number => {
 
 const faultsOf = (text: string | undefined): Set<Fault> => {
   if (text === undefined) return new Set(faultNames);
-  const asked = text.split(',').map((name) => name.trim().replaceAll('-', ' ')).filter((name) => name !== '');
+  const asked = text
+    .split(',')
+    .map((name) => name.trim().replaceAll('-', ' '))
+    .filter((name) => name !== '');
   const unknown = asked.filter((name) => !(faultNames as readonly string[]).includes(name));
   if (unknown.length > 0) {
     process.stderr.write(`unknown fault ${unknown.join(', ')}; there are: ${faultNames.join(', ')}\n`);
@@ -48,7 +51,9 @@ const tally = new Tally();
 const started = performance.now();
 const failed: SeedResult[] = [];
 await runSeeds({
-  from, seeds, steps,
+  from,
+  seeds,
+  steps,
   faults: faultsOf(values.faults),
   tally,
   ...(values.mutation === undefined ? {} : { mutation: values.mutation as Mutation }),
@@ -57,16 +62,22 @@ await runSeeds({
     if (result.violations.length === 0) return;
     failed.push(result);
     if (values.json) return;
-    process.stdout.write(`seed ${result.seed}: ${result.violations.length} violations\n  ${result.violations.slice(0, 5).join('\n  ')}\n`);
+    process.stdout.write(
+      `seed ${result.seed}: ${result.violations.length} violations\n  ${result.violations.slice(0, 5).join('\n  ')}\n`,
+    );
     process.stdout.write(`  replay: npm run simulate -- --seed ${result.seed} --steps ${steps}\n`);
   },
 });
 const violations = failed.reduce((sum, result) => sum + result.violations.length, 0);
 const summary = {
-  seeds, steps, violations,
+  seeds,
+  steps,
+  violations,
   failedSeeds: failed.map((result) => result.seed).slice(0, 50),
   seconds: Math.round((performance.now() - started) / 100) / 10,
-  faults: tally.faults, rows: tally.rows, exceptions: tally.exceptions,
+  faults: tally.faults,
+  rows: tally.rows,
+  exceptions: tally.exceptions,
 };
 process.stdout.write(values.json ? `${JSON.stringify(summary)}\n` : `${JSON.stringify(summary, null, 1)}\n`);
 process.exitCode = violations > 0 ? 1 : 0;

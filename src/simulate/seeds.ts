@@ -20,7 +20,10 @@ export interface SeedsOptions {
 }
 
 /** One seed, start to rest. */
-export const runSeed = async (seed: number, options: Omit<SeedsOptions, 'from' | 'seeds' | 'onSeed'>): Promise<SeedResult> => {
+export const runSeed = async (
+  seed: number,
+  options: Omit<SeedsOptions, 'from' | 'seeds' | 'onSeed'>,
+): Promise<SeedResult> => {
   const world = new World({ ...options, seed });
   for (let i = 0; i < options.steps; i += 1) await world.step();
   await finish(world);

@@ -35,7 +35,11 @@ export interface ToyTraits {
   readonly polled: boolean;
   /** Hooks carry the whole object. */
   readonly fullHooks: boolean;
-  readonly normalise: { readonly how: 'lower' | 'upper' | 'trim'; readonly when: 'at once' | 'late'; readonly declared: boolean } | null;
+  readonly normalise: {
+    readonly how: 'lower' | 'upper' | 'trim';
+    readonly when: 'at once' | 'late';
+    readonly declared: boolean;
+  } | null;
   readonly stamps: { readonly resolution: number; readonly lateness: number; readonly skew: number };
   /** Its clock minus ours; within the declared skew. */
   readonly clock: number;
@@ -104,8 +108,16 @@ export class ToySystem {
     this.#next += 1;
     const object: ToyObject = {
       id: `${this.traits.name}${this.#next}`,
-      value: {}, version: 0, modifiedAt: 0, visibleAt: 0, createdAt: now, deleted: false,
-      createdBy: call, log: {}, looked: {}, lastLookTick: -1,
+      value: {},
+      version: 0,
+      modifiedAt: 0,
+      visibleAt: 0,
+      createdAt: now,
+      deleted: false,
+      createdBy: call,
+      log: {},
+      looked: {},
+      lastLookTick: -1,
     };
     this.objects.set(object.id, object);
     const all = Object.fromEntries(toyFields.map((field) => [field, value[field] ?? null]));
@@ -114,21 +126,37 @@ export class ToySystem {
     return object;
   }
 
-  change(object: ToyObject, patch: Record<string, Json>, by: FieldEvent['by'], now: number, call: string | null): void {
+  change(
+    object: ToyObject,
+    patch: Record<string, Json>,
+    by: FieldEvent['by'],
+    now: number,
+    call: string | null,
+  ): void {
     this.tick += 1;
     const atOnce = this.traits.normalise?.when === 'at once';
     for (const [field, given] of Object.entries(patch)) {
       const value = atOnce ? normalised(this.traits, field, given) : given;
       const log = (object.log[field] ??= []);
       const lastLooked = object.looked[field];
-      log.push({ tick: this.tick, at: now, by, value, given, lastLookTick: object.lastLookTick, ...(lastLooked === undefined ? {} : { lastLooked }), ...(call === null ? {} : { call }) });
+      log.push({
+        tick: this.tick,
+        at: now,
+        by,
+        value,
+        given,
+        lastLookTick: object.lastLookTick,
+        ...(lastLooked === undefined ? {} : { lastLooked }),
+        ...(call === null ? {} : { call }),
+      });
       object.value[field] = value;
     }
     object.version += 1;
     const { resolution, lateness } = this.traits.stamps;
     object.modifiedAt = Math.floor((now + this.traits.clock) / resolution) * resolution;
     object.visibleAt = now + (lateness === 0 ? 0 : (object.version * 7919) % lateness);
-    if (this.traits.normalise?.when === 'late' && by !== 'self') this.late.push({ id: object.id, at: now + 40_000 });
+    if (this.traits.normalise?.when === 'late' && by !== 'self')
+      this.late.push({ id: object.id, at: now + 40_000 });
     if (by === 'gateway') this.gatewayWrites += 1;
     this.hooks.push({ system: this.traits.name, id: object.id, object: this.show(object) });
   }
@@ -193,7 +221,10 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
   const pageOf = (objects: ToyObject[], page: string | null): Page => {
     const rest = page === null ? objects : objects.filter((object) => object.id > page);
     const rows = rest.slice(0, 4);
-    return { objects: rows.map((one) => system.deliverLook(one)), next: rest.length > 4 ? (rows.at(-1)?.id ?? null) : null };
+    return {
+      objects: rows.map((one) => system.deliverLook(one)),
+      next: rest.length > 4 ? (rows.at(-1)?.id ?? null) : null,
+    };
   };
   const byId = (a: ToyObject, b: ToyObject): number => (a.id < b.id ? -1 : 1);
   return {
@@ -217,11 +248,15 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
         }
       : {}),
     create: {
-      most: traits.batch, atomic: traits.atomic, keyed: traits.keyed,
+      most: traits.batch,
+      atomic: traits.atomic,
+      keyed: traits.keyed,
       send: (items) => wire.request(system, 'write', () => createAll(system, wire, items)),
     },
     update: {
-      most: traits.batch, atomic: traits.atomic, keyed: false,
+      most: traits.batch,
+      atomic: traits.atomic,
+      keyed: false,
       send: (items) => wire.request(system, 'write', () => updateAll(system, wire, items)),
     },
     ...(traits.find === null
@@ -248,26 +283,41 @@ const readAll = (system: ToySystem, ids: readonly string[]): ReadonlyMap<string,
 const findAll = (system: ToySystem, equals: ReadonlyMap<string, Json>, now: number): string[] =>
   [...system.objects.values()]
     .filter((object) => !object.deleted && object.createdAt + (system.traits.find?.lag ?? 0) <= now)
-    .filter((object) => [...equals].every(([pointer, value]) => object.value[pointer.slice(1)] === normalised(system.traits, pointer.slice(1), value) || object.value[pointer.slice(1)] === value))
+    .filter((object) =>
+      [...equals].every(
+        ([pointer, value]) =>
+          object.value[pointer.slice(1)] === normalised(system.traits, pointer.slice(1), value) ||
+          object.value[pointer.slice(1)] === value,
+      ),
+    )
     .map((object) => object.id);
 
 const refusal = (system: ToySystem, wire: Wire, n: number): boolean[] => {
   const refused = Array.from({ length: n }, () => wire.refuses(system));
-  if (system.traits.atomic && refused.includes(true)) throw new Trouble('refused', { message: 'one of the items is not valid', code: 'BATCH' });
+  if (system.traits.atomic && refused.includes(true))
+    throw new Trouble('refused', { message: 'one of the items is not valid', code: 'BATCH' });
   return refused;
 };
 
 const createAll = (system: ToySystem, wire: Wire, items: readonly CreateItem[]): ItemResult[] => {
-  const knownOf = (item: CreateItem): string | undefined => (system.traits.keyed ? system.keys.get(item.key) : undefined);
-  const refused = items.every((item) => knownOf(item) !== undefined) ? [] : refusal(system, wire, items.length);
+  const knownOf = (item: CreateItem): string | undefined =>
+    system.traits.keyed ? system.keys.get(item.key) : undefined;
+  const refused = items.every((item) => knownOf(item) !== undefined)
+    ? []
+    : refusal(system, wire, items.length);
   return items.map((item, i): ItemResult => {
     const known = knownOf(item);
-    if (refused[i] === true && known === undefined) return { is: 'refused', message: 'not valid', code: 'INVALID' };
+    if (refused[i] === true && known === undefined)
+      return { is: 'refused', message: 'not valid', code: 'INVALID' };
     const old = known === undefined ? undefined : system.objects.get(known);
     wire.written(system, item.key, '');
     const object = old ?? system.create(item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
     system.keys.set(item.key, object.id);
-    return { is: 'done', id: object.id, ...(system.traits.answers ? { object: system.deliverLook(object) } : {}) };
+    return {
+      is: 'done',
+      id: object.id,
+      ...(system.traits.answers ? { object: system.deliverLook(object) } : {}),
+    };
   });
 };
 
@@ -278,9 +328,15 @@ const updateAll = (system: ToySystem, wire: Wire, items: readonly UpdateItem[]):
     const object = system.objects.get(item.id);
     wire.written(system, item.key, item.id);
     if (object === undefined || object.deleted) return { is: 'gone' };
-    if (system.traits.guarded && item.version !== undefined && item.version !== String(object.version)) return { is: 'stale' };
-    if (!wire.ignores(system)) system.change(object, item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
-    return { is: 'done', id: object.id, ...(system.traits.answers ? { object: system.deliverLook(object) } : {}) };
+    if (system.traits.guarded && item.version !== undefined && item.version !== String(object.version))
+      return { is: 'stale' };
+    if (!wire.ignores(system))
+      system.change(object, item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
+    return {
+      is: 'done',
+      id: object.id,
+      ...(system.traits.answers ? { object: system.deliverLook(object) } : {}),
+    };
   });
 };
 
@@ -291,7 +347,11 @@ export const toyLens = (traits: ToyTraits): Lens => {
     const result: Fields = {};
     for (const field of fields) if (Object.hasOwn(value, field)) result[field] = value[field] ?? null;
     const anchor = value['anchor'];
-    return { fields: result, problems: [], ...(traits.anchored && typeof anchor === 'string' ? { anchor } : {}) };
+    return {
+      fields: result,
+      problems: [],
+      ...(traits.anchored && typeof anchor === 'string' ? { anchor } : {}),
+    };
   };
   return {
     name: `toy-${traits.name}`,
@@ -309,7 +369,13 @@ export const toyLens = (traits: ToyTraits): Lens => {
       value: { ...values, ...(traits.anchored && anchor !== undefined ? { anchor } : {}) },
       problems: [],
     }),
-    settle: (field, value) => (traits.normalise?.declared === true ? normalised(traits, field, value) : value),
-    shadow: (value) => Object.fromEntries(toyFields.filter((field) => Object.hasOwn(value, field)).map((field) => [field, value[field] ?? null])),
+    settle: (field, value) =>
+      traits.normalise?.declared === true ? normalised(traits, field, value) : value,
+    shadow: (value) =>
+      Object.fromEntries(
+        toyFields
+          .filter((field) => Object.hasOwn(value, field))
+          .map((field) => [field, value[field] ?? null]),
+      ),
   };
 };

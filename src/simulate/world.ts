@@ -2,8 +2,8 @@
  * The world around the engine: two or three toy systems, people who edit them, a network that fails, a
  * process that dies at any commit. Everything follows from one seed; time passes only when the world says.
  */
-import { Trouble, type Json } from '../connector.ts';
-import type { FieldRule, Role, ConflictPolicy, ClearPolicy } from '../merge/policy.ts';
+import { Trouble } from '../connector.ts';
+import type { FieldRule } from '../merge/policy.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Group, Store } from '../store/store.ts';
 import { accept } from '../sync/accept.ts';
@@ -14,13 +14,16 @@ import { resolveConflict } from '../sync/resolve.ts';
 import { closeRuns, standingRun } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
 import { recover } from '../sync/unsettled.ts';
+import { drawRules, drawTraits, type Dice } from './draw.ts';
 import type { Fault, Tally } from './faults.ts';
-import { toyFields, toyKind, toyLens, ToySystem, type ToyHook, type ToyTraits, type Wire } from './toy.ts';
+import { People } from './people.ts';
+import { toyKind, toyLens, ToySystem, type ToyHook, type Wire } from './toy.ts';
 
 /** The process dies here: nothing may catch it but the world. */
 class Crash extends Error {}
 
-const shown = (result: unknown): string => (result instanceof Map ? JSON.stringify([...result]) : JSON.stringify(result)).slice(0, 2000);
+const shown = (result: unknown): string =>
+  (result instanceof Map ? JSON.stringify([...result]) : JSON.stringify(result)).slice(0, 2000);
 
 /** A small seeded generator (mulberry32). */
 export const generator = (seed: number): (() => number) => {
@@ -44,10 +47,11 @@ export interface WorldOptions {
   readonly say?: (text: string) => void;
 }
 
-export class World implements Wire {
+export class World implements Wire, Dice {
   readonly options: WorldOptions;
   readonly random: () => number;
   readonly systems: ToySystem[] = [];
+  readonly people = new People(this);
   readonly store: Store;
   readonly violations: string[] = [];
   /** Record of each create call, noted when it reaches the remote. */
@@ -57,25 +61,26 @@ export class World implements Wire {
   time = Date.UTC(2026, 0, 5);
   /** True once edits and faults have stopped. */
   quiet = false;
-  people = 0;
   /** Which process is alive: grows with each crash. */
   #life = 0;
-  #values = 0;
   #ids = 0;
   #hooks: { hook: ToyHook; at: number }[] = [];
   #landing: { at: number; effect: () => void }[] = [];
   #busy = new Set<string>();
   #depth = 0;
   #runs = new Set<string>();
-  readonly rules = new Map<string, Record<string, FieldRule>>();
+  readonly rules: ReadonlyMap<string, Record<string, FieldRule>>;
 
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = generator(options.seed * 2654435761);
     this.store = new SqliteStore({ file: ':memory:', immediate: true });
     const count = this.random() < 0.5 ? 2 : 3;
-    for (let i = 0; i < count; i += 1) this.systems.push(new ToySystem(this.#traits('ABC'[i] ?? 'A')));
-    this.#drawRules();
+    for (let i = 0; i < count; i += 1) this.systems.push(new ToySystem(drawTraits(this, 'ABC'[i] ?? 'A')));
+    this.rules = drawRules(
+      this,
+      this.systems.map((system) => system.traits.name),
+    );
     this.hub = this.#start();
   }
 
@@ -92,7 +97,9 @@ export class World implements Wire {
   }
 
   say(text: string): void {
-    this.options.say?.(`${new Date(this.time).toISOString().slice(11, 23)} ${'  '.repeat(this.#depth)}${text}`);
+    this.options.say?.(
+      `${new Date(this.time).toISOString().slice(11, 23)} ${'  '.repeat(this.#depth)}${text}`,
+    );
   }
 
   fault(name: Fault, p: number): boolean {
@@ -104,59 +111,18 @@ export class World implements Wire {
 
   // -------------------------------------------------------------- set-up
 
-  #traits(name: string): ToyTraits {
-    const anchored = this.chance(0.4);
-    const normalise = this.chance(0.5)
-      ? {
-          how: this.pick(['lower', 'upper', 'trim'] as const) ?? 'trim',
-          when: this.pick(['at once', 'late'] as const) ?? 'late',
-          declared: this.chance(0.6),
-        }
-      : null;
-    return {
-      name,
-      guarded: this.chance(0.4),
-      answers: this.chance(0.6),
-      readable: this.chance(0.92),
-      find: this.chance(0.6) ? { lag: this.chance(0.5) ? 0 : 20_000 } : null,
-      keyed: this.chance(0.3),
-      anchored,
-      polled: this.chance(0.7),
-      fullHooks: this.chance(0.4),
-      normalise,
-      stamps: {
-        resolution: this.pick([1, 1000, 60_000]) ?? 1,
-        lateness: this.chance(0.4) ? 30_000 : 0,
-        skew: 2000,
-      },
-      clock: Math.floor(this.random() * 3000) - 1500,
-      atomic: this.chance(0.3),
-      batch: this.pick([1, 2, 5]) ?? 1,
-    };
-  }
-
-  #drawRules(): void {
-    const owners = Object.fromEntries(toyFields.map((field) => [field, this.chance(0.3) ? this.pick(this.systems)?.traits.name : undefined]));
-    for (const system of this.systems) {
-      const rules = Object.fromEntries(
-        toyFields.map((field): [string, FieldRule] => {
-          const owner = owners[field];
-          const role: Role = owner === system.traits.name ? 'owner' : (this.pick(['writer', 'writer', 'writer', 'filler', 'reader'] as const) ?? 'writer');
-          const policies: ConflictPolicy[] = owner === undefined ? ['newest', 'keep', 'ask', 'newest'] : ['owner', 'newest', 'ask'];
-          const clear: ClearPolicy = this.pick(['restore', 'take', 'ask'] as const) ?? 'restore';
-          return [field, { role, conflict: this.pick(policies) ?? 'ask', clear, protected: this.chance(0.05), key: field === 'email' }];
-        }),
-      );
-      this.rules.set(system.traits.name, rules);
-    }
-  }
-
   #start(): Hub {
     const syncs = new Map<string, Sync>();
     for (const system of this.systems) {
       const { name } = system.traits;
       const rules = this.rules.get(name) ?? {};
-      const fallback: FieldRule = { role: 'writer', conflict: 'ask', clear: 'restore', protected: false, key: false };
+      const fallback: FieldRule = {
+        role: 'writer',
+        conflict: 'ask',
+        clear: 'restore',
+        protected: false,
+        key: false,
+      };
       syncs.set(name, {
         name,
         connection: name,
@@ -192,15 +158,14 @@ export class World implements Wire {
 
   /** The store of one process, which may die before or after any commit, and commits nothing once it is dead. */
   #crashing(store: Store): Store {
-    const world = this;
     const life = this.#life;
     return {
       commit: async (groups: readonly Group[]) => {
-        if (life !== world.#life) throw new Crash('dead');
-        if (world.#depth > 0 && world.fault('crash before commit', 0.004)) throw new Crash('before');
+        if (life !== this.#life) throw new Crash('dead');
+        if (this.#depth > 0 && this.fault('crash before commit', 0.004)) throw new Crash('before');
         const outcome = await store.commit(groups);
-        if (outcome.includes(false)) world.options.tally.row('group overtaken');
-        if (world.#depth > 0 && world.fault('crash after commit', 0.004)) throw new Crash('after');
+        if (outcome.includes(false)) this.options.tally.row('group overtaken');
+        if (this.#depth > 0 && this.fault('crash after commit', 0.004)) throw new Crash('after');
         return outcome;
       },
       get: (table, key) => store.get(table, key),
@@ -216,9 +181,11 @@ export class World implements Wire {
   async request<T>(system: ToySystem, what: 'read' | 'write', effect: () => T): Promise<T> {
     this.time += 1 + Math.floor(this.random() * 40);
     if (this.fault('unreachable', 0.02)) throw new Trouble('unreachable', { message: 'connection refused' });
-    if (this.fault('busy', 0.02)) throw new Trouble('busy', { message: 'too many requests', retryAfter: 5000 });
+    if (this.fault('busy', 0.02))
+      throw new Trouble('busy', { message: 'too many requests', retryAfter: 5000 });
     await this.#meanwhile();
-    if (what === 'read' && this.fault('read cut', 0.01)) throw new Trouble('unknown', { message: 'connection reset' });
+    if (what === 'read' && this.fault('read cut', 0.01))
+      throw new Trouble('unknown', { message: 'connection reset' });
     if (what === 'write') {
       const cut = (): Trouble => new Trouble('unknown', { message: 'timed out' });
       if (this.fault('write cut before effect', 0.02)) throw cut();
@@ -251,7 +218,8 @@ export class World implements Wire {
     if (this.#late) return;
     void this.store.get('call', { id: call }).then((row) => {
       if (row === undefined) this.violations.push(`P2: ${call} was sent but is not on disk`);
-      else if (row['op'] === 'create') this.creates.set(call, String((row['item'] as { record: string }).record));
+      else if (row['op'] === 'create')
+        this.creates.set(call, String((row['item'] as { record: string }).record));
       return undefined;
     });
   }
@@ -261,58 +229,14 @@ export class World implements Wire {
     if (this.quiet || this.#depth > 2 || !this.options.faults.has('meanwhile') || !this.chance(0.15)) return;
     this.options.tally.fault('meanwhile');
     const roll = this.random();
-    if (roll < 0.4) this.edit();
+    if (roll < 0.4) this.people.edit();
     else if (roll < 0.7) await this.hook();
     else if (roll < 0.85) await this.work();
     else this.time += Math.floor(this.random() * 3000);
   }
 
-  // -------------------------------------------------------------- people
-
-  #value(field: string): Json {
-    this.#values += 1;
-    const n = this.#values;
-    if (field === 'email') return this.chance(0.15) ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
-    const text = `${field === 'stage' ? 's' : 'Nn'}${n}`;
-    return field !== 'stage' && this.chance(0.4) ? ` ${text} ` : text;
-  }
-
-  file(): void {
-    const system = this.pick(this.systems);
-    if (system === undefined) return;
-    this.people += 1;
-    const other = this.pick(this.systems.flatMap((one) => [...one.objects.values()]));
-    const email = this.chance(0.3) && other !== undefined ? other.value['email'] : this.#value('email');
-    const value = Object.fromEntries(toyFields.map((field) => [field, field === 'email' ? (email ?? null) : this.chance(0.7) ? this.#value(field) : null]));
-    const object = system.create(value, 'person', this.time, null);
-    this.say(`person files ${object.id} ${JSON.stringify(value)}`);
-    this.#send(system);
-  }
-
-  edit(): void {
-    const system = this.pick(this.systems);
-    const object = this.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
-    const field = this.pick(toyFields);
-    if (system === undefined || object === undefined || field === undefined) return;
-    const old = this.pick(object.log[field] ?? [])?.given ?? null;
-    const roll = this.random();
-    const value = roll < 0.06 ? null : roll < 0.14 ? old : this.#value(field);
-    this.say(`person edits ${object.id}.${field} = ${JSON.stringify(value)}`);
-    system.change(object, { [field]: value }, 'person', this.time, null);
-    this.#send(system);
-  }
-
-  #delete(): void {
-    const system = this.pick(this.systems);
-    const object = this.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
-    if (system === undefined || object === undefined) return;
-    this.say(`person deletes ${object.id}`);
-    system.remove(object, this.time);
-    this.#send(system);
-  }
-
   /** Hooks that the systems have sent get under way: lost, doubled, or later. */
-  #send(system: ToySystem): void {
+  send(system: ToySystem): void {
     for (const hook of system.hooks.splice(0)) {
       if (this.fault('hook lost', 0.1)) continue;
       this.#hooks.push({ hook, at: this.time });
@@ -322,13 +246,14 @@ export class World implements Wire {
 
   /** One hook arrives, not always the oldest. */
   async hook(): Promise<void> {
-    for (const system of this.systems) this.#send(system);
+    for (const system of this.systems) this.send(system);
     const shuffled = this.#hooks.length > 1 && this.fault('hook out of order', 0.3);
     const [next] = this.#hooks.splice(shuffled ? Math.floor(this.random() * this.#hooks.length) : 0, 1);
     if (next === undefined) return;
     const { system: name, id, object } = next.hook;
     const traits = this.systems.find((one) => one.traits.name === name)?.traits;
-    if (this.sent.length > 0 && [...this.#busy].some((lock) => lock === `out:${name}`)) this.options.tally.fault('hook before response');
+    if (this.sent.length > 0 && [...this.#busy].some((lock) => lock === `out:${name}`))
+      this.options.tally.fault('hook before response');
     const hookId = this.hub.newId('h');
     this.say(`hook ${hookId} ${id}`);
     const gone = this.systems.find((one) => one.traits.name === name)?.objects.get(id)?.deleted === true;
@@ -414,7 +339,7 @@ export class World implements Wire {
       await this.store.commit([
         {
           when: [],
-          then: [
+          write: [
             { op: 'delete', table: 'call', key: { id: String(row['id']) } },
             { op: 'set', table: 'effect', key: effect, row: { call: null, state: 'open' } },
             { op: 'set', table: 'link', key: { sync, object: item.object }, row: { call: null } },
@@ -451,7 +376,12 @@ export class World implements Wire {
     const rows = await this.store.list('conflict', 'open', { where: { open: 1 }, limit: 5 });
     const row = this.pick(rows);
     if (row === undefined) return;
-    const key = { record: String(row['record']), field: String(row['field']), sync: String(row['sync']), object: String(row['object']) };
+    const key = {
+      record: String(row['record']),
+      field: String(row['field']),
+      sync: String(row['sync']),
+      object: String(row['object']),
+    };
     const choice = this.chance(0.5) ? 'ours' : 'theirs';
     this.say(`person decides ${JSON.stringify(key)}: ${choice}`);
     await this.#guarded(async () => {
@@ -464,9 +394,9 @@ export class World implements Wire {
 
   async step(): Promise<void> {
     const roll = this.random();
-    if (roll < 0.05) this.file();
-    else if (roll < 0.25) this.edit();
-    else if (roll < 0.26) this.#delete();
+    if (roll < 0.05) this.people.file();
+    else if (roll < 0.25) this.people.edit();
+    else if (roll < 0.26) this.people.remove();
     else if (roll < 0.45) await this.hook();
     else if (roll < 0.88) await this.work();
     else if (roll < 0.9) await this.#resolve();
@@ -474,7 +404,11 @@ export class World implements Wire {
   }
 
   pending(): boolean {
-    return this.#hooks.length > 0 || this.#landing.length > 0 || this.systems.some((system) => system.late.length > 0 || system.hooks.length > 0);
+    return (
+      this.#hooks.length > 0 ||
+      this.#landing.length > 0 ||
+      this.systems.some((system) => system.late.length > 0 || system.hooks.length > 0)
+    );
   }
 
   async open(): Promise<number> {
@@ -485,7 +419,8 @@ export class World implements Wire {
 
   async touches(): Promise<number> {
     let n = 0;
-    for (const system of this.systems) n += await this.store.count('touch', 'due', { lane: `${system.traits.name}/person` });
+    for (const system of this.systems)
+      n += await this.store.count('touch', 'due', { lane: `${system.traits.name}/person` });
     return n;
   }
 
@@ -493,7 +428,8 @@ export class World implements Wire {
   async settle(passes: readonly string[], rounds: number): Promise<boolean> {
     for (let i = 0; i < rounds; i += 1) {
       this.advance(5 * 60_000);
-      while (this.#hooks.length > 0 || this.systems.some((system) => system.hooks.length > 0)) await this.hook();
+      while (this.#hooks.length > 0 || this.systems.some((system) => system.hooks.length > 0))
+        await this.hook();
       for (const pass of passes) {
         for (const system of this.systems) {
           for (let n = 0; n < 200 && (await this.pass(`${pass}:${system.traits.name}`)) > 0; n += 1) {
@@ -509,37 +445,6 @@ export class World implements Wire {
   async closeBooks(): Promise<void> {
     this.advance(2 * 3_600_000);
     await closeRuns(this.hub);
-  }
-
-  /** Objects that one record's creates made in one system, where there is more than one: from the systems' own truth. */
-  doubleCreates(): string[] {
-    return this.systems.flatMap((system) => {
-      const made = new Map<string, string[]>();
-      for (const object of system.objects.values()) {
-        const record = object.createdBy === null ? undefined : this.creates.get(object.createdBy);
-        if (record !== undefined) made.set(record, [...(made.get(record) ?? []), object.id]);
-      }
-      return [...made].flatMap(([record, ids]) => {
-        // Deleted by a person before anyone could look: it is gone, and nothing tells that it ever was.
-        const standing = ids.filter((id, i) => i === ids.length - 1 || system.objects.get(id)?.deleted !== true);
-        if (ids.length > 1 && standing.length === 1) this.options.tally.exception('create deleted while unsettled');
-        if (standing.length > 1 && this.#editedBeyondSearch(system, standing)) {
-          this.options.tally.exception('create edited beyond search');
-          return [];
-        }
-        return standing.length > 1 ? [`double: ${record} was created as ${ids.join(' and ')}`] : [];
-      });
-    });
-  }
-
-  /** No anchor, and everything that the first create had sent was changed there before anyone looked. */
-  #editedBeyondSearch({ traits, objects }: ToySystem, [first]: readonly string[]): boolean {
-    if (traits.anchored) return false;
-    // Without a list of changes, only what can be searched for counts.
-    const fields = traits.polled ? toyFields : toyFields.filter((field) => field === 'email' || field === 'name');
-    const logs = fields.map((field) => objects.get(first ?? '')?.log[field] ?? []);
-    const sent = logs.filter((log) => log[0]?.by === 'gateway' && log[0].value !== null);
-    return sent.every((log) => log[0]?.value !== log[0]?.given || log.some((event) => event.by !== 'gateway'));
   }
 
   /** Hooks that have not arrived yet never will. */

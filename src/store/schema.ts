@@ -73,7 +73,16 @@ export const tables = {
   },
   /** One row per item of a call that is under way or whose outcome is unknown; gone once it is settled. */
   call: {
-    columns: { id: 'text', call: 'text', pos: 'int', sync: 'text', op: 'text', state: 'text', at: 'int', item: 'json' },
+    columns: {
+      id: 'text',
+      call: 'text',
+      pos: 'int',
+      sync: 'text',
+      op: 'text',
+      state: 'text',
+      at: 'int',
+      item: 'json',
+    },
     key: ['id'],
     indexes: { sync: ['sync', 'op'], state: ['state', 'sync'], call: ['call', 'pos'] },
   },
@@ -116,10 +125,11 @@ export const tables = {
       at: 'int',
       attempts: 'int',
       text: 'text',
+      record: 'text',
       reason: 'json',
     },
     key: ['id'],
-    indexes: { due: ['connection', 'state', 'due'], state: ['state', 'at'] },
+    indexes: { due: ['connection', 'state', 'due'], state: ['state', 'at'], record: ['record'] },
   },
   lineage: {
     columns: { record: 'text', at: 'int', run: 'text', body: 'json' },

@@ -1,6 +1,14 @@
 import Database from 'better-sqlite3';
 import { CrosswalkError } from '../errors.ts';
-import { tables, schemaVersion, type Column, type Key, type Row, type Table, type TableName } from './schema.ts';
+import {
+  tables,
+  schemaVersion,
+  type Column,
+  type Key,
+  type Row,
+  type Table,
+  type TableName,
+} from './schema.ts';
 import type { Condition, Group, ListOptions, Operation, Store } from './store.ts';
 
 /**
@@ -39,14 +47,15 @@ const migrate = (db: Database.Database, file: string): void => {
   db.transaction(() => {
     for (const [name, table] of Object.entries<Table>(tables)) {
       const columns = Object.entries(table.columns).map(([column, kind]) => `${q(column)} ${type[kind]}`);
-      const key =
-        table.key === undefined ? [] : [`PRIMARY KEY (${table.key.map(q).join(', ')})`];
+      const key = table.key === undefined ? [] : [`PRIMARY KEY (${table.key.map(q).join(', ')})`];
       const head = table.key === undefined ? ['seq INTEGER PRIMARY KEY AUTOINCREMENT'] : [];
       const rowid = table.key === undefined ? '' : ' WITHOUT ROWID';
       db.exec(`CREATE TABLE IF NOT EXISTS ${q(name)} (${[...head, ...columns, ...key].join(', ')})${rowid}`);
       for (const [index, parts] of Object.entries(table.indexes)) {
         if (parts.join() === table.key?.join()) continue;
-        db.exec(`CREATE INDEX IF NOT EXISTS ${q(`${name}_${index}`)} ON ${q(name)} (${parts.map(q).join(', ')})`);
+        db.exec(
+          `CREATE INDEX IF NOT EXISTS ${q(`${name}_${index}`)} ON ${q(name)} (${parts.map(q).join(', ')})`,
+        );
       }
     }
     db.pragma(`user_version = ${schemaVersion}`);
@@ -93,13 +102,16 @@ export class SqliteStore implements Store {
     const where = Object.keys(options.where);
     const next = columns[where.length];
     const first = keyOf(tables[table])[0] ?? 'seq';
-    const after = options.after === undefined ? undefined : next ?? first;
+    const after = options.after === undefined ? undefined : (next ?? first);
     const tests = [
       ...where.map((column) => `${q(column)} IS ?`),
       ...(options.upTo === undefined || next === undefined ? [] : [`${q(next)} <= ?`]),
       ...(after === undefined ? [] : [`${q(after)} ${options.newest === true ? '<' : '>'} ?`]),
     ];
-    const order = [...columns.slice(where.length), ...keyOf(tables[table]).filter((name) => !columns.includes(name))];
+    const order = [
+      ...columns.slice(where.length),
+      ...keyOf(tables[table]).filter((name) => !columns.includes(name)),
+    ];
     const direction = options.newest === true ? ' DESC' : '';
     const sql =
       `SELECT * FROM ${q(table)}${tests.length > 0 ? ` WHERE ${tests.join(' AND ')}` : ''}` +
@@ -110,7 +122,9 @@ export class SqliteStore implements Store {
       ...(options.after === undefined ? [] : [options.after]),
       options.limit,
     ];
-    return this.#statement(sql).all(...values).map((row) => this.#decode(table, row as Record<string, unknown>));
+    return this.#statement(sql)
+      .all(...values)
+      .map((row) => this.#decode(table, row as Record<string, unknown>));
   }
 
   async count(table: TableName, index: string, where: Row): Promise<number> {
@@ -127,7 +141,8 @@ export class SqliteStore implements Store {
 
   #indexColumns(table: TableName, index: string): readonly string[] {
     const columns = (tables[table].indexes as Record<string, readonly string[]>)[index];
-    if (columns === undefined) throw new CrosswalkError('internal', { detail: `no index ${index} on ${table}` });
+    if (columns === undefined)
+      throw new CrosswalkError('internal', { detail: `no index ${index} on ${table}` });
     return columns;
   }
 
@@ -158,14 +173,17 @@ export class SqliteStore implements Store {
   /** Conditions are all tested before the first operation, so a stale group needs no savepoint. */
   #apply(group: Group): boolean {
     if (!group.when.every((condition) => this.#holds(condition))) return false;
-    for (const operation of group.then) this.#write(operation);
+    for (const operation of group.write) this.#write(operation);
     return true;
   }
 
   #holds(condition: Condition): boolean {
     const row = this.#get(condition.table, condition.key);
     if (condition.is === null) return row === undefined;
-    return row !== undefined && Object.entries(condition.is).every(([name, value]) => (row[name] ?? null) === value);
+    return (
+      row !== undefined &&
+      Object.entries(condition.is).every(([name, value]) => (row[name] ?? null) === value)
+    );
   }
 
   #get(table: TableName, key: Key): Row | undefined {
@@ -189,7 +207,9 @@ export class SqliteStore implements Store {
     if (operation.op === 'put' || operation.op === 'append') {
       const columns = Object.keys(table.columns);
       const sql = `INSERT OR REPLACE INTO ${name} (${columns.map(q).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
-      this.#statement(sql).run(...columns.map((column) => encode(table.columns[column], operation.row[column])));
+      this.#statement(sql).run(
+        ...columns.map((column) => encode(table.columns[column], operation.row[column])),
+      );
       return;
     }
     const key = keyOf(table);

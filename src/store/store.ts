@@ -24,12 +24,17 @@ export type Operation =
   /** Sets some columns of an existing row; nothing happens if it is absent. */
   | { readonly op: 'set'; readonly table: TableName; readonly key: Key; readonly row: Row }
   /** Adds to numeric columns of an existing row. */
-  | { readonly op: 'add'; readonly table: TableName; readonly key: Key; readonly row: Readonly<Record<string, number>> }
+  | {
+      readonly op: 'add';
+      readonly table: TableName;
+      readonly key: Key;
+      readonly row: Readonly<Record<string, number>>;
+    }
   | { readonly op: 'delete'; readonly table: TableName; readonly key: Key };
 
 export interface Group {
   readonly when: readonly Condition[];
-  readonly then: readonly Operation[];
+  readonly write: readonly Operation[];
 }
 
 export interface ListOptions {

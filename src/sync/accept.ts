@@ -18,7 +18,12 @@ export interface AcceptedHook {
  * Makes a hook durable: its raw body, and one touch per object that it names. Only when this resolves may
  * the sender be answered with 2xx.
  */
-export const accept = async (hub: Hub, hook: AcceptedHook, hints: readonly Hint[], runs: Set<string>): Promise<void> => {
+export const accept = async (
+  hub: Hub,
+  hook: AcceptedHook,
+  hints: readonly Hint[],
+  runs: Set<string>,
+): Promise<void> => {
   const at = hub.now();
   const body = Buffer.from(hook.body);
   const then: Operation[] = [{ op: 'put', table: 'hook', row: { ...hook, body, at } satisfies Row }];
@@ -34,8 +39,9 @@ export const accept = async (hub: Hub, hook: AcceptedHook, hints: readonly Hint[
     then.push({ op: 'append', table: 'touch', row: { lane, object: id, due: at, at, run, hint } });
     counts.set(run, (counts.get(run) ?? 0) + 1);
   }
-  for (const [id, n] of counts) then.push({ op: 'add', table: 'run', key: { id }, row: { read: n, open: n } });
-  const group = { when: [], then };
+  for (const [id, n] of counts)
+    then.push({ op: 'add', table: 'run', key: { id }, row: { read: n, open: n } });
+  const group = { when: [], write: then };
   if (hub.mutation === 'ack-before-commit') {
     hub.store.commit([group]).catch(() => undefined);
     return;

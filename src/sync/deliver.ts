@@ -11,25 +11,23 @@
  *
  * An effect holds what is wanted and what was sent, and ends only when they are equal.
  */
-import { Trouble, type Look } from '../connector.ts';
+import type { Look, Trouble } from '../connector.ts';
 import { delta } from '../merge/delta.ts';
-import { isEmpty, placeAt, type LinkState, type RecordState } from '../merge/record.ts';
-import type { Fields } from '../mapping/lens.ts';
+import type { LinkState } from '../merge/record.ts';
+import { prepareCreates } from './create.ts';
 import { commit, Draft } from './draft.ts';
 import {
   effectOf,
   linkOf,
-  linksOf,
   loadHolds,
   loadRecord,
   mostAttempts,
-  type CallItem,
-  type CallRow,
   type EffectRow,
   type Hub,
   type Sync,
 } from './hub.ts';
 import { writtenBy } from './identify.ts';
+import { callRow, writable } from './item.ts';
 import { drawLook } from './look.ts';
 import { drawGone, touchAgain } from './gone.ts';
 import { batchesOf, send, type Prepared } from './send.ts';
@@ -69,12 +67,18 @@ export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 10
 // ---------------------------------------------------------------- updates
 
 /** Effects of linked objects become calls on disk, or end as already true. */
-const prepareUpdates = async (hub: Hub, sync: Sync, effects: readonly EffectRow[], run: string): Promise<Prepared[]> => {
+const prepareUpdates = async (
+  hub: Hub,
+  sync: Sync,
+  effects: readonly EffectRow[],
+  run: string,
+): Promise<Prepared[]> => {
   const links = new Map<EffectRow, LinkState>();
   for (const effect of effects) {
     const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
     const link = row === undefined ? undefined : linkOf(row);
-    if (link === undefined || link.state !== 'live' || sync.kind.update === undefined) await supersede(hub, effect, run);
+    if (link === undefined || link.state !== 'live' || sync.kind.update === undefined)
+      await supersede(hub, effect, run);
     else if (link.call !== null || (await unheard(hub, sync, effect))) await postpone(hub, effect, 1000, run);
     else if (guardless(sync, link)) await awaitGuard(hub, effect, run);
     else links.set(effect, link);
@@ -98,7 +102,13 @@ const awaitGuard = async (hub: Hub, effect: EffectRow, run: string): Promise<voi
   const draft = new Draft(hub, run);
   const waiting = { ...effect, attempts: effect.attempts + 1, due: hub.now() + 60_000 };
   if (waiting.attempts < mostAttempts) draft.effect(effect, waiting);
-  else parkEffect(draft, effect, 'no-guard', 'the remote has not shown this object since it was created, and it cannot be read');
+  else
+    parkEffect(
+      draft,
+      effect,
+      'no-guard',
+      'the remote has not shown this object since it was created, and it cannot be read',
+    );
   await commit(draft);
 };
 
@@ -117,7 +127,8 @@ const lookBefore = async (
   for (const [effect, link] of links) {
     const guarded = sync.kind.guarded === true && link.guard !== null;
     const pending = Object.values(link.written).some((one) => !one.confirmed);
-    const skip = hub.mutation === 'no-look-before-write' || sync.kind.read === undefined || (guarded && !pending);
+    const skip =
+      hub.mutation === 'no-look-before-write' || sync.kind.read === undefined || (guarded && !pending);
     if (skip) ready.push(effect);
     else toRead.set(effect, link);
   }
@@ -151,7 +162,15 @@ const mergeBefore = async (
   if (look.is === 'object') {
     const record = await loadRecord(hub, link.record);
     const sight = { object: look.object, ...time };
-    await drawLook(draft, { sync, linkBefore: link, link, recordBefore: record, record, sight, cause: 'look before write' });
+    await drawLook(draft, {
+      sync,
+      linkBefore: link,
+      link,
+      recordBefore: record,
+      record,
+      sight,
+      cause: 'look before write',
+    });
     return commit(draft);
   }
   if (look.is === 'gone') await drawGone(draft, sync, link);
@@ -161,8 +180,17 @@ const mergeBefore = async (
   return false;
 };
 
-const prepareUpdate = async (hub: Hub, sync: Sync, before: EffectRow, run: string): Promise<Prepared | undefined> => {
-  const row = await hub.store.get('effect', { sync: sync.name, record: before.record, object: before.object });
+const prepareUpdate = async (
+  hub: Hub,
+  sync: Sync,
+  before: EffectRow,
+  run: string,
+): Promise<Prepared | undefined> => {
+  const row = await hub.store.get('effect', {
+    sync: sync.name,
+    record: before.record,
+    object: before.object,
+  });
   const linkStored = await hub.store.get('link', { sync: sync.name, object: before.object });
   if (row === undefined || linkStored === undefined) return undefined;
   const effect = effectOf(row);
@@ -185,7 +213,11 @@ const prepareUpdate = async (hub: Hub, sync: Sync, before: EffectRow, run: strin
     return undefined;
   }
   const call = callRow(hub, sync, item);
-  draft.link(link, { ...link, call: call.id, written: { ...link.written, ...carry(link, writtenBy(sync.lens, item, false)) } });
+  draft.link(link, {
+    ...link,
+    call: call.id,
+    written: { ...link.written, ...carry(link, writtenBy(sync.lens, item, false)) },
+  });
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
   draft.put('call', { ...call });
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
@@ -200,143 +232,6 @@ const carry = (link: LinkState, written: LinkState['written']): LinkState['writt
     }),
   );
 
-/** The item of a call; fields that the mapping cannot write are held, with the reason, and the rest goes. */
-const writable = (
-  draft: Draft,
-  sync: Sync,
-  record: RecordState,
-  link: LinkState | null,
-  wanted: Fields,
-): CallItem | undefined => {
-  const fields = { ...wanted };
-  let writing = sync.lens.write(fields, link?.shadow ?? null, link === null ? record.id : undefined);
-  const bad = new Set(writing.problems.map((problem) => problem.field ?? ''));
-  if (bad.size > 0) {
-    const now = draft.hub.now();
-    const held = [...bad].filter((field) => field !== '').map((field) => ({
-      field,
-      why: 'refused' as const,
-      theirs: link === null ? null : (sync.lens.read(link.shadow).fields[field] ?? null),
-      ours: record.fields[field]?.value ?? null,
-      at: now,
-    }));
-    const at = link ?? { sync: sync.name, object: '' };
-    for (const hold of held) {
-      draft.put('conflict', { ...hold, record: record.id, sync: at.sync, object: at.object, open: 1 });
-      delete fields[hold.field];
-    }
-    const entries = writing.problems.map((problem) => ({ field: problem.field ?? '', verdict: 'problem' as const, rule: problem.message }));
-    draft.lineage(record.id, { cause: 'delivery', sync: sync.name, object: at.object, version: record.version, entries });
-    writing = sync.lens.write(fields, link?.shadow ?? null, link === null ? record.id : undefined);
-  }
-  if (Object.keys(fields).length === 0) return undefined;
-  const versions = Object.fromEntries(Object.keys(fields).map((field) => [field, record.fields[field]?.version ?? 0]));
-  return {
-    op: link === null ? 'create' : 'update',
-    record: record.id,
-    object: link?.object ?? '',
-    version: record.version,
-    fields,
-    versions,
-    value: writing.value,
-    guard: link?.guard ?? null,
-    sentAt: draft.hub.now(),
-  };
-};
-
-const callRow = (hub: Hub, sync: Sync, item: CallItem): CallRow => {
-  const id = hub.newId('c');
-  return { id, call: id, pos: 0, sync: sync.name, op: item.op, state: 'sent', at: hub.now(), item };
-};
-
-// ---------------------------------------------------------------- creates
-
-const prepareCreates = async (
-  hub: Hub,
-  sync: Sync,
-  effects: readonly EffectRow[],
-  run: string,
-): Promise<{ calls: Prepared[]; trouble?: Trouble }> => {
-  // Searches before a create wait for the remote: a few at a time.
-  const width = sync.kind.find === undefined ? 64 : 4;
-  const prepared = await together(
-    effects,
-    async (effect): Promise<Prepared | Trouble | undefined> => {
-      try {
-        return await prepareCreate(hub, sync, effect, run);
-      } catch (error) {
-        if (error instanceof Trouble) return error;
-        throw error;
-      }
-    },
-    width,
-  );
-  const trouble = prepared.find((one) => one instanceof Trouble);
-  const calls = prepared.filter((one) => one !== undefined && !(one instanceof Trouble)) as Prepared[];
-  return { calls, ...(trouble === undefined ? {} : { trouble }) };
-};
-
-const prepareCreate = async (hub: Hub, sync: Sync, effect: EffectRow, run: string): Promise<Prepared | undefined> => {
-  const links = (await linksOf(hub, effect.record)).filter((link) => link.sync === sync.name);
-  const live = links.find((link) => link.state === 'live');
-  const record = await loadRecord(hub, effect.record);
-  const draft = new Draft(hub, run);
-  draft.expect('record', { id: record.id }, { version: record.version });
-  if (links.length > 0 || sync.kind.create === undefined) {
-    draft.close(effect, 'superseded');
-    if (live !== undefined) await draft.promise(sync.name, record, live.object);
-    await commit(draft);
-    return undefined;
-  }
-  const holds = await loadHolds(hub, record.id, sync.name, '');
-  const fields = delta(record, null, sync.lens, holds);
-  const missing = sync.required.filter((field) => isEmpty(record.fields[field]?.value));
-  if (missing.length > 0 || Object.keys(fields).length === 0) {
-    const message = missing.length > 0 ? `${missing.join(', ')} must be filled first` : 'no field to write';
-    draft.effect(effect, { ...effect, state: 'parked', reason: { code: 'incomplete', message } });
-    draft.count(effect.run, { e_open: -1, e_parked: 1 });
-    await commit(draft);
-    return undefined;
-  }
-  if (await existsThere(hub, sync, record, draft, effect)) return undefined;
-  const item = writable(draft, sync, record, null, fields);
-  if (item === undefined) {
-    await commit(draft);
-    return undefined;
-  }
-  const call = callRow(hub, sync, item);
-  draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
-  draft.put('call', { ...call });
-  return (await commit(draft)) ? { call, most: effect.most } : undefined;
-};
-
-/**
- * Match before create: where the kind can be searched by a strong key, an unlinked object that holds the
- * same key is touched, so that intake links it, and the create waits for that.
- */
-const existsThere = async (hub: Hub, sync: Sync, record: RecordState, draft: Draft, effect: EffectRow): Promise<boolean> => {
-  const { find } = sync.kind;
-  if (find === undefined || effect.attempts > 0) return false;
-  for (const key of hub.entities.get(sync.entity)?.keys ?? []) {
-    const query = new Map(key.flatMap((field) => {
-      const value = record.fields[field]?.value ?? null;
-      const pointers = sync.lens.pointers(field);
-      const writing = sync.lens.write({ [field]: value }, null);
-      if (isEmpty(value) || pointers.length !== 1 || writing.problems.length > 0) return [];
-      const wire = sync.lens.shadow(writing.value);
-      return pointers.map((pointer) => [pointer, placeAt(wire, pointer)] as const);
-    }));
-    if (query.size !== key.length || ![...query.keys()].every((pointer) => find.pointers.includes(pointer))) continue;
-    for (const id of await find.by(query)) {
-      if ((await hub.store.get('link', { sync: sync.name, object: id })) !== undefined) continue;
-      touchAgain(draft, sync, id, 0, 'found before create');
-      draft.effect(effect, { ...effect, due: hub.now() + 5000, attempts: effect.attempts + 1 });
-      return commit(draft);
-    }
-  }
-  return false;
-};
-
 const supersede = async (hub: Hub, effect: EffectRow, run: string): Promise<void> => {
   await commit(new Draft(hub, run).close(effect, 'superseded'));
 };
@@ -345,4 +240,3 @@ const supersede = async (hub: Hub, effect: EffectRow, run: string): Promise<void
 const postpone = async (hub: Hub, effect: EffectRow, by: number, run: string): Promise<void> => {
   await commit(new Draft(hub, run).effect(effect, { ...effect, due: hub.now() + by }));
 };
-

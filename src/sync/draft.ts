@@ -16,7 +16,7 @@ export class Draft {
   readonly hub: Hub;
   readonly run: string;
   readonly #when: Condition[] = [];
-  readonly #then: Operation[] = [];
+  readonly #write: Operation[] = [];
   readonly #counts = new Map<string, Record<string, number>>();
   /** Effects as this draft will leave them (null: ended), so that two changes in one group coalesce. */
   readonly #effects = new Map<string, EffectRow | null>();
@@ -33,22 +33,22 @@ export class Draft {
   }
 
   put(table: TableName, row: Row): this {
-    this.#then.push({ op: 'put', table, row });
+    this.#write.push({ op: 'put', table, row });
     return this;
   }
 
   append(table: TableName, row: Row): this {
-    this.#then.push({ op: 'append', table, row });
+    this.#write.push({ op: 'append', table, row });
     return this;
   }
 
   set(table: TableName, key: Key, row: Row): this {
-    this.#then.push({ op: 'set', table, key, row });
+    this.#write.push({ op: 'set', table, key, row });
     return this;
   }
 
   delete(table: TableName, key: Key): this {
-    this.#then.push({ op: 'delete', table, key });
+    this.#write.push({ op: 'delete', table, key });
     return this;
   }
 
@@ -103,7 +103,8 @@ export class Draft {
     for (const key of old.filter((one) => !now.includes(one))) {
       const at = { entity: entity.name, key };
       const holder = await this.hub.store.get('strong_key', at);
-      if (holder?.['record'] === after.id) this.expect('strong_key', at, { record: after.id }).delete('strong_key', at);
+      if (holder?.['record'] === after.id)
+        this.expect('strong_key', at, { record: after.id }).delete('strong_key', at);
     }
   }
 
@@ -142,7 +143,10 @@ export class Draft {
       if (!sync.outward || !changed.some((field) => sync.lens.outward.has(field))) continue;
       const own = links.filter((link) => link.sync === sync.name);
       for (const link of own) {
-        if (link.state === 'live' && link.object !== (except?.sync === sync.name ? except.object : undefined)) {
+        if (
+          link.state === 'live' &&
+          link.object !== (except?.sync === sync.name ? except.object : undefined)
+        ) {
           await this.promise(sync.name, record, link.object);
         }
       }
@@ -158,7 +162,8 @@ export class Draft {
     // A create whose outcome nobody could tell is for a person: a later change must not create again.
     const undecided = old?.state === 'parked' && object === '' && old.reason?.code === 'unknown-outcome';
     this.count(this.run, { e_opened: 1, [undecided ? 'e_parked' : 'e_open']: 1 });
-    if (old !== undefined) this.count(old.run, { e_superseded: 1, [old.state === 'parked' ? 'e_parked' : 'e_open']: -1 });
+    if (old !== undefined)
+      this.count(old.run, { e_superseded: 1, [old.state === 'parked' ? 'e_parked' : 'e_open']: -1 });
     const busy = old !== undefined && (old.call !== null || old.state === 'unsettled');
     this.effect(old, {
       ...key,
@@ -213,8 +218,13 @@ export class Draft {
   }
 
   group(): Group {
-    const counts = [...this.#counts].map(([id, row]): Operation => ({ op: 'add', table: 'run', key: { id }, row }));
-    return { when: this.#when, then: [...this.#then, ...counts] };
+    const counts = [...this.#counts].map(([id, row]): Operation => ({
+      op: 'add',
+      table: 'run',
+      key: { id },
+      row,
+    }));
+    return { when: this.#when, write: [...this.#write, ...counts] };
   }
 
   /** Tells the lanes, once the group is durable. */

@@ -21,14 +21,25 @@ export const drawGone = async (draft: Draft, sync: Sync, link: LinkState): Promi
 };
 
 /** The remote merged this object into another: its link follows, unless the other is linked already. */
-export const drawMoved = async (draft: Draft, sync: Sync, link: LinkState | null, to: string): Promise<ItemVerdict> => {
+export const drawMoved = async (
+  draft: Draft,
+  sync: Sync,
+  link: LinkState | null,
+  to: string,
+): Promise<ItemVerdict> => {
   touchAgain(draft, sync, to, 0, 'moved');
   if (link === null) return 'filtered';
   const other = await draft.hub.store.get('link', { sync: sync.name, object: to });
   if (other !== undefined && other['record'] !== link.record) {
     const record = await loadRecord(draft.hub, link.record);
     const [a, b] = [link.record, String(other['record'])].sort();
-    draft.put('candidate', { entity: record.entity, a, b, why: `merged in ${sync.connection}`, at: draft.hub.now() });
+    draft.put('candidate', {
+      entity: record.entity,
+      a,
+      b,
+      why: `merged in ${sync.connection}`,
+      at: draft.hub.now(),
+    });
   }
   if (other === undefined) draft.link(null, { ...link, object: to, gen: 0, written: {} });
   await endLink(draft, link, 'detached');
@@ -47,7 +58,14 @@ const endLink = async (draft: Draft, link: LinkState, state: 'gone' | 'detached'
     const { sync, object } = link;
     draft.delete('conflict', { record: link.record, field: String(hold['field']), sync, object });
   }
-  draft.lineage(link.record, { cause: 'look', sync: link.sync, object: link.object, version: record.version, event: state, entries: [] });
+  draft.lineage(link.record, {
+    cause: 'look',
+    sync: link.sync,
+    object: link.object,
+    version: record.version,
+    event: state,
+    entries: [],
+  });
 };
 
 /** A touch of the engine's own making. */

@@ -30,11 +30,15 @@ export const identify = async (
   causes: readonly string[],
 ): Promise<Target | 'wait'> => {
   const reading = sync.lens.read(sight.object.value);
-  const rows = await draft.hub.store.list('call', 'sync', { where: { sync: sync.name, op: 'create' }, limit: 1000 });
+  const rows = await draft.hub.store.list('call', 'sync', {
+    where: { sync: sync.name, op: 'create' },
+    limit: 1000,
+  });
   for (const call of rows.map(callOf)) {
     let likeness = likenessOf(sync.lens, reading, call.item);
     // The remote's own search took it for equal, whatever it has made of the values since.
-    if (likeness === 'none' && sync.lens.anchor === undefined && causes.includes(foundAfter(call))) likeness = 'some';
+    if (likeness === 'none' && sync.lens.anchor === undefined && causes.includes(foundAfter(call)))
+      likeness = 'some';
     if (likeness === 'none') continue;
     if (call.state === 'sent') return 'wait';
     if (likeness === 'some') {
@@ -51,7 +55,11 @@ export const identify = async (
     if (effect.call !== null || effect.state === 'unsettled') return 'wait';
     draft.close(effect, 'superseded');
   }
-  draft.expect('effect', { sync: sync.name, record: record.id, object: '' }, effect === undefined ? null : { rev: effect.rev });
+  draft.expect(
+    'effect',
+    { sync: sync.name, record: record.id, object: '' },
+    effect === undefined ? null : { rev: effect.rev },
+  );
   return { link: newLink(sync.name, sight.object.id, record.id), before: record, record, event: 'linked' };
 };
 
@@ -59,7 +67,7 @@ export const identify = async (
 const markRival = async (draft: Draft, { sync, item }: CallRow): Promise<void> => {
   const row = { reason: { code: 'rival', message: 'an object there may be what the create made' } };
   const key = { sync, record: item.record, object: '' };
-  await draft.hub.store.commit([{ when: [], then: [{ op: 'set', table: 'effect', key, row }] }]);
+  await draft.hub.store.commit([{ when: [], write: [{ op: 'set', table: 'effect', key, row }] }]);
 };
 
 /** The object is what an unsettled create made: the create is settled by it. */
@@ -127,6 +135,12 @@ const byKeys = async (draft: Draft, sync: Sync, fields: Fields): Promise<RecordS
 
 const createRecord = (draft: Draft, sync: Sync, sight: Sight): Target => {
   const { hub } = draft;
-  const record: RecordState = { id: hub.newId('r'), entity: sync.entity, version: 0, at: hub.now(), fields: {} };
+  const record: RecordState = {
+    id: hub.newId('r'),
+    entity: sync.entity,
+    version: 0,
+    at: hub.now(),
+    fields: {},
+  };
   return { link: newLink(sync.name, sight.object.id, record.id), before: null, record, event: 'created' };
 };

@@ -60,7 +60,8 @@ export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 3
   const rows = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit: most });
   if (rows.length === 0 || syncs.length === 0) return { taken: 0, stale: 0 };
   const jobs = await gather(hub, syncs, rows);
-  const isWaiting = (job: Job): boolean => [...job.links.values()].some((link) => link !== null && link.call !== null);
+  const isWaiting = (job: Job): boolean =>
+    [...job.links.values()].some((link) => link !== null && link.call !== null);
   await together(jobs.filter(isWaiting), (job) => defer(hub, job, deferral));
   const ready = jobs.filter((job) => !isWaiting(job));
   await lookAll(hub, syncs, ready);
@@ -92,7 +93,10 @@ const gather = async (hub: Hub, syncs: readonly Sync[], rows: readonly Row[]): P
 const defer = async (hub: Hub, job: Job, by: number): Promise<void> => {
   const due = hub.now() + by;
   await hub.store.commit([
-    { when: [], then: job.touches.map(({ seq }) => ({ op: 'set', table: 'touch', key: { seq }, row: { due } })) },
+    {
+      when: [],
+      write: job.touches.map(({ seq }) => ({ op: 'set', table: 'touch', key: { seq }, row: { due } })),
+    },
   ]);
 };
 
@@ -141,11 +145,22 @@ const stateOf = (syncs: readonly Sync[], job: Job): Sight | undefined => {
 
 const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObject | undefined): boolean => {
   const sync = syncs.find((one) => one.name === link.sync);
-  return sync !== undefined && object !== undefined && link.state === 'live' && same(sync.lens.shadow(object.value), link.shadow);
+  return (
+    sync !== undefined &&
+    object !== undefined &&
+    link.state === 'live' &&
+    same(sync.lens.shadow(object.value), link.shadow)
+  );
 };
 
 /** Commits one object's group. False if it was overtaken. */
-const process = async (hub: Hub, lane: string, syncs: readonly Sync[], job: Job, upkeep: string): Promise<boolean> => {
+const process = async (
+  hub: Hub,
+  lane: string,
+  syncs: readonly Sync[],
+  job: Job,
+  upkeep: string,
+): Promise<boolean> => {
   const first = job.touches[0];
   const draft = new Draft(hub, first?.hint.uncounted === true || first === undefined ? upkeep : first.run);
   let verdict: ItemVerdict = 'filtered';
@@ -175,7 +190,12 @@ const clearParked = async (draft: Draft, lane: string, object: string): Promise<
 const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerdict | 'wait'> => {
   const link = job.links.get(sync.name) ?? null;
   if (job.look?.is === 'denied') {
-    draft.park(sync.lane, job.object, { pointer: '', code: 'denied', message: job.look.why }, { look: job.look });
+    draft.park(
+      sync.lane,
+      job.object,
+      { pointer: '', code: 'denied', message: job.look.why },
+      { look: job.look },
+    );
     return 'parked';
   }
   if (job.look?.is === 'gone') return link === null ? 'filtered' : drawGone(draft, sync, link);
@@ -200,7 +220,12 @@ export interface Target {
   readonly event?: 'created' | 'linked';
 }
 
-const mergeObject = async (draft: Draft, sync: Sync, link: LinkState | null, job: Job): Promise<ItemVerdict | 'wait'> => {
+const mergeObject = async (
+  draft: Draft,
+  sync: Sync,
+  link: LinkState | null,
+  job: Job,
+): Promise<ItemVerdict | 'wait'> => {
   const { hub } = draft;
   const sight = job.sight;
   if (sight === undefined) return 'filtered';
@@ -233,11 +258,13 @@ const mergeObject = async (draft: Draft, sync: Sync, link: LinkState | null, job
   drawPassed(draft, sync, link, job, merged.record.id);
   for (const problem of merged.problems) draft.park(sync.lane, job.object, problem, { object: sight.object });
   if (merged.problems.length > 0) return 'parked';
-  if (merged.held.some((hold) => hold.why === 'ask' || hold.why === 'oscillation' || hold.why === 'not-taken')) return 'parked';
+  if (
+    merged.held.some((hold) => hold.why === 'ask' || hold.why === 'oscillation' || hold.why === 'not-taken')
+  )
+    return 'parked';
   if (applied || merged.entries.some((entry) => entry.verdict !== 'confirmed')) return 'applied';
   return merged.echo ? 'echo' : 'unchanged';
 };
-
 
 /**
  * Values that a page showed but that were gone at the look: a person's next edit, or a write of ours that

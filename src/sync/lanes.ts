@@ -67,7 +67,11 @@ export class Lanes {
     const run = await standingRun(hub, 'upkeep', 'recovery', this.#runs);
     const calls = await recover(hub, run);
     const messages = await recoverNotices(hub);
-    if (calls + messages > 0) log.warn({ calls, messages }, 'found calls without an answer: each is looked up before anything is repeated');
+    if (calls + messages > 0)
+      log.warn(
+        { calls, messages },
+        'found calls without an answer: each is looked up before anything is repeated',
+      );
   }
 
   /** One pass of a lane: ms until the next, null for none before a nudge. */
@@ -93,7 +97,11 @@ export class Lanes {
   #isPaused(lane: string): boolean {
     const { switches, hub } = this.#options;
     const [what, name = ''] = split(lane);
-    if (what === 'out') return switches.paused(name) !== undefined || switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined;
+    if (what === 'out')
+      return (
+        switches.paused(name) !== undefined ||
+        switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined
+      );
     const connection = name.split('/')[0] ?? '';
     return connection !== '' && switches.paused(connection) !== undefined;
   }
@@ -164,7 +172,9 @@ export class Lanes {
   }
 
   #after(what: 'poll' | 'sweep', name: string, now: number): number {
-    const times = this.#options.syncs.filter((sync) => `${sync.connection}/${sync.kind}` === name).map((sync) => nextTime(sync[what], now));
+    const times = this.#options.syncs
+      .filter((sync) => `${sync.connection}/${sync.kind}` === name)
+      .map((sync) => nextTime(sync[what], now));
     return Math.min(...times);
   }
 
@@ -174,7 +184,12 @@ export class Lanes {
     await closeRuns(hub);
     const old = await hub.store.list('hook', 'at', { where: {}, upTo: hub.now() - hookAge, limit: 500 });
     if (old.length > 0) {
-      await hub.store.commit([{ when: [], then: old.map((row) => ({ op: 'delete', table: 'hook', key: { id: String(row['id']) } })) }]);
+      await hub.store.commit([
+        {
+          when: [],
+          write: old.map((row) => ({ op: 'delete', table: 'hook', key: { id: String(row['id']) } })),
+        },
+      ]);
     }
     return null;
   }
@@ -184,14 +199,18 @@ export class Lanes {
     const { hub, log, switches } = this.#options;
     const failures = (this.#backoff.get(lane)?.failures ?? 0) + 1;
     const asked = error instanceof Trouble ? error.detail.retryAfter : undefined;
-    const wait = asked ?? Math.min(mostBackoff, 500 * 2 ** Math.min(failures, 10)) * (0.75 + hub.random() / 2);
+    const wait =
+      asked ?? Math.min(mostBackoff, 500 * 2 ** Math.min(failures, 10)) * (0.75 + hub.random() / 2);
     this.#backoff.set(lane, { until: hub.now() + wait, failures });
     const text = error instanceof Error ? error.message : String(error);
     if (error instanceof Trouble && error.kind === 'forbidden' && error.detail.scoped !== true) {
       const name = this.#connectionOf(lane);
       if (name !== '' && switches.paused(name) === undefined) {
         await switches.pause(name, text, 'crosswalk', hub.now());
-        hub.alarm(`connection ${name}`, `paused: the remote refuses our credentials (${text}). Renew them, then: crosswalk resume ${name}`);
+        hub.alarm(
+          `connection ${name}`,
+          `paused: the remote refuses our credentials (${text}). Renew them, then: crosswalk resume ${name}`,
+        );
       }
     } else if (error instanceof Trouble) log.warn({ lane, failures, wait: Math.round(wait) }, text);
     else hub.alarm(`lane ${lane}`, text);
@@ -200,7 +219,9 @@ export class Lanes {
 
   #connectionOf(lane: string): string {
     const [what, name = ''] = split(lane);
-    return what === 'out' ? (this.#options.hub.syncs.get(name)?.connection ?? '') : (name.split('/')[0] ?? '');
+    return what === 'out'
+      ? (this.#options.hub.syncs.get(name)?.connection ?? '')
+      : (name.split('/')[0] ?? '');
   }
 }
 

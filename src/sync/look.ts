@@ -98,8 +98,14 @@ const promiseOwn = async (
   const key = { sync: sync.name, record: record.id, object: merged.link.object };
   const row = await draft.hub.store.get('effect', key);
   const effect = row === undefined ? undefined : effectOf(row);
-  const fresh = merged.entries.some(({ verdict }) => verdict === 'restored' || verdict === 'overruled' || verdict === 'retry');
-  if (effect === undefined || draft.ended(effect) || (effect.state === 'parked' && (fresh || effect.reason?.code === 'no-guard'))) {
+  const fresh = merged.entries.some(
+    ({ verdict }) => verdict === 'restored' || verdict === 'overruled' || verdict === 'retry',
+  );
+  if (
+    effect === undefined ||
+    draft.ended(effect) ||
+    (effect.state === 'parked' && (fresh || effect.reason?.code === 'no-guard'))
+  ) {
     await draft.promise(sync.name, record, merged.link.object);
   } else {
     draft.expect('effect', key, { rev: effect.rev });
@@ -110,21 +116,31 @@ const promiseOwn = async (
 /** The proof's mutations of this step; without one, the link as it is. */
 const mutateLink = (hub: Hub, sync: Sync, { link, record, cause, sight }: LookInput): LinkState => {
   if (hub.mutation === 'one-shadow') {
-    const values = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value]));
-    const seen = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.version]));
+    const values = Object.fromEntries(
+      Object.entries(record.fields).map(([name, field]) => [name, field.value]),
+    );
+    const seen = Object.fromEntries(
+      Object.entries(record.fields).map(([name, field]) => [name, field.version]),
+    );
     return { ...link, shadow: overlay(link.shadow, sync.lens.write(values, null).value), seen };
   }
   if (hub.mutation === 'read-back-wholesale' && cause.startsWith('call ')) {
-    const seen = Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.version]));
+    const seen = Object.fromEntries(
+      Object.entries(record.fields).map(([name, field]) => [name, field.version]),
+    );
     return { ...link, seen, written: {} };
   }
-  if (hub.mutation === 'newest-by-stamp') return { ...link, lookedFrom: sight.object.modifiedAt ?? link.lookedFrom };
+  if (hub.mutation === 'newest-by-stamp')
+    return { ...link, lookedFrom: sight.object.modifiedAt ?? link.lookedFrom };
   if (hub.mutation === 'no-damping') return { ...link, restored: {} };
   return link;
 };
 
 const mutateRecord = (hub: Hub, record: RecordState): RecordState => {
   if (hub.mutation !== 'no-damping') return record;
-  const fields = Object.entries(record.fields).map(([name, field]) => [name, { ...field, recent: [], returns: 0, chain: 0 }]);
+  const fields = Object.entries(record.fields).map(([name, field]) => [
+    name,
+    { ...field, recent: [], returns: 0, chain: 0 },
+  ]);
   return { ...record, fields: Object.fromEntries(fields) };
 };

@@ -16,7 +16,13 @@ export interface ConflictKey {
 export type Choice = 'ours' | 'theirs';
 
 /** False if the conflict is no longer there or was overtaken: look again. */
-export const resolveConflict = async (hub: Hub, key: ConflictKey, choice: Choice, by: string, run: string): Promise<boolean> => {
+export const resolveConflict = async (
+  hub: Hub,
+  key: ConflictKey,
+  choice: Choice,
+  by: string,
+  run: string,
+): Promise<boolean> => {
   const row = await hub.store.get('conflict', { ...key });
   const linkStored = await hub.store.get('link', { sync: key.sync, object: key.object });
   if (row === undefined || linkStored === undefined) return false;
@@ -30,7 +36,14 @@ export const resolveConflict = async (hub: Hub, key: ConflictKey, choice: Choice
   const calm = { recent: [], returns: 0, chain: 0 };
   const value: FieldState | undefined =
     choice === 'theirs'
-      ? { value: theirs, version, at: { from: now - 1, to: now }, source, ...calm, recent: old === undefined ? [] : [hashOf(old.value)] }
+      ? {
+          value: theirs,
+          version,
+          at: { from: now - 1, to: now },
+          source,
+          ...calm,
+          recent: old === undefined ? [] : [hashOf(old.value)],
+        }
       : old === undefined
         ? undefined
         : { ...old, ...calm };
@@ -42,12 +55,22 @@ export const resolveConflict = async (hub: Hub, key: ConflictKey, choice: Choice
   const seen = choice === 'theirs' ? { ...link.seen, [key.field]: version } : link.seen;
   draft.link(link, { ...link, restored, seen });
   draft.expect('conflict', { ...key }, { at: row['at'] }).delete('conflict', { ...key });
-  const loser = choice === 'theirs' ? { before: old?.value ?? null, after: theirs, version, source } : { theirs, after: old?.value ?? null };
+  const loser =
+    choice === 'theirs'
+      ? { before: old?.value ?? null, after: theirs, version, source }
+      : { theirs, after: old?.value ?? null };
   const verdict = choice === 'theirs' ? ('resolved' as const) : ('overruled' as const);
-  const entry = { field: key.field, verdict, rule: `decided by ${by}`, at: { from: now - 1, to: now }, ...loser };
+  const entry = {
+    field: key.field,
+    verdict,
+    rule: `decided by ${by}`,
+    at: { from: now - 1, to: now },
+    ...loser,
+  };
   draft.lineage(record.id, { cause: source, sync: key.sync, object: key.object, version, entries: [entry] });
   if (choice === 'theirs') await draft.promiseAll(record, [key.field], link);
-  else if (link.state === 'live' && hub.syncs.get(key.sync)?.outward === true) await draft.promise(key.sync, record, key.object);
+  else if (link.state === 'live' && hub.syncs.get(key.sync)?.outward === true)
+    await draft.promise(key.sync, record, key.object);
   return commit(draft);
 };
 
@@ -67,7 +90,11 @@ export const replayParked = async (hub: Hub, id: string, run: string): Promise<b
 };
 
 /** Tries a parked effect again, as if it were new. */
-export const replayEffect = async (hub: Hub, key: Pick<ConflictKey, 'record' | 'sync' | 'object'>, run: string): Promise<boolean> => {
+export const replayEffect = async (
+  hub: Hub,
+  key: Pick<ConflictKey, 'record' | 'sync' | 'object'>,
+  run: string,
+): Promise<boolean> => {
   const row = await hub.store.get('effect', { sync: key.sync, record: key.record, object: key.object });
   if (row === undefined || effectOf(row).state !== 'parked') return false;
   const record = await loadRecord(hub, key.record);

@@ -15,8 +15,23 @@ export interface Run extends Books {
 }
 
 const zero = {
-  read: 0, total: null, open: 0, failed: 0, parked: 0, waiting: 0, applied: 0, echo: 0, unchanged: 0, filtered: 0,
-  e_opened: 0, e_open: 0, e_delivered: 0, e_already: 0, e_superseded: 0, e_parked: 0, note: null,
+  read: 0,
+  total: null,
+  open: 0,
+  failed: 0,
+  parked: 0,
+  waiting: 0,
+  applied: 0,
+  echo: 0,
+  unchanged: 0,
+  filtered: 0,
+  e_opened: 0,
+  e_open: 0,
+  e_delivered: 0,
+  e_already: 0,
+  e_superseded: 0,
+  e_parked: 0,
+  note: null,
 };
 
 /** The row of a run that starts now. */
@@ -54,12 +69,17 @@ const hour = 3_600_000;
  * The run that hooks of this hour, confirming looks and repairs of a lane are booked under; opened when it
  * is first needed. Known ids are kept so that the hot path asks the store once an hour.
  */
-export const standingRun = async (hub: Hub, kind: 'hooks' | 'upkeep', lane: string, known: Set<string>): Promise<string> => {
+export const standingRun = async (
+  hub: Hub,
+  kind: 'hooks' | 'upkeep',
+  lane: string,
+  known: Set<string>,
+): Promise<string> => {
   const start = Math.floor(hub.now() / hour) * hour;
   const id = `${kind}:${lane}:${new Date(start).toISOString().slice(0, 13)}`;
   if (known.has(id)) return id;
   const open = openRun(id, kind, lane, start);
-  await hub.store.commit([{ when: [{ table: 'run', key: { id }, is: null }], then: [open] }]);
+  await hub.store.commit([{ when: [{ table: 'run', key: { id }, is: null }], write: [open] }]);
   if (known.size > 1000) known.clear();
   known.add(id);
   return id;
@@ -74,10 +94,17 @@ export const closeRuns = async (hub: Hub): Promise<void> => {
     if (run.ended === null && !standing) continue;
     const wrong = imbalances(run);
     if (wrong.length > 0) hub.alarm(`run ${run.id}`, wrong.join('; '));
-    const row = { state: wrong.length > 0 ? 'failed' : 'closed', ended: run.ended ?? hub.now(), note: wrong.join('; ') || run.note };
+    const row = {
+      state: wrong.length > 0 ? 'failed' : 'closed',
+      ended: run.ended ?? hub.now(),
+      note: wrong.join('; ') || run.note,
+    };
     const is = { open: 0, e_open: 0 };
     await hub.store.commit([
-      { when: [{ table: 'run', key: { id: run.id }, is }], then: [{ op: 'set', table: 'run', key: { id: run.id }, row }] },
+      {
+        when: [{ table: 'run', key: { id: run.id }, is }],
+        write: [{ op: 'set', table: 'run', key: { id: run.id }, row }],
+      },
     ]);
   }
 };

@@ -29,12 +29,22 @@ export const batchesOf = (sync: Sync, calls: readonly Prepared[]): CallRow[][] =
 };
 
 /** Sends one batch of calls that are on disk, and settles each item. */
-export const send = async (hub: Hub, sync: Sync, batch: readonly CallRow[], run: string): Promise<Trouble | undefined> => {
+export const send = async (
+  hub: Hub,
+  sync: Sync,
+  batch: readonly CallRow[],
+  run: string,
+): Promise<Trouble | undefined> => {
   const first = batch[0];
   if (first === undefined) return undefined;
   if (batch.length > 1) {
-    const marked = batch.map((one, pos) => ({ op: 'set' as const, table: 'call' as const, key: { id: one.id }, row: { call: first.id, pos } }));
-    await hub.store.commit([{ when: [], then: marked }]);
+    const marked = batch.map((one, pos) => ({
+      op: 'set' as const,
+      table: 'call' as const,
+      key: { id: one.id },
+      row: { call: first.id, pos },
+    }));
+    await hub.store.commit([{ when: [], write: marked }]);
   }
   let results: readonly ItemResult[];
   try {
@@ -45,7 +55,10 @@ export const send = async (hub: Hub, sync: Sync, batch: readonly CallRow[], run:
     return error;
   }
   await together([...batch.entries()], ([i, one]) => {
-    const result = results[i] ?? { is: 'unknown' as const, message: 'the answer has fewer items than were sent' };
+    const result = results[i] ?? {
+      is: 'unknown' as const,
+      message: 'the answer has fewer items than were sent',
+    };
     return settleItem(hub, sync, one, result, run);
   });
   return undefined;
@@ -65,4 +78,3 @@ const call = async (sync: Sync, batch: readonly CallRow[]): Promise<readonly Ite
   }));
   return (await sync.kind.update?.send(items, { key })) ?? [];
 };
-

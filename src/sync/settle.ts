@@ -50,7 +50,13 @@ const insist = async (hub: Hub, run: string, draw: (draft: Draft) => Promise<voi
 };
 
 /** Settles one item by its own result. */
-export const settleItem = async (hub: Hub, sync: Sync, call: CallRow, result: ItemResult, run: string): Promise<void> => {
+export const settleItem = async (
+  hub: Hub,
+  sync: Sync,
+  call: CallRow,
+  result: ItemResult,
+  run: string,
+): Promise<void> => {
   switch (result.is) {
     case 'done':
       await insist(hub, run, (draft) => drawDone(draft, sync, call, result));
@@ -88,7 +94,9 @@ export const settleTrouble = async (
   const repeated = call.state === 'unknown';
   const free = (due: number): Promise<boolean> =>
     insist(hub, run, (draft) =>
-      repeated ? drawUnknown(draft, sync, call) : drawFree(draft, sync, call, { due, counts: false, look: false }),
+      repeated
+        ? drawUnknown(draft, sync, call)
+        : drawFree(draft, sync, call, { due, counts: false, look: false }),
     );
   switch (trouble.kind) {
     case 'unknown':
@@ -132,26 +140,49 @@ const ackedLink = (link: LinkState, call: CallRow): LinkState => ({
   ),
 });
 
-const drawDone = async (draft: Draft, sync: Sync, call: CallRow, done: Extract<ItemResult, { is: 'done' }>): Promise<void> => {
+const drawDone = async (
+  draft: Draft,
+  sync: Sync,
+  call: CallRow,
+  done: Extract<ItemResult, { is: 'done' }>,
+): Promise<void> => {
   const { hub } = draft;
   const { item } = call;
   const { effect, link: stored, record } = await load(hub, sync, call, done.id);
-  if (stored !== undefined && (stored.record !== item.record || (call.op === 'update' && stored.call !== call.id))) {
+  if (
+    stored !== undefined &&
+    (stored.record !== item.record || (call.op === 'update' && stored.call !== call.id))
+  ) {
     return drawStray(draft, call, effect, stored, record);
   }
   endCall(draft, call);
   closeSent(draft, call, effect);
-  const wrote = Object.entries(item.fields).map(([field, after]) => ({ field, verdict: 'wrote' as const, after, version: item.versions[field] ?? 0 }));
+  const wrote = Object.entries(item.fields).map(([field, after]) => ({
+    field,
+    verdict: 'wrote' as const,
+    after,
+    version: item.versions[field] ?? 0,
+  }));
   const cause = `call ${call.id}`;
   const at = { cause, sync: sync.name, object: done.id, mapping: `${sync.lens.name}@${sync.lens.hash}` };
   draft.lineage(record.id, { ...at, version: record.version, entries: wrote });
-  const created = { ...newLink(sync.name, done.id, item.record), lookedFrom: item.sentAt, written: writtenBy(sync.lens, item, true) };
+  const created = {
+    ...newLink(sync.name, done.id, item.record),
+    lookedFrom: item.sentAt,
+    written: writtenBy(sync.lens, item, true),
+  };
   const link = stored === undefined ? created : ackedLink(stored, call);
   const now = hub.now();
   if (done.object !== undefined) {
     const sight = { object: done.object, from: item.sentAt, until: now };
     await drawLook(draft, {
-      sync, linkBefore: stored ?? null, link, recordBefore: record, record, sight, cause,
+      sync,
+      linkBefore: stored ?? null,
+      link,
+      recordBefore: record,
+      record,
+      sight,
+      cause,
       ...(stored === undefined ? { event: 'linked' as const } : {}),
     });
     return;
@@ -174,7 +205,15 @@ const closeSent = (draft: Draft, call: CallRow, effect: EffectRow | undefined): 
   const sent = call.item.version;
   if (effect.wanted <= sent || draft.hub.mutation === 'close-without-equal') draft.close(effect, 'delivered');
   else if (effect.object !== '') {
-    draft.effect(effect, { ...effect, state: 'open', call: null, sent, due: draft.hub.now(), attempts: 0, most: 0 });
+    draft.effect(effect, {
+      ...effect,
+      state: 'open',
+      call: null,
+      sent,
+      due: draft.hub.now(),
+      attempts: 0,
+      most: 0,
+    });
     draft.nudge(`out:${effect.sync}`);
   } else draft.close(effect, 'delivered');
 };
@@ -183,7 +222,13 @@ const closeSent = (draft: Draft, call: CallRow, effect: EffectRow | undefined): 
  * The answer names an object that belongs to another record: a person must say whether the two are one.
  * Creating again would double the object.
  */
-const drawStray = (draft: Draft, call: CallRow, effect: EffectRow | undefined, stored: LinkState, record: RecordState): void => {
+const drawStray = (
+  draft: Draft,
+  call: CallRow,
+  effect: EffectRow | undefined,
+  stored: LinkState,
+  record: RecordState,
+): void => {
   endCall(draft, call);
   const own = effect !== undefined && effect.call === call.id ? effect : undefined;
   if (stored.record === record.id) {
@@ -191,7 +236,13 @@ const drawStray = (draft: Draft, call: CallRow, effect: EffectRow | undefined, s
     return;
   }
   const [a, b] = [stored.record, record.id].sort();
-  draft.put('candidate', { entity: record.entity, a, b, why: 'one object answered for both', at: draft.hub.now() });
+  draft.put('candidate', {
+    entity: record.entity,
+    a,
+    b,
+    why: 'one object answered for both',
+    at: draft.hub.now(),
+  });
   const message = `the remote answered with ${stored.object}, which is linked to record ${stored.record}`;
   if (own !== undefined) parkEffect(draft, own, 'unknown-outcome', message);
 };
@@ -202,7 +253,9 @@ const withoutWritten = (link: LinkState, call: CallRow): LinkState => ({
   ...link,
   call: null,
   written: Object.fromEntries(
-    Object.entries(link.written).filter(([field, one]) => one.confirmed || call.item.versions[field] !== one.version),
+    Object.entries(link.written).filter(
+      ([field, one]) => one.confirmed || call.item.versions[field] !== one.version,
+    ),
   ),
 });
 
@@ -217,15 +270,22 @@ interface Free {
 }
 
 /** The write certainly did not happen: the link is free, the effect open again. */
-const drawFree = async (draft: Draft, sync: Sync, call: CallRow, { due, counts, look, most }: Free): Promise<void> => {
+const drawFree = async (
+  draft: Draft,
+  sync: Sync,
+  call: CallRow,
+  { due, counts, look, most }: Free,
+): Promise<void> => {
   const { effect, link } = await load(draft.hub, sync, call, call.item.object);
   endCall(draft, call);
   // Without a guard the next try looks first; a kind that cannot be read keeps its guard and waits for a page or a hook.
   const blind = sync.kind.read === undefined;
-  if (link?.call === call.id) draft.link(link, { ...withoutWritten(link, call), ...(look && !blind ? { guard: null } : {}) });
+  if (link?.call === call.id)
+    draft.link(link, { ...withoutWritten(link, call), ...(look && !blind ? { guard: null } : {}) });
   if (effect === undefined || effect.call !== call.id) return;
   const attempts = counts ? effect.attempts : Math.max(0, effect.attempts - 1);
-  if (attempts >= mostAttempts) return parkEffect(draft, effect, 'too-many-attempts', `not settled after ${attempts} attempts`);
+  if (attempts >= mostAttempts)
+    return parkEffect(draft, effect, 'too-many-attempts', `not settled after ${attempts} attempts`);
   const wait = look && blind ? Math.max(due, 60_000) : due;
   const next = { ...effect, state: 'open' as const, call: null, attempts, due: draft.hub.now() + wait };
   draft.effect(effect, most === undefined ? next : { ...next, most });
@@ -246,8 +306,19 @@ const drawRefused = async (
     draft.effect(effect, { ...effect, state: 'open', call: null, due: draft.hub.now() + 5000 });
     return;
   }
-  const entries = Object.entries(call.item.fields).map(([field, after]) => ({ field, verdict: 'refused' as const, after, rule: refused.message }));
-  draft.lineage(record.id, { cause: `call ${call.id}`, sync: sync.name, object: call.item.object, version: record.version, entries });
+  const entries = Object.entries(call.item.fields).map(([field, after]) => ({
+    field,
+    verdict: 'refused' as const,
+    after,
+    rule: refused.message,
+  }));
+  draft.lineage(record.id, {
+    cause: `call ${call.id}`,
+    sync: sync.name,
+    object: call.item.object,
+    version: record.version,
+    entries,
+  });
   if (effect.wanted > call.item.version) {
     draft.effect(effect, { ...effect, state: 'open', call: null, due: draft.hub.now() });
   } else if (draft.hub.mutation === 'drop-refused') draft.close(effect, 'delivered');

@@ -68,7 +68,11 @@ export const sweep = async (hub: Hub, lane: string): Promise<Swept> => {
   for (;;) {
     const from = hub.now();
     const page = await scanPage(hub, kind, cursor);
-    const met: Operation[] = page.objects.map(({ id }) => ({ op: 'put', table: 'swept', row: { lane, object: id } }));
+    const met: Operation[] = page.objects.map(({ id }) => ({
+      op: 'put',
+      table: 'swept',
+      row: { lane, object: id },
+    }));
     cursor = await savePage(hub, lane, 'scan', page, { ...cursor, page: page.next }, from, met);
     read += page.objects.length;
     if (page.next === null) break;
@@ -77,9 +81,13 @@ export const sweep = async (hub: Hub, lane: string): Promise<Swept> => {
   await clearSwept(hub, lane);
   const finish: Operation[] = [{ op: 'delete', table: 'cursor', key: { lane: name } }];
   if ((await readCursor(hub, lane)) === undefined) {
-    finish.push({ op: 'put', table: 'cursor', row: { lane, since: cursor.since, until: 0, page: null, run: null } });
+    finish.push({
+      op: 'put',
+      table: 'cursor',
+      row: { lane, since: cursor.since, until: 0, page: null, run: null },
+    });
   }
-  await hub.store.commit([{ when: [], then: finish }]);
+  await hub.store.commit([{ when: [], write: finish }]);
   await endRun(hub, cursor.run);
   return { run: cursor.run, read };
 };
@@ -120,28 +128,41 @@ const savePage = async (
       continue;
     }
     const hint: StoredHint = { cause: `${kind} ${run}`, object, from, until };
-    then.push({ op: 'append', table: 'touch', row: { lane, object: object.id, due: until, at: until, run, hint } });
+    then.push({
+      op: 'append',
+      table: 'touch',
+      row: { lane, object: object.id, due: until, at: until, run, hint },
+    });
   }
   const read = page.objects.length;
   if (run !== null && read > 0) {
-    then.push({ op: 'add', table: 'run', key: { id: run }, row: { read, open: read - unchanged, unchanged } });
+    then.push({
+      op: 'add',
+      table: 'run',
+      key: { id: run },
+      row: { read, open: read - unchanged, unchanged },
+    });
   }
   if (run !== null && page.total !== undefined) {
     then.push({ op: 'set', table: 'run', key: { id: run }, row: { total: page.total } });
   }
   const cursor = { ...next, run };
   if (hub.mutation !== 'cursor-early') then.push({ op: 'put', table: 'cursor', row: { ...cursor } });
-  await hub.store.commit([{ when: [], then } satisfies Group]);
+  await hub.store.commit([{ when: [], write: then } satisfies Group]);
   hub.nudge(`in:${lane}`);
   return cursor;
 };
 
 const saveEarly = async (hub: Hub, cursor: Cursor): Promise<void> => {
   const row = { ...cursor, since: cursor.until, page: null };
-  await hub.store.commit([{ when: [], then: [{ op: 'put', table: 'cursor', row }] }]);
+  await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'cursor', row }] }]);
 };
 
-const equalsShadow = async (hub: Hub, syncs: readonly Sync[], object: Page['objects'][number]): Promise<boolean> => {
+const equalsShadow = async (
+  hub: Hub,
+  syncs: readonly Sync[],
+  object: Page['objects'][number],
+): Promise<boolean> => {
   for (const sync of syncs) {
     const row = await hub.store.get('link', { sync: sync.name, object: object.id });
     if (row === undefined) return false;
@@ -170,9 +191,13 @@ const touchAbsent = async (hub: Hub, lane: string, cursor: Cursor): Promise<void
         if ((await hub.store.get('swept', { lane, object: link.object })) !== undefined) continue;
         const hint: StoredHint = { cause: 'absent from scan', uncounted: true };
         const at = hub.now();
-        then.push({ op: 'append', table: 'touch', row: { lane, object: link.object, due: at, at, run: cursor.run, hint } });
+        then.push({
+          op: 'append',
+          table: 'touch',
+          row: { lane, object: link.object, due: at, at, run: cursor.run, hint },
+        });
       }
-      if (then.length > 0) await hub.store.commit([{ when: [], then }]);
+      if (then.length > 0) await hub.store.commit([{ when: [], write: then }]);
     }
   }
 };
@@ -181,12 +206,18 @@ const clearSwept = async (hub: Hub, lane: string): Promise<void> => {
   for (;;) {
     const rows = await hub.store.list('swept', 'lane', { where: { lane }, limit: 1000 });
     if (rows.length === 0) return;
-    const then = rows.map((row): Operation => ({ op: 'delete', table: 'swept', key: { lane, object: String(row['object']) } }));
-    await hub.store.commit([{ when: [], then }]);
+    const then = rows.map((row): Operation => ({
+      op: 'delete',
+      table: 'swept',
+      key: { lane, object: String(row['object']) },
+    }));
+    await hub.store.commit([{ when: [], write: then }]);
   }
 };
 
 const endRun = async (hub: Hub, run: string | null): Promise<void> => {
   if (run === null) return;
-  await hub.store.commit([{ when: [], then: [{ op: 'set', table: 'run', key: { id: run }, row: { ended: hub.now() } }] }]);
+  await hub.store.commit([
+    { when: [], write: [{ op: 'set', table: 'run', key: { id: run }, row: { ended: hub.now() } }] },
+  ]);
 };

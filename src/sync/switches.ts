@@ -46,7 +46,11 @@ export class Switches {
   }
 
   /** True if a sync may write: its file says `live`, or it was published and the file does not say `plan`. */
-  isLive(sync: { readonly name: string; readonly mode: 'live' | 'plan'; readonly modeGiven: boolean }): boolean {
+  isLive(sync: {
+    readonly name: string;
+    readonly mode: 'live' | 'plan';
+    readonly modeGiven: boolean;
+  }): boolean {
     return sync.mode === 'live' || (!sync.modeGiven && this.#published.has(sync.name));
   }
 
@@ -55,19 +59,30 @@ export class Switches {
   }
 
   async resume(name: string): Promise<void> {
-    await this.#store.commit([{ when: [], then: [{ op: 'delete', table: 'setting', key: { name: `pause:${name}` } }] }]);
+    await this.#store.commit([
+      { when: [], write: [{ op: 'delete', table: 'setting', key: { name: `pause:${name}` } }] },
+    ]);
     await this.refresh();
   }
 
   /** Keeps an alarm until the next of the same subject: with how often and since when. */
   async alarm(subject: string, text: string, at: number): Promise<void> {
     const name = `alarm:${subject}`;
-    const before = (await this.#store.get('setting', { name }))?.['value'] as { count: number; first: number } | undefined;
-    await this.#put(name, { text, count: (before?.count ?? 0) + 1, first: before?.first ?? at }, 'crosswalk', at);
+    const before = (await this.#store.get('setting', { name }))?.['value'] as
+      | { count: number; first: number }
+      | undefined;
+    await this.#put(
+      name,
+      { text, count: (before?.count ?? 0) + 1, first: before?.first ?? at },
+      'crosswalk',
+      at,
+    );
   }
 
   async #put(name: string, value: unknown, by: string, at: number): Promise<void> {
-    await this.#store.commit([{ when: [], then: [{ op: 'put', table: 'setting', row: { name, value, at, by } }] }]);
+    await this.#store.commit([
+      { when: [], write: [{ op: 'put', table: 'setting', row: { name, value, at, by } }] },
+    ]);
     await this.refresh();
   }
 }

@@ -23,15 +23,31 @@ export const transitionsOf = (input: LookInput, merged: Merged, now: number): Ro
     if (took === undefined) return [];
     const final = took.after ?? null;
     const known = record.fields[field]?.at.to ?? 0;
-    const steps = stepsOf(input, field, history).filter((step) => step.at > input.link.lookedFrom || known === 0);
+    const steps = stepsOf(input, field, history).filter(
+      (step) => step.at > input.link.lookedFrom || known === 0,
+    );
     const last = steps.at(-1);
     if (last === undefined || !same(last.value, final)) {
-      steps.push({ value: final, at: took.at?.to ?? now, by: '', how: input.event === 'created' ? 'first seen' : 'between looks' });
+      steps.push({
+        value: final,
+        at: took.at?.to ?? now,
+        by: '',
+        how: input.event === 'created' ? 'first seen' : 'between looks',
+      });
     }
     let before: Json = record.fields[field]?.value ?? null;
     return steps.flatMap((step) => {
       if (same(step.value, before)) return [];
-      const row = { record: record.id, entity: record.entity, field, before, after: step.value, at: step.at, by: step.by, how: step.how };
+      const row = {
+        record: record.id,
+        entity: record.entity,
+        field,
+        before,
+        after: step.value,
+        at: step.at,
+        by: step.by,
+        how: step.how,
+      };
       before = step.value;
       return [row];
     });

@@ -64,20 +64,36 @@ const later = async (hub: Hub, effect: EffectRow, by: number, run: string): Prom
 };
 
 /** It certainly did not happen: the effect is open again and decides anew. */
-const reopen = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow | undefined, run: string): Promise<void> => {
+const reopen = async (
+  hub: Hub,
+  sync: Sync,
+  effect: EffectRow,
+  call: CallRow | undefined,
+  run: string,
+): Promise<void> => {
   const draft = new Draft(hub, run);
   if (call !== undefined) draft.expect('call', { id: call.id }, {}).delete('call', { id: call.id });
-  if (effect.attempts >= mostAttempts) parkEffect(draft, effect, 'too-many-attempts', `not settled after ${effect.attempts} attempts`);
+  if (effect.attempts >= mostAttempts)
+    parkEffect(draft, effect, 'too-many-attempts', `not settled after ${effect.attempts} attempts`);
   else draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() });
   draft.nudge(`out:${sync.name}`);
   await commit(draft);
 };
 
-const park = async (hub: Hub, effect: EffectRow, call: CallRow, message: string, run: string): Promise<void> => {
+const park = async (
+  hub: Hub,
+  effect: EffectRow,
+  call: CallRow,
+  message: string,
+  run: string,
+): Promise<void> => {
   const draft = new Draft(hub, run);
   draft.expect('call', { id: call.id }, {}).delete('call', { id: call.id });
   parkEffect(draft, effect, 'unknown-outcome', message);
-  const row = effect.object === '' ? undefined : await hub.store.get('link', { sync: effect.sync, object: effect.object });
+  const row =
+    effect.object === ''
+      ? undefined
+      : await hub.store.get('link', { sync: effect.sync, object: effect.object });
   const link = row === undefined ? undefined : linkOf(row);
   if (link?.call === call.id) draft.link(link, { ...link, call: null });
   await commit(draft);
@@ -93,7 +109,13 @@ const repeat = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow, ru
 
 // ---------------------------------------------------------------- updates
 
-const settleUpdate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow, run: string): Promise<void> => {
+const settleUpdate = async (
+  hub: Hub,
+  sync: Sync,
+  effect: EffectRow,
+  call: CallRow,
+  run: string,
+): Promise<void> => {
   if (sync.kind.read === undefined) {
     if (sync.kind.update?.keyed === true) return repeat(hub, sync, effect, call, run);
     return park(hub, effect, call, 'the outcome is unknown and this kind cannot be read', run);
@@ -109,11 +131,17 @@ const settleUpdate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallR
   if (look.is === 'object') {
     const record = await loadRecord(hub, link.record);
     const { merged, behind } = await drawLook(draft, {
-      sync, linkBefore: link, link: free, recordBefore: record, record,
+      sync,
+      linkBefore: link,
+      link: free,
+      recordBefore: record,
+      record,
       sight: { object: look.object, from, until: hub.now() },
       cause: `look after call ${call.id}`,
     });
-    const confirmed = Object.keys(call.item.fields).every((field) => merged.link.written[field]?.confirmed === true);
+    const confirmed = Object.keys(call.item.fields).every(
+      (field) => merged.link.written[field]?.confirmed === true,
+    );
     if (confirmed && !behind && effect.wanted <= call.item.version) draft.close(effect, 'delivered');
     else draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() });
   } else {
@@ -122,7 +150,8 @@ const settleUpdate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallR
       draft.link(link, free);
       touchAgain(draft, sync, effect.object, 0, 'look after call');
     }
-    if (!draft.ended(effect)) draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() + 5000 });
+    if (!draft.ended(effect))
+      draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() + 5000 });
   }
   draft.nudge(`out:${sync.name}`);
   await commit(draft);
@@ -130,7 +159,13 @@ const settleUpdate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallR
 
 // ---------------------------------------------------------------- creates
 
-const settleCreate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow, run: string): Promise<void> => {
+const settleCreate = async (
+  hub: Hub,
+  sync: Sync,
+  effect: EffectRow,
+  call: CallRow,
+  run: string,
+): Promise<void> => {
   if (sync.kind.create?.keyed === true) return repeat(hub, sync, effect, call, run);
   const { find } = sync.kind;
   const patience = call.item.sentAt + landing + (find?.lag ?? 0);
@@ -143,13 +178,18 @@ const settleCreate = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallR
   const { found, rivals } = await search(hub, sync, call, queries);
   if (found.size === 0 && hub.now() >= patience) {
     const sure = sync.lens.anchor !== undefined && queries[0]?.has(sync.lens.anchor) === true;
-    if (sure || (rivals === 0 && effect.reason?.code !== 'rival')) return reopen(hub, sync, effect, call, run);
+    if (sure || (rivals === 0 && effect.reason?.code !== 'rival'))
+      return reopen(hub, sync, effect, call, run);
   }
   const searched = effect.reason !== null;
-  if (searched && hub.now() >= deadline) return park(hub, effect, call, 'more than one object there may be what the create made', run);
+  if (searched && hub.now() >= deadline)
+    return park(hub, effect, call, 'more than one object there may be what the create made', run);
   const draft = new Draft(hub, run);
   for (const id of found) touchAgain(draft, sync, id, 0, foundAfter(call));
-  const reason = effect.reason ?? { code: 'searched', message: `found ${[...found].join(', ') || 'nothing yet'}` };
+  const reason = effect.reason ?? {
+    code: 'searched',
+    message: `found ${[...found].join(', ') || 'nothing yet'}`,
+  };
   draft.effect(effect, { ...effect, reason, due: hub.now() + pause });
   await commit(draft);
 };
@@ -188,7 +228,8 @@ const changedSince = async (hub: Hub, sync: Sync, call: CallRow): Promise<Set<st
     const { objects, next } = await changes(window, page);
     for (const object of objects) {
       if (likenessOf(sync.lens, sync.lens.read(object.value), call.item) === 'none') continue;
-      if ((await hub.store.get('link', { sync: sync.name, object: object.id })) === undefined) found.add(object.id);
+      if ((await hub.store.get('link', { sync: sync.name, object: object.id })) === undefined)
+        found.add(object.id);
     }
     if (next === null) break;
     page = next;
@@ -205,7 +246,8 @@ const queriesOf = (sync: Sync, call: CallRow, searchable: readonly string[]): Ma
   if (anchor !== undefined && searchable.includes(anchor)) return [new Map([[anchor, call.item.record]])];
   return Object.entries(call.item.fields).flatMap(([field, value]) => {
     const [pointer, ...more] = sync.lens.pointers(field);
-    if (isEmpty(value) || more.length > 0 || pointer === undefined || !searchable.includes(pointer)) return [];
+    if (isEmpty(value) || more.length > 0 || pointer === undefined || !searchable.includes(pointer))
+      return [];
     return [new Map([[pointer, placeAt(call.item.value, pointer)]])];
   });
 };

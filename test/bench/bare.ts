@@ -20,7 +20,15 @@ const map = (event: Event): Event => {
 const handle = async (raw: Buffer, signature: string | undefined): Promise<number> => {
   if (createHmac('sha256', 'bench-secret').update(raw).digest('hex') !== signature) return 401;
   const event = map(JSON.parse(raw.toString()) as Event);
-  if (deliver === 'yes') void pool.request({ path: '/events', method: 'POST', body: JSON.stringify(event), headers: { 'content-type': 'application/json' } }).then(({ body }) => body.dump());
+  if (deliver === 'yes')
+    void pool
+      .request({
+        path: '/events',
+        method: 'POST',
+        body: JSON.stringify(event),
+        headers: { 'content-type': 'application/json' },
+      })
+      .then(({ body }) => body.dump());
   return 200;
 };
 
@@ -37,7 +45,10 @@ if (kind === 'express') {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', async () => {
-      response.statusCode = await handle(Buffer.concat(chunks), request.headers['x-signature'] as string | undefined);
+      response.statusCode = await handle(
+        Buffer.concat(chunks),
+        request.headers['x-signature'] as string | undefined,
+      );
       response.end();
     });
   });

@@ -15,7 +15,11 @@ import { Pool } from 'undici';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { events: { type: 'string', default: '10000' }, connections: { type: 'string', default: '25' }, rounds: { type: 'string', default: '3' } },
+  options: {
+    events: { type: 'string', default: '10000' },
+    connections: { type: 'string', default: '25' },
+    rounds: { type: 'string', default: '3' },
+  },
 });
 const what = positionals[0];
 if (what !== 'accept' && what !== 'w1') {
@@ -35,8 +39,15 @@ interface Measured {
   readonly doubles: number;
 }
 
-const start = async (file: string, args: readonly string[], env: Record<string, string> = {}): Promise<{ child: ChildProcess; port: number }> => {
-  const child = spawn(process.execPath, [path.join(here, file), ...args], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } });
+const start = async (
+  file: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ child: ChildProcess; port: number }> => {
+  const child = spawn(process.execPath, [path.join(here, file), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  });
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout.once('data', (line: Buffer) => resolve(Number(line.toString().trim())));
     child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)));
@@ -51,7 +62,10 @@ const peak = (pid: number | undefined): number => {
 
 const filler = 'x'.repeat(700);
 
-const load = async (port: number, tag: string): Promise<{ seconds: number; times: number[]; sent: Map<string, number> }> => {
+const load = async (
+  port: number,
+  tag: string,
+): Promise<{ seconds: number; times: number[]; sent: Map<string, number> }> => {
   const pool = new Pool(`http://127.0.0.1:${port}`, { connections });
   const times: number[] = [];
   const sent = new Map<string, number>();
@@ -59,11 +73,30 @@ const load = async (port: number, tag: string): Promise<{ seconds: number; times
   const worker = async (): Promise<void> => {
     for (let n = next++; n < events; n = next++) {
       const name = `${tag}-${n}`;
-      const body = JSON.stringify({ id: name, in1: name, in2: ' MiXed ', in3: 'a  b', in4: n % 2 === 0 ? 'a' : 'b', in5: '5', in6: '6', in7: '7', in8: '8', in9: '9', in10: '10', in11: '11', in12: filler });
+      const body = JSON.stringify({
+        id: name,
+        in1: name,
+        in2: ' MiXed ',
+        in3: 'a  b',
+        in4: n % 2 === 0 ? 'a' : 'b',
+        in5: '5',
+        in6: '6',
+        in7: '7',
+        in8: '8',
+        in9: '9',
+        in10: '10',
+        in11: '11',
+        in12: filler,
+      });
       const signature = createHmac('sha256', 'bench-secret').update(body).digest('hex');
       const at = performance.now();
       sent.set(name, performance.timeOrigin + at);
-      const answer = await pool.request({ path: '/hooks/source', method: 'POST', body, headers: { 'content-type': 'application/json', 'x-signature': signature } });
+      const answer = await pool.request({
+        path: '/hooks/source',
+        method: 'POST',
+        body,
+        headers: { 'content-type': 'application/json', 'x-signature': signature },
+      });
       await answer.body.dump();
       if (answer.statusCode !== 200) throw new Error(`answered with ${answer.statusCode}`);
       times.push(performance.now() - at);
@@ -76,7 +109,11 @@ const load = async (port: number, tag: string): Promise<{ seconds: number; times
   return { seconds, times, sent };
 };
 
-const sinkCall = async (port: number, route: string, method = 'GET'): Promise<{ count: number; doubles: number; times?: [string, number][] }> => {
+const sinkCall = async (
+  port: number,
+  route: string,
+  method = 'GET',
+): Promise<{ count: number; doubles: number; times?: [string, number][] }> => {
   const response = await fetch(`http://127.0.0.1:${port}${route}`, { method });
   const text = await response.text();
   return text === '' ? { count: 0, doubles: 0 } : (JSON.parse(text) as { count: number; doubles: number });
@@ -88,7 +125,11 @@ const measure = async (peer: string, sink: number, tag: string): Promise<Measure
   const env = { SINK_URL: url, CROSSWALK_STORE: path.join(folder, 'bench.db') };
   const { child, port } =
     peer === 'crosswalk'
-      ? await start('gateway.ts', [path.join(here, 'installation'), what === 'accept' ? 'accept' : 'live'], env)
+      ? await start(
+          'gateway.ts',
+          [path.join(here, 'installation'), what === 'accept' ? 'accept' : 'live'],
+          env,
+        )
       : await start('bare.ts', [peer, url, what === 'w1' ? 'yes' : 'no']);
   try {
     await sinkCall(sink, '/', 'DELETE');
@@ -100,7 +141,8 @@ const measure = async (peer: string, sink: number, tag: string): Promise<Measure
     if (what === 'w1') {
       const deadline = Date.now() + 120_000;
       while ((await sinkCall(sink, '/')).count < events) {
-        if (Date.now() > deadline) throw new Error(`${peer}: only ${(await sinkCall(sink, '/')).count} of ${events} arrived`);
+        if (Date.now() > deadline)
+          throw new Error(`${peer}: only ${(await sinkCall(sink, '/')).count} of ${events} arrived`);
         await sleep(5);
       }
       delivered = events / ((performance.now() - began) / 1000);
@@ -116,8 +158,10 @@ const measure = async (peer: string, sink: number, tag: string): Promise<Measure
   }
 };
 
-const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
-const quantile = (list: readonly number[], q: number): number => list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0;
+const median = (list: readonly number[]): number =>
+  list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
+const quantile = (list: readonly number[], q: number): number =>
+  list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0;
 const fixed = (n: number, digits = 1): string => n.toFixed(digits);
 
 const peers = ['express', 'http', 'crosswalk'];
@@ -133,13 +177,22 @@ sinkChild.removeAllListeners('exit');
 sinkChild.kill();
 
 const base = rounds.get('express') ?? [];
-const ratios = (peer: string, of: (one: Measured) => number): string => fixed(median((rounds.get(peer) ?? []).map((one, i) => of(one) / (base[i] === undefined ? 1 : of(base[i])))), 2);
-process.stdout.write(`${what}: ${events} events, ${connections} connections, ${values.rounds} rounds, medians; ratios are paired within a round, against express\n`);
+const ratios = (peer: string, of: (one: Measured) => number): string =>
+  fixed(
+    median((rounds.get(peer) ?? []).map((one, i) => of(one) / (base[i] === undefined ? 1 : of(base[i])))),
+    2,
+  );
+process.stdout.write(
+  `${what}: ${events} events, ${connections} connections, ${values.rounds} rounds, medians; ratios are paired within a round, against express\n`,
+);
 for (const peer of peers) {
   const list = rounds.get(peer) ?? [];
   const accept = list.flatMap((one) => one.acceptMs);
   const end = list.flatMap((one) => one.endMs);
-  const w1 = what === 'w1' ? ` | delivered/s ${fixed(median(list.map((one) => one.delivered)), 0)} (${ratios(peer, (one) => one.delivered)} x) | end p50 ${fixed(quantile(end, 0.5))} p99 ${fixed(quantile(end, 0.99))} ms | doubles ${list.reduce((sum, one) => sum + one.doubles, 0)}` : '';
+  const w1 =
+    what === 'w1'
+      ? ` | delivered/s ${fixed(median(list.map((one) => one.delivered)), 0)} (${ratios(peer, (one) => one.delivered)} x) | end p50 ${fixed(quantile(end, 0.5))} p99 ${fixed(quantile(end, 0.99))} ms | doubles ${list.reduce((sum, one) => sum + one.doubles, 0)}`
+      : '';
   process.stdout.write(
     `${peer.padEnd(10)} accepted/s ${fixed(median(list.map((one) => one.accepted)), 0)} (${ratios(peer, (one) => one.accepted)} x) | accept p50 ${fixed(quantile(accept, 0.5))} p99 ${fixed(quantile(accept, 0.99))} ms${w1} | peak ${Math.max(...list.map((one) => one.rss))} MB\n`,
   );

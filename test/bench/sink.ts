@@ -12,7 +12,13 @@ const take = (event: { f1?: string; out1?: string }): void => {
 
 const server = createServer((request, response) => {
   if (request.method === 'GET') {
-    response.end(JSON.stringify({ count: seen.size, doubles, ...(request.url === '/times' ? { times: [...seen] } : {}) }));
+    response.end(
+      JSON.stringify({
+        count: seen.size,
+        doubles,
+        ...(request.url === '/times' ? { times: [...seen] } : {}),
+      }),
+    );
     return;
   }
   if (request.method === 'DELETE') {

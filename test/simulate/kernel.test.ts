@@ -35,12 +35,16 @@ describe('the kernel over toy systems', () => {
     expect(await course()).toBe(first);
   });
 
-  it.each(knownMutations)('catches the mutation $mutation', { timeout: 120_000 }, async ({ mutation, seed, steps }) => {
-    // The known seed comes first; a change of the engine's course may call for one of its neighbours.
-    for (let next = seed; next < seed + 60; next += 1) {
-      const { violations } = await runSeed(next, { steps, faults, tally: new Tally(), mutation });
-      if (violations.length > 0) return;
-    }
-    expect.fail(`no seed from ${seed} to ${seed + 59} catches ${mutation}`);
-  });
+  it.each(knownMutations)(
+    'catches the mutation $mutation',
+    { timeout: 120_000 },
+    async ({ mutation, seed, steps }) => {
+      // The known seed comes first; a change of the engine's course may call for one of its neighbours.
+      for (let next = seed; next < seed + 60; next += 1) {
+        const { violations } = await runSeed(next, { steps, faults, tally: new Tally(), mutation });
+        if (violations.length > 0) return;
+      }
+      expect.fail(`no seed from ${seed} to ${seed + 59} catches ${mutation}`);
+    },
+  );
 });

@@ -7,7 +7,11 @@ it('loses and doubles nothing over 5,000 signed hooks and four kill -9', { timeo
   expect(result.kills).toBeGreaterThanOrEqual(4);
 });
 
-it.each([2, 3])('the same with seed %i, smaller and killed more often', { timeout: 200_000 }, async (seed) => {
-  const result = await crashStory(seed, 800, 60, 6);
-  expect(result.problems).toEqual([]);
-});
+it.each([2, 3])(
+  'the same with seed %i, smaller and killed more often',
+  { timeout: 200_000 },
+  async (seed) => {
+    const result = await crashStory(seed, 800, 60, 6);
+    expect(result.problems).toEqual([]);
+  },
+);

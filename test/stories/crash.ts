@@ -39,11 +39,15 @@ class Victim {
   }
 
   async start(): Promise<void> {
-    const process_ = spawn(process.execPath, [child, this.#story.folder, String(this.#story.port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const process_ = spawn(process.execPath, [child, this.#story.folder, String(this.#story.port)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#process = process_;
     await new Promise<void>((resolve, reject) => {
       process_.stdout.once('data', () => resolve());
-      process_.once('exit', (code) => reject(new Error(`the gateway ended with ${code} before it was ready`)));
+      process_.once('exit', (code) =>
+        reject(new Error(`the gateway ended with ${code} before it was ready`)),
+      );
     });
   }
 
@@ -63,12 +67,28 @@ class Victim {
 /** Posts one signed hook until it is acknowledged, as HubSpot would. */
 const post = async (story: Story, id: string, property: string, value: string, n: number): Promise<void> => {
   const url = `http://127.0.0.1:${story.port}/hooks/hubspot`;
-  const event = { eventId: n, subscriptionId: 1, portalId: 44237313, appId: 1, occurredAt: Date.now(), subscriptionType: 'contact.propertyChange', attemptNumber: 0, objectId: Number(id), changeSource: 'CRM_UI', propertyName: property, propertyValue: value };
+  const event = {
+    eventId: n,
+    subscriptionId: 1,
+    portalId: 44237313,
+    appId: 1,
+    occurredAt: Date.now(),
+    subscriptionType: 'contact.propertyChange',
+    attemptNumber: 0,
+    objectId: Number(id),
+    changeSource: 'CRM_UI',
+    propertyName: property,
+    propertyValue: value,
+  };
   const body = JSON.stringify([event]);
   for (;;) {
     const at = String(Date.now());
     const signature = createHmac('sha256', secret).update(`POST${url}${body}${at}`).digest('base64');
-    const headers = { 'content-type': 'application/json', 'x-hubspot-signature-v3': signature, 'x-hubspot-request-timestamp': at };
+    const headers = {
+      'content-type': 'application/json',
+      'x-hubspot-signature-v3': signature,
+      'x-hubspot-request-timestamp': at,
+    };
     try {
       const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(5000) });
       if (response.ok) return;
@@ -81,15 +101,29 @@ const post = async (story: Story, id: string, property: string, value: string, n
 };
 
 /** Plays the story with a seed; `hooks` edits of `contacts` contacts, `kills` times kill -9. */
-export const crashStory = async (seed: number, hooks: number, contacts: number, kills: number): Promise<CrashResult> => {
+export const crashStory = async (
+  seed: number,
+  hooks: number,
+  contacts: number,
+  kills: number,
+): Promise<CrashResult> => {
   const random = generator(seed);
-  const story = await Story.begin({ config, hubspot: { sandbox: { hookUrl: '' } }, crm: { sandbox: { hookUrl: '' } } });
+  const story = await Story.begin({
+    config,
+    hubspot: { sandbox: { hookUrl: '' } },
+    crm: { sandbox: { hookUrl: '' } },
+  });
   const victim = new Victim(story);
   const problems: string[] = [];
   try {
     await victim.start();
     await sleep(300);
-    const rows = Array.from({ length: contacts }, (_, i) => ({ email: `c${seed}x${i}@crash.cn`, firstname: 'A', lastname: `P${i}`, jobtitle: 't0' }));
+    const rows = Array.from({ length: contacts }, (_, i) => ({
+      email: `c${seed}x${i}@crash.cn`,
+      firstname: 'A',
+      lastname: `P${i}`,
+      jobtitle: 't0',
+    }));
     const ids = await story.fileContacts(rows);
     const moments = new Set(Array.from({ length: kills }, () => Math.floor(random() * hooks)));
     let next = 0;
@@ -131,18 +165,30 @@ const judge = async (story: Story): Promise<string[]> => {
   for (const row of here) {
     const found = titles.get(row['email']) ?? [];
     if (found.length > 1) problems.push(`${row['email']} was created ${found.length} times`);
-    if (found[0] !== row['jobtitle']) problems.push(`${row['email']}: HubSpot ${row['jobtitle']}, CRM ${found[0]}`);
+    if (found[0] !== row['jobtitle'])
+      problems.push(`${row['email']}: HubSpot ${row['jobtitle']}, CRM ${found[0]}`);
   }
   if (there.length !== here.length) problems.push(`${here.length} in HubSpot, ${there.length} in the CRM`);
   const { store } = gateway;
   await closeRuns(gateway.hub);
   for (const run of (await store.list('run', 'at', { where: {}, limit: 100_000 })).map(runOf)) {
-    const wrong = [...imbalances(run), ...(run.open > 0 ? [`${run.open} open`] : []), ...(run.effects.open > 0 ? [`${run.effects.open} effects open`] : [])];
+    const wrong = [
+      ...imbalances(run),
+      ...(run.open > 0 ? [`${run.open} open`] : []),
+      ...(run.effects.open > 0 ? [`${run.effects.open} effects open`] : []),
+    ];
     problems.push(...wrong.map((text) => `run ${run.id}: ${text}`));
   }
-  for (const record of (await store.list('record', 'entity', { where: { entity: 'contact' }, limit: 100_000 })).map(recordOf)) {
+  for (const record of (
+    await store.list('record', 'entity', { where: { entity: 'contact' }, limit: 100_000 })
+  ).map(recordOf)) {
     const rows = await store.list('lineage', 'record', { where: { record: record.id }, limit: 100_000 });
-    problems.push(...replayDifferences(record, rows.map((row) => row['body'] as LineageRow)));
+    problems.push(
+      ...replayDifferences(
+        record,
+        rows.map((row) => row['body'] as LineageRow),
+      ),
+    );
   }
   return problems;
 };

@@ -64,24 +64,32 @@ describe.skipIf(missing !== undefined)('1,000 people whom nobody here wrote', ()
     const link = await store.get('link', { sync: 'hubspot-contacts', object: ids[499] ?? '' });
     const record = recordOf((await store.get('record', { id: String(link?.['record']) })) ?? {});
     const lineage = await store.list('lineage', 'record', { where: { record: record.id }, limit: 1000 });
-    expect(replayDifferences(record, lineage.map((row) => row['body'] as LineageRow))).toEqual([]);
+    expect(
+      replayDifferences(
+        record,
+        lineage.map((row) => row['body'] as LineageRow),
+      ),
+    ).toEqual([]);
     expect(lineage.length).toBeGreaterThanOrEqual(2);
   });
 
-  it('a second pass with every 50th row made invalid parks exactly those 20', { timeout: 180_000 }, async () => {
-    story = await Story.begin();
-    const gateway = await story.open();
-    const rows = people().map((person, i) => ({
-      ...propertiesOf(person),
-      ...(i % 50 === 49 ? { mobilephone: `not a phone ${i}` } : {}),
-    }));
-    const ids = await story.fileContacts(rows);
-    expect(await story.atRest(150_000)).toBe(true);
-    const parked = await gateway.store.list('parked', 'at', { where: {}, limit: 1000 });
-    const expected = ids.filter((_, i) => i % 50 === 49);
-    expect(new Set(parked.map((row) => row['object']))).toEqual(new Set(expected));
-    expect(parked).toHaveLength(20);
-    expect(String(parked[0]?.['message'])).toContain('/properties/mobilephone');
-  });
+  it(
+    'a second pass with every 50th row made invalid parks exactly those 20',
+    { timeout: 180_000 },
+    async () => {
+      story = await Story.begin();
+      const gateway = await story.open();
+      const rows = people().map((person, i) => ({
+        ...propertiesOf(person),
+        ...(i % 50 === 49 ? { mobilephone: `not a phone ${i}` } : {}),
+      }));
+      const ids = await story.fileContacts(rows);
+      expect(await story.atRest(150_000)).toBe(true);
+      const parked = await gateway.store.list('parked', 'at', { where: {}, limit: 1000 });
+      const expected = ids.filter((_, i) => i % 50 === 49);
+      expect(new Set(parked.map((row) => row['object']))).toEqual(new Set(expected));
+      expect(parked).toHaveLength(20);
+      expect(String(parked[0]?.['message'])).toContain('/properties/mobilephone');
+    },
+  );
 });
-

@@ -5,7 +5,12 @@ import schema from './schema.json' with { type: 'json' };
 const connector: Connector<{ baseUrl: string }> = {
   name: 'sink',
   title: 'Benchmark sink',
-  settings: { type: 'object', additionalProperties: false, required: ['baseUrl'], properties: { baseUrl: { type: 'string' } } },
+  settings: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['baseUrl'],
+    properties: { baseUrl: { type: 'string' } },
+  },
   hosts: ({ baseUrl }) => [new URL(baseUrl).origin],
   open: ({ baseUrl }, host) => ({
     kinds: {

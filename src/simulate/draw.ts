@@ -1,0 +1,75 @@
+/** What a seed decides before anything happens: the habits of each system, and the rules between them. */
+import type { ClearPolicy, ConflictPolicy, FieldRule, Role } from '../merge/policy.ts';
+import { toyFields, type ToyTraits } from './toy.ts';
+
+export interface Dice {
+  random(): number;
+  chance(p: number): boolean;
+  pick<T>(list: readonly T[]): T | undefined;
+}
+
+/** The habits of one system. */
+export const drawTraits = (dice: Dice, name: string): ToyTraits => {
+  const anchored = dice.chance(0.4);
+  const normalise = dice.chance(0.5)
+    ? {
+        how: dice.pick(['lower', 'upper', 'trim'] as const) ?? 'trim',
+        when: dice.pick(['at once', 'late'] as const) ?? 'late',
+        declared: dice.chance(0.6),
+      }
+    : null;
+  return {
+    name,
+    guarded: dice.chance(0.4),
+    answers: dice.chance(0.6),
+    readable: dice.chance(0.92),
+    find: dice.chance(0.6) ? { lag: dice.chance(0.5) ? 0 : 20_000 } : null,
+    keyed: dice.chance(0.3),
+    anchored,
+    polled: dice.chance(0.7),
+    fullHooks: dice.chance(0.4),
+    normalise,
+    stamps: {
+      resolution: dice.pick([1, 1000, 60_000]) ?? 1,
+      lateness: dice.chance(0.4) ? 30_000 : 0,
+      skew: 2000,
+    },
+    clock: Math.floor(dice.random() * 3000) - 1500,
+    atomic: dice.chance(0.3),
+    batch: dice.pick([1, 2, 5]) ?? 1,
+  };
+};
+
+/** Roles and policies by system and field. */
+export const drawRules = (dice: Dice, systems: readonly string[]): Map<string, Record<string, FieldRule>> => {
+  const drawn = new Map<string, Record<string, FieldRule>>();
+  const owners = Object.fromEntries(
+    toyFields.map((field) => [field, dice.chance(0.3) ? dice.pick(systems) : undefined]),
+  );
+  for (const system of systems) {
+    const rules = Object.fromEntries(
+      toyFields.map((field): [string, FieldRule] => {
+        const owner = owners[field];
+        const role: Role =
+          owner === system
+            ? 'owner'
+            : (dice.pick(['writer', 'writer', 'writer', 'filler', 'reader'] as const) ?? 'writer');
+        const policies: ConflictPolicy[] =
+          owner === undefined ? ['newest', 'keep', 'ask', 'newest'] : ['owner', 'newest', 'ask'];
+        const clear: ClearPolicy = dice.pick(['restore', 'take', 'ask'] as const) ?? 'restore';
+        return [
+          field,
+          {
+            role,
+            conflict: dice.pick(policies) ?? 'ask',
+            clear,
+            protected: dice.chance(0.05),
+            key: field === 'email',
+          },
+        ];
+      }),
+    );
+    drawn.set(system, rules);
+  }
+  return drawn;
+};

@@ -1,0 +1,60 @@
+/** What people do in the toy systems: file, edit, put back, clear, delete. Values are unique, so that each can be followed. */
+import type { Json } from '../connector.ts';
+import { toyFields } from './toy.ts';
+import type { World } from './world.ts';
+
+export class People {
+  readonly #world: World;
+  #values = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  #value(field: string): Json {
+    this.#values += 1;
+    const n = this.#values;
+    if (field === 'email') return this.#world.chance(0.15) ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
+    const text = `${field === 'stage' ? 's' : 'Nn'}${n}`;
+    return field !== 'stage' && this.#world.chance(0.4) ? ` ${text} ` : text;
+  }
+
+  file(): void {
+    const system = this.#world.pick(this.#world.systems);
+    if (system === undefined) return;
+    const other = this.#world.pick(this.#world.systems.flatMap((one) => [...one.objects.values()]));
+    const email =
+      this.#world.chance(0.3) && other !== undefined ? other.value['email'] : this.#value('email');
+    const value = Object.fromEntries(
+      toyFields.map((field) => [
+        field,
+        field === 'email' ? (email ?? null) : this.#world.chance(0.7) ? this.#value(field) : null,
+      ]),
+    );
+    const object = system.create(value, 'person', this.#world.time, null);
+    this.#world.say(`person files ${object.id} ${JSON.stringify(value)}`);
+    this.#world.send(system);
+  }
+
+  edit(): void {
+    const system = this.#world.pick(this.#world.systems);
+    const object = this.#world.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
+    const field = this.#world.pick(toyFields);
+    if (system === undefined || object === undefined || field === undefined) return;
+    const old = this.#world.pick(object.log[field] ?? [])?.given ?? null;
+    const roll = this.#world.random();
+    const value = roll < 0.06 ? null : roll < 0.14 ? old : this.#value(field);
+    this.#world.say(`person edits ${object.id}.${field} = ${JSON.stringify(value)}`);
+    system.change(object, { [field]: value }, 'person', this.#world.time, null);
+    this.#world.send(system);
+  }
+
+  remove(): void {
+    const system = this.#world.pick(this.#world.systems);
+    const object = this.#world.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
+    if (system === undefined || object === undefined) return;
+    this.#world.say(`person deletes ${object.id}`);
+    system.remove(object, this.#world.time);
+    this.#world.send(system);
+  }
+}

@@ -1,0 +1,110 @@
+/** Effects of records that have no object in a system yet: matched with what is there, or made into create calls on disk. */
+import { Trouble } from '../connector.ts';
+import { delta } from '../merge/delta.ts';
+import { isEmpty, placeAt, type RecordState } from '../merge/record.ts';
+import { commit, Draft } from './draft.ts';
+import { touchAgain } from './gone.ts';
+import { linksOf, loadHolds, loadRecord, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { callRow, writable } from './item.ts';
+import type { Prepared } from './send.ts';
+import { together } from './together.ts';
+
+export const prepareCreates = async (
+  hub: Hub,
+  sync: Sync,
+  effects: readonly EffectRow[],
+  run: string,
+): Promise<{ calls: Prepared[]; trouble?: Trouble }> => {
+  // Searches before a create wait for the remote: a few at a time.
+  const width = sync.kind.find === undefined ? 64 : 4;
+  const prepared = await together(
+    effects,
+    async (effect): Promise<Prepared | Trouble | undefined> => {
+      try {
+        return await prepareCreate(hub, sync, effect, run);
+      } catch (error) {
+        if (error instanceof Trouble) return error;
+        throw error;
+      }
+    },
+    width,
+  );
+  const trouble = prepared.find((one) => one instanceof Trouble);
+  const calls = prepared.filter((one) => one !== undefined && !(one instanceof Trouble)) as Prepared[];
+  return { calls, ...(trouble === undefined ? {} : { trouble }) };
+};
+
+const prepareCreate = async (
+  hub: Hub,
+  sync: Sync,
+  effect: EffectRow,
+  run: string,
+): Promise<Prepared | undefined> => {
+  const links = (await linksOf(hub, effect.record)).filter((link) => link.sync === sync.name);
+  const live = links.find((link) => link.state === 'live');
+  const record = await loadRecord(hub, effect.record);
+  const draft = new Draft(hub, run);
+  draft.expect('record', { id: record.id }, { version: record.version });
+  if (links.length > 0 || sync.kind.create === undefined) {
+    draft.close(effect, 'superseded');
+    if (live !== undefined) await draft.promise(sync.name, record, live.object);
+    await commit(draft);
+    return undefined;
+  }
+  const holds = await loadHolds(hub, record.id, sync.name, '');
+  const fields = delta(record, null, sync.lens, holds);
+  const missing = sync.required.filter((field) => isEmpty(record.fields[field]?.value));
+  if (missing.length > 0 || Object.keys(fields).length === 0) {
+    const message = missing.length > 0 ? `${missing.join(', ')} must be filled first` : 'no field to write';
+    draft.effect(effect, { ...effect, state: 'parked', reason: { code: 'incomplete', message } });
+    draft.count(effect.run, { e_open: -1, e_parked: 1 });
+    await commit(draft);
+    return undefined;
+  }
+  if (await existsThere(hub, sync, record, draft, effect)) return undefined;
+  const item = writable(draft, sync, record, null, fields);
+  if (item === undefined) {
+    await commit(draft);
+    return undefined;
+  }
+  const call = callRow(hub, sync, item);
+  draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
+  draft.put('call', { ...call });
+  return (await commit(draft)) ? { call, most: effect.most } : undefined;
+};
+
+/**
+ * Match before create: where the kind can be searched by a strong key, an unlinked object that holds the
+ * same key is touched, so that intake links it, and the create waits for that.
+ */
+const existsThere = async (
+  hub: Hub,
+  sync: Sync,
+  record: RecordState,
+  draft: Draft,
+  effect: EffectRow,
+): Promise<boolean> => {
+  const { find } = sync.kind;
+  if (find === undefined || effect.attempts > 0) return false;
+  for (const key of hub.entities.get(sync.entity)?.keys ?? []) {
+    const query = new Map(
+      key.flatMap((field) => {
+        const value = record.fields[field]?.value ?? null;
+        const pointers = sync.lens.pointers(field);
+        const writing = sync.lens.write({ [field]: value }, null);
+        if (isEmpty(value) || pointers.length !== 1 || writing.problems.length > 0) return [];
+        const wire = sync.lens.shadow(writing.value);
+        return pointers.map((pointer) => [pointer, placeAt(wire, pointer)] as const);
+      }),
+    );
+    if (query.size !== key.length || ![...query.keys()].every((pointer) => find.pointers.includes(pointer)))
+      continue;
+    for (const id of await find.by(query)) {
+      if ((await hub.store.get('link', { sync: sync.name, object: id })) !== undefined) continue;
+      touchAgain(draft, sync, id, 0, 'found before create');
+      draft.effect(effect, { ...effect, due: hub.now() + 5000, attempts: effect.attempts + 1 });
+      return commit(draft);
+    }
+  }
+  return false;
+};
