@@ -19,6 +19,8 @@ export interface Known {
   >;
   /** Fields by entity name. */
   readonly entities: ReadonlyMap<string, readonly string[]>;
+  /** Fields that are filled in every whole record, by entity name. */
+  readonly required?: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The file as its schema lets it through. */
@@ -26,10 +28,8 @@ export interface Source {
   readonly connections?: Record<string, { connector: string; settings?: JsonObject }>;
   readonly entities?: Record<string, SourceEntity>;
   readonly syncs?: Record<string, SourceSync>;
-  readonly notices?: Record<
-    string,
-    { entity: string; when: { changed: string }; to: string; text: string; fallback?: Record<string, string> }
-  >;
+  readonly notices?: Record<string, SourceNotice>;
+  readonly alarms?: { to?: string };
   readonly server?: { host?: string; port?: number; publicUrl?: string; tokenRef?: string };
   readonly store?: { path?: string };
   readonly allowInlineSecrets?: boolean;
@@ -56,6 +56,16 @@ export interface SourceSync {
   readonly budget?: JsonObject;
   readonly poll?: string;
   readonly sweep?: string;
+}
+
+export interface SourceNotice {
+  readonly entity: string;
+  readonly when: { changed: string };
+  readonly to: string;
+  readonly text: string;
+  readonly fallback?: Record<string, string>;
+  readonly firstSeen?: boolean;
+  readonly zone?: string;
 }
 
 /** Tells one fault, at a place in the file. */
@@ -255,45 +265,90 @@ const checkSyncs = (check: Check): void => {
   }
 };
 
+/** A place that may turn out empty needs words to stand in for it. */
+const checkFallback = (check: Check, notice: SourceNotice, places: readonly string[], at: readonly string[]): void => {
+  const required = check.known.required?.get(notice.entity) ?? [];
+  const { changed } = notice.when;
+  const never = new Set(['at', 'record', 'entity', ...required]);
+  if (required.includes(changed)) {
+    never.add(`after.${changed}`);
+    if (notice.firstSeen !== true) never.add(`before.${changed}`);
+  }
+  const bare = [...new Set(places)].filter(
+    (place) => !never.has(place) && !Object.hasOwn(notice.fallback ?? {}, place),
+  );
+  if (bare.length === 0) return;
+  check.tell('config-fallback', pointerOf([...at, 'text']), {
+    places: bare.map((place) => `{{${place}}}`).join(', '),
+    example: bare.map((place) => `${place}: (unknown)`).join(', '),
+  });
+};
+
+/** The places of a notice's text, if all of them are known. */
+const checkTemplate = (
+  check: Check,
+  notice: SourceNotice,
+  fields: readonly string[],
+  at: readonly string[],
+): readonly string[] | undefined => {
+  const { changed } = notice.when;
+  const tell = (detail: string, part: string[]): void =>
+    check.tell('config-template', pointerOf([...at, ...part]), {
+      detail,
+      places: `{{field}}, {{before.${changed}}}, {{after.${changed}}}, {{by}}, {{at}}, {{record}}, {{entity}}`,
+    });
+  const places = templatePlaces(notice.text);
+  if (typeof places === 'string') {
+    tell(places, ['text']);
+    return undefined;
+  }
+  const allowed = ['by', 'at', 'record', 'entity', ...fields, `before.${changed}`, `after.${changed}`];
+  const strange = places.filter((place) => !allowed.includes(place));
+  for (const place of strange) {
+    const near = nearest(place, allowed);
+    const [, field = ''] = /^(?:before|after)\.(.+)$/u.exec(place) ?? [];
+    const detail = fields.includes(field)
+      ? `has the place {{${place}}}, and tells of changes of ${changed} only`
+      : `has the place {{${place}}}, which ${notice.entity} has not${near === undefined ? '' : `; did you mean {{${near}}}?`}`;
+    tell(detail, ['text']);
+  }
+  for (const place of Object.keys(notice.fallback ?? {})) {
+    if (!places.includes(place))
+      tell(`has no place {{${place}}}, for which there is a fallback`, ['fallback', place]);
+  }
+  return strange.length === 0 ? places : undefined;
+};
+
+const isZone = (zone: string): boolean => {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: zone }) !== undefined;
+  } catch {
+    return false;
+  }
+};
+
 const checkNotices = (check: Check): void => {
   for (const [name, notice] of Object.entries(check.source.notices ?? {})) {
     const at = ['notices', name];
     check.connection(notice.to, [...at, 'to']);
+    if (notice.zone !== undefined && !isZone(notice.zone)) {
+      const detail = 'is not a time zone such as "Asia/Shanghai" or "+08:00"';
+      check.tell('config-shape', pointerOf([...at, 'zone']), { detail });
+    }
     const fields = check.known.entities.get(notice.entity);
     if (fields === undefined) {
       check.name('entity', notice.entity, check.known.entities.keys(), [...at, 'entity']);
       continue;
     }
-    check.field(notice.entity, notice.when.changed, [...at, 'when', 'changed']);
-    const allowed = [
-      'by',
-      'at',
-      ...fields,
-      ...fields.flatMap((field) => [`before.${field}`, `after.${field}`]),
-    ];
-    const places = templatePlaces(notice.text);
-    const tell = (detail: string, part: string[]): void =>
-      check.tell('config-template', pointerOf([...at, ...part]), {
-        detail,
-        places: '{{field}}, {{before.field}}, {{after.field}}, {{by}}, {{at}}',
-      });
-    if (typeof places === 'string') {
-      tell(places, ['text']);
-      continue;
-    }
-    for (const place of places) {
-      if (allowed.includes(place)) continue;
-      const near = nearest(place, allowed);
-      tell(
-        `has the place {{${place}}}, which ${notice.entity} has not${near === undefined ? '' : `; did you mean {{${near}}}?`}`,
-        ['text'],
-      );
-    }
-    for (const place of Object.keys(notice.fallback ?? {})) {
-      if (!places.includes(place))
-        tell(`has no place {{${place}}}, for which there is a fallback`, ['fallback', place]);
-    }
+    const isKnown = check.field(notice.entity, notice.when.changed, [...at, 'when', 'changed']);
+    const places = isKnown ? checkTemplate(check, notice, fields, at) : undefined;
+    if (places !== undefined) checkFallback(check, notice, places, at);
   }
+};
+
+const checkAlarms = (check: Check): void => {
+  const { to } = check.source.alarms ?? {};
+  if (to !== undefined) check.connection(to, ['alarms', 'to']);
 };
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
@@ -323,5 +378,6 @@ export const findFaults = (source: Source, known: Known, tell: Tell): void => {
   checkEntities(check);
   checkSyncs(check);
   checkNotices(check);
+  checkAlarms(check);
   checkServer(check);
 };

@@ -71,6 +71,15 @@ export interface NoticeConfig {
   readonly text: string;
   /** What stands in for a place of the text that is empty. */
   readonly fallback: Named<string>;
+  /** Told too: the first value of a record that is new. Default false. */
+  readonly firstSeen?: boolean;
+  /** Time zone of {{at}} and of times in fields; default Asia/Shanghai. */
+  readonly zone?: string;
+}
+
+export interface AlarmsConfig {
+  /** The connection through which alarms are sent to people, besides the log. */
+  readonly to?: string;
 }
 
 export interface ServerConfig {
@@ -92,6 +101,7 @@ export interface Config {
   readonly entities: Named<EntityConfig>;
   readonly syncs: Named<SyncConfig>;
   readonly notices: Named<NoticeConfig>;
+  readonly alarms: AlarmsConfig;
   readonly server: ServerConfig;
   /** `path` is absolute, or `:memory:`. */
   readonly store: { readonly path: string };
@@ -286,6 +296,7 @@ const build = (source: Source, file: string, known: Known, place: Config['place'
       name,
       fallback: named(Object.entries(from.fallback ?? {})),
     })),
+    alarms: { ...source.alarms },
     server: serverConfig(source.server ?? {}),
     store: { path: storePath(source.store?.path ?? './.crosswalk/crosswalk.db', folder) },
     allowInlineSecrets: source.allowInlineSecrets ?? false,

@@ -146,7 +146,7 @@ export const catalogue = {
   'sync-kind-closed': {
     status: 500,
     text: 'Sync {sync} needs the kind {kind}, which connection {connection} does not offer with its settings.',
-    remedy: 'Complete the settings of the connection (see the connector\'s README), or remove the sync.',
+    remedy: "Complete the settings of the connection (see the connector's README), or remove the sync.",
   },
   // -- the store
   'store-newer': {
@@ -220,6 +220,11 @@ export const catalogue = {
     status: 422,
     text: 'The text of the notice {detail}.',
     remedy: 'Use these places, each closed by two braces: {places}.',
+  },
+  'config-fallback': {
+    status: 422,
+    text: 'The text of the notice has places that may be empty, and no fallback for them: {places}.',
+    remedy: 'Say under "fallback" what stands there then, for instance: {example}.',
   },
   'config-open-server': {
     status: 422,

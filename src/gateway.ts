@@ -45,7 +45,13 @@ export class Gateway {
   /** Hooks being accepted: above the limit the sender is asked to come again. */
   #accepting = 0;
 
-  private constructor(options: GatewayOptions, installation: Installation, connections: ReadonlyMap<string, Connection>, store: Store, switches: Switches) {
+  private constructor(
+    options: GatewayOptions,
+    installation: Installation,
+    connections: ReadonlyMap<string, Connection>,
+    store: Store,
+    switches: Switches,
+  ) {
     this.#options = options;
     this.installation = installation;
     this.connections = connections;
@@ -105,7 +111,10 @@ export class Gateway {
     const hooks = connection?.session.hooks;
     const { log } = this.#options;
     if (hooks === undefined) {
-      log.warn({ connection: name.slice(0, 80) }, connection === undefined ? 'hook for an unknown connection' : 'hook for a connection that takes none');
+      log.warn(
+        { connection: name.slice(0, 80) },
+        connection === undefined ? 'hook for an unknown connection' : 'hook for a connection that takes none',
+      );
       return rejected;
     }
     const handshake = hooks.handshake?.(request);
@@ -124,18 +133,32 @@ export class Gateway {
     }
   }
 
-  async #accept(name: string, hooks: NonNullable<Connection['session']['hooks']>, request: HookRequest): Promise<HookReply> {
+  async #accept(
+    name: string,
+    hooks: NonNullable<Connection['session']['hooks']>,
+    request: HookRequest,
+  ): Promise<HookReply> {
     let hints;
     try {
       hints = hooks.hints(request);
     } catch (error) {
-      this.#options.log.warn({ connection: name, why: error instanceof Error ? error.message : String(error) }, 'hook not understood');
+      this.#options.log.warn(
+        { connection: name, why: error instanceof Error ? error.message : String(error) },
+        'hook not understood',
+      );
       return { status: 400, body: 'not understood\n' };
     }
     const kept = new Set(['content-type', 'user-agent']);
-    const headers = Object.fromEntries(Object.entries(request.headers).filter(([header]) => kept.has(header)));
+    const headers = Object.fromEntries(
+      Object.entries(request.headers).filter(([header]) => kept.has(header)),
+    );
     const known = hints.filter((hint) => this.lanes.has(`in:${name}/${hint.kind}`));
-    await accept(this.hub, { id: this.hub.newId('h'), connection: name, url: request.url, headers, body: request.body }, known, this.#runs);
+    await accept(
+      this.hub,
+      { id: this.hub.newId('h'), connection: name, url: request.url, headers, body: request.body },
+      known,
+      this.#runs,
+    );
     return hooks.reply?.(request) ?? { status: 200 };
   }
 
@@ -144,14 +167,17 @@ export class Gateway {
     const syncs = new Map<string, Sync>();
     for (const sync of Object.values(config.syncs)) {
       const connection = this.connections.get(sync.connection);
-      if (connection === undefined) throw new CrosswalkError('internal', { detail: `connection ${sync.connection} is not open` });
+      if (connection === undefined)
+        throw new CrosswalkError('internal', { detail: `connection ${sync.connection} is not open` });
       syncs.set(sync.name, compileSync(this.installation, sync, connection, this.switches.isLive(sync)));
     }
     const { log, onAlarm } = this.#options;
     return {
       store: this.store,
       syncs,
-      entities: new Map([...entities.keys()].map((name) => [name, { name, keys: config.entities[name]?.keys ?? [] }])),
+      entities: new Map(
+        [...entities.keys()].map((name) => [name, { name, keys: config.entities[name]?.keys ?? [] }]),
+      ),
       now: this.#options.now ?? Date.now,
       newId,
       random: Math.random,
@@ -166,7 +192,8 @@ export class Gateway {
 }
 
 /** Ids sort by time of making: `<prefix>_<base36 ms><random>`. */
-const newId = (prefix: string): string => `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`;
+const newId = (prefix: string): string =>
+  `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`;
 
 const openStore = ({ config }: Installation): Store => {
   const { path } = config.store;
@@ -176,4 +203,8 @@ const openStore = ({ config }: Installation): Store => {
 
 /** For a trouble that a one-off command meets: the same words as in the log. */
 export const troubleText = (error: unknown): string =>
-  error instanceof Trouble ? `${error.kind}: ${error.detail.message}` : error instanceof Error ? error.message : String(error);
+  error instanceof Trouble
+    ? `${error.kind}: ${error.detail.message}`
+    : error instanceof Error
+      ? error.message
+      : String(error);

@@ -38,7 +38,10 @@ const jsonFiles = (folder: string): string[] => {
 
 const folders = (root: string): string[] =>
   statSync(root, { throwIfNoEntry: false })?.isDirectory() === true
-    ? readdirSync(root, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name).sort()
+    ? readdirSync(root, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => entry.name)
+        .sort()
     : [];
 
 /** Entities of the program and of a folder, the folder's own standing in for one of the same name. */
@@ -60,7 +63,10 @@ export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
   const found = new Map<string, MappingDocument>();
   for (const root of roots) {
     const below = folders(root).filter((name) => name !== 'entities' && name !== 'reconciliation');
-    const files = [...jsonFiles(root).filter((file) => !file.endsWith('.schema.json')), ...below.flatMap((name) => jsonFiles(path.join(root, name)))];
+    const files = [
+      ...jsonFiles(root).filter((file) => !file.endsWith('.schema.json')),
+      ...below.flatMap((name) => jsonFiles(path.join(root, name))),
+    ];
     for (const file of files) {
       const document = readMapping(readFileSync(file, 'utf8'), file);
       found.set(document.name, document);
@@ -69,9 +75,27 @@ export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
   return found;
 };
 
-export const knownOf = (mappings: ReadonlyMap<string, MappingDocument>, entities: ReadonlyMap<string, Entity>): Known => ({
-  mappings: new Map([...mappings].map(([name, { entity, remote }]) => [name, { entity, connector: remote.connector, kind: remote.kind }])),
+export const knownOf = (
+  mappings: ReadonlyMap<string, MappingDocument>,
+  entities: ReadonlyMap<string, Entity>,
+): Known => ({
+  mappings: new Map(
+    [...mappings].map(([name, { entity, remote }]) => [
+      name,
+      { entity, connector: remote.connector, kind: remote.kind },
+    ]),
+  ),
   entities: new Map([...entities].map(([name, entity]) => [name, [...entity.fields.keys()]])),
+  required: new Map(
+    [...entities].map(
+      ([
+        name,
+        {
+          schema: { required },
+        },
+      ]) => [name, Array.isArray(required) ? required.map(String) : []],
+    ),
+  ),
 });
 
 /** Reads an installation; sends nothing and opens nothing. Throws CrosswalkError with the place of the fault. */
@@ -86,14 +110,18 @@ export const loadInstallation = (where: string, environment: Environment): Insta
 
 /** A connector that throws anything but a Trouble has broken its contract; for the engine the outcome is unknown. */
 const guardKind = (kind: Kind, connection: string, name: string): Kind => {
-  const guard = <Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) =>
+  const guard =
+    <Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) =>
     async (...args: Args): Promise<Result> => {
       try {
         return await work(...args);
       } catch (error) {
         if (error instanceof Trouble) throw error;
         const detail = error instanceof Error ? error.message : String(error);
-        const fault = new CrosswalkError('connector-contract', { connector: `${connection}/${name}`, detail });
+        const fault = new CrosswalkError('connector-contract', {
+          connector: `${connection}/${name}`,
+          detail,
+        });
         throw new Trouble('unknown', { message: fault.message });
       }
     };
@@ -124,7 +152,11 @@ export const compileSync = (
     throw new CrosswalkError('internal', { detail: `sync ${sync.name} has no mapping or entity` }, place);
   }
   if (kind === undefined) {
-    throw new CrosswalkError('sync-kind-closed', { sync: sync.name, kind: sync.kind, connection: sync.connection }, place);
+    throw new CrosswalkError(
+      'sync-kind-closed',
+      { sync: sync.name, kind: sync.kind, connection: sync.connection },
+      place,
+    );
   }
   const rules = rulesOf(config, sync);
   const inward = sync.direction !== 'out';

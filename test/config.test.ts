@@ -34,7 +34,7 @@ syncs:
   crm-contacts:     { connection: crm,     mapping: jdy-contact,     direction: both, create: true, mode: live, poll: 30s, sweep: "0 3 * * *" }
   hubspot-contacts: { connection: hubspot, mapping: hubspot-contact, direction: both, conflict: owner, roles: { email: filler, "*": reader, mobile: writer } }
 notices:
-  stage-moved: { entity: contact, when: { changed: stage }, to: sales, text: "{{name}}: {{ before.stage }} → {{after.stage}} ({{by}}, {{at}})", fallback: { name: somebody } }
+  stage-moved: { entity: contact, when: { changed: stage }, to: sales, text: "{{name}}: {{ before.stage }} → {{after.stage}} ({{by}}, {{at}})", fallback: { name: somebody, before.stage: (none), after.stage: (none), by: someone } }
 `;
 
 const config = (text: string, environment = {}): Config => {

@@ -5,7 +5,11 @@ import type { Mutation } from '../src/sync/hub.ts';
  * goes stale when the simulator's course changes: look for another with
  * `npm run simulate -- --mutation M --seeds 100 --steps 300`.
  */
-export const knownMutations: readonly { readonly mutation: Mutation; readonly seed: number; readonly steps: number }[] = [
+export const knownMutations: readonly {
+  readonly mutation: Mutation;
+  readonly seed: number;
+  readonly steps: number;
+}[] = [
   { mutation: 'one-shadow', seed: 1, steps: 120 },
   { mutation: 'read-back-wholesale', seed: 10, steps: 120 },
   { mutation: 'blind-create-retry', seed: 30, steps: 300 },

@@ -8,7 +8,9 @@ const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\
 const rows = Object.entries<CatalogueEntry>(catalogue).map(
   ([code, entry]) => `| \`${code}\` | ${entry.status} | ${cell(entry.text)} | ${cell(entry.remedy)} |`,
 );
-const table = ['| Code | HTTP | What happened | What to do |', '| --- | --- | --- | --- |', ...rows].join('\n');
+const table = ['| Code | HTTP | What happened | What to do |', '| --- | --- | --- | --- |', ...rows].join(
+  '\n',
+);
 const readme = readFileSync('README.md', 'utf8');
 const [head, rest] = readme.split(begin);
 const tail = rest?.split(end)[1];

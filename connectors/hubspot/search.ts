@@ -161,7 +161,7 @@ export const searchable = (type: ObjectType, anchor: string): string[] => [
 
 const prefix = '/properties/';
 
-/** Ids of objects that hold all values; at most a page of them, which is as good as any: more than one decides nothing. */
+/** Ids of objects that hold all values; at most a page of them: more than one decides nothing. */
 export const find = async (
   api: Api,
   type: ObjectType,

@@ -52,7 +52,13 @@ export const isObject = (value: Json | undefined): value is JsonObject =>
 const formOf = (kind: string, entry: string, schema: JsonSchema): Form => {
   const properties = schema['properties'] as Record<string, JsonObject>;
   const aliases = Object.keys(properties);
-  return { kind, entry, schema, aliases, history: aliases.filter((alias) => properties[alias]?.['history'] === true) };
+  return {
+    kind,
+    entry,
+    schema,
+    aliases,
+    history: aliases.filter((alias) => properties[alias]?.['history'] === true),
+  };
 };
 
 export const openAccount = (settings: Settings, host: Host): Account => {

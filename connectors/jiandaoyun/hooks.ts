@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { sameText, textOf, type Hint, type HistoryEntry, type HookRequest, type Hooks, type Json, type Verdict } from '../../src/connector.ts';
+import {
+  sameText,
+  textOf,
+  type Hint,
+  type HistoryEntry,
+  type HookRequest,
+  type Hooks,
+  type Json,
+  type Verdict,
+} from '../../src/connector.ts';
 import { isObject, type Account, type Form } from './account.ts';
 import { objectOf } from './kind.ts';
 
@@ -28,10 +37,13 @@ const verify = (account: Account, secret: string, { url, headers, body }: HookRe
   const nonce = query.get('nonce');
   const timestamp = query.get('timestamp');
   const given = headers['x-jdy-signature'];
-  if (nonce === null || timestamp === null || given === undefined) return { ok: false, why: 'nonce, timestamp or signature is missing' };
-  if (!sameText(given.toLowerCase(), signature(nonce, body, secret, timestamp))) return { ok: false, why: 'the signature is wrong' };
+  if (nonce === null || timestamp === null || given === undefined)
+    return { ok: false, why: 'nonce, timestamp or signature is missing' };
+  if (!sameText(given.toLowerCase(), signature(nonce, body, secret, timestamp)))
+    return { ok: false, why: 'the signature is wrong' };
   const at = Number(timestamp) * (account.settings.timestampUnit === 'ms' ? 1 : 1000);
-  if (!/^\d{1,16}$/u.test(timestamp) || Math.abs(account.now() - at) > window) return { ok: false, why: 'the timestamp is not of now' };
+  if (!/^\d{1,16}$/u.test(timestamp) || Math.abs(account.now() - at) > window)
+    return { ok: false, why: 'the timestamp is not of now' };
   return { ok: true };
 };
 
@@ -52,7 +64,14 @@ const hintsOf = (account: Account, request: HookRequest): Hint[] => {
   if (op === 'data_remove') return [{ kind: form.kind, id }];
   const object = objectOf(form, data);
   const at = typeof opTime === 'number' ? opTime : (object.modifiedAt ?? account.now());
-  return [{ kind: form.kind, id, object, history: historyOf(form, data, at, request.headers['x-jdy-deliverid'] ?? `${id}@${at}`) }];
+  return [
+    {
+      kind: form.kind,
+      id,
+      object,
+      history: historyOf(form, data, at, request.headers['x-jdy-deliverid'] ?? `${id}@${at}`),
+    },
+  ];
 };
 
 /** A push tells the whole record as it was: one step for each alias whose history matters. */

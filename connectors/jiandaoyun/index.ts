@@ -12,7 +12,13 @@ const settings: JsonSchema = {
   additionalProperties: false,
   required: ['apiKey', 'app', 'entries'],
   properties: {
-    apiKey: { title: 'API key', description: 'Made at 开放平台 → 密钥管理.', type: 'string', minLength: 1, secret: true },
+    apiKey: {
+      title: 'API key',
+      description: 'Made at 开放平台 → 密钥管理.',
+      type: 'string',
+      minLength: 1,
+      secret: true,
+    },
     app: { title: 'Application', description: 'app_id, 24 hexadecimal digits.', type: 'string', pattern: id },
     entries: {
       title: 'Forms',
@@ -21,18 +27,74 @@ const settings: JsonSchema = {
       additionalProperties: false,
       minProperties: 1,
       properties: {
-        contact: { title: 'Contacts', description: 'entry_id of the contact form.', type: 'string', pattern: id },
-        customer: { title: 'Customers', description: 'entry_id of the customer form.', type: 'string', pattern: id },
+        contact: {
+          title: 'Contacts',
+          description: 'entry_id of the contact form.',
+          type: 'string',
+          pattern: id,
+        },
+        customer: {
+          title: 'Customers',
+          description: 'entry_id of the customer form.',
+          type: 'string',
+          pattern: id,
+        },
       },
     },
-    hookSecret: { title: 'Push secret', description: 'Secret of the data push (数据推送). Without it no push is taken.', type: 'string', minLength: 1, secret: true },
-    baseUrl: { title: 'Address', description: 'Where the API is; Jodoo and private installations have their own.', type: 'string', pattern: '^https?://', default: 'https://api.jiandaoyun.com/api' },
-    startTriggers: { title: 'Run automations', description: 'Let our writes start 智能助手 automations.', type: 'boolean', default: false },
-    startWorkflow: { title: 'Start workflows', description: "Let our creates start the form's process.", type: 'boolean', default: false },
-    timestampUnit: { title: 'Unit of the push timestamp', description: 'UNVERIFIED: seconds in all samples seen.', enum: ['s', 'ms'], default: 's' },
-    changes: { title: 'Poll by updateTime', description: 'UNVERIFIED that updateTime can be filtered by: switch off where it cannot; pushes and sweeps remain.', type: 'boolean', default: true },
-    anchor: { title: 'Anchor field', description: 'Alias of the text field that holds our record id; makes creates safe to repeat. "" if there is none.', type: 'string', pattern: '^$|^[a-z][a-z0-9_]{0,62}$', default: 'crosswalk_id' },
-    goneCodes: { title: 'Codes of missing data', description: 'Error codes that mean that a record is not there (UNVERIFIED).', type: 'array', items: { type: 'integer' }, default: [goneCodeUnverified] },
+    hookSecret: {
+      title: 'Push secret',
+      description: 'Secret of the data push (数据推送). Without it no push is taken.',
+      type: 'string',
+      minLength: 1,
+      secret: true,
+    },
+    baseUrl: {
+      title: 'Address',
+      description: 'Where the API is; Jodoo and private installations have their own.',
+      type: 'string',
+      pattern: '^https?://',
+      default: 'https://api.jiandaoyun.com/api',
+    },
+    startTriggers: {
+      title: 'Run automations',
+      description: 'Let our writes start 智能助手 automations.',
+      type: 'boolean',
+      default: false,
+    },
+    startWorkflow: {
+      title: 'Start workflows',
+      description: "Let our creates start the form's process.",
+      type: 'boolean',
+      default: false,
+    },
+    timestampUnit: {
+      title: 'Unit of the push timestamp',
+      description: 'UNVERIFIED: seconds in all samples seen.',
+      enum: ['s', 'ms'],
+      default: 's',
+    },
+    changes: {
+      title: 'Poll by updateTime',
+      description:
+        'UNVERIFIED that updateTime can be filtered by: switch off where it cannot; pushes and sweeps remain.',
+      type: 'boolean',
+      default: true,
+    },
+    anchor: {
+      title: 'Anchor field',
+      description:
+        'Alias of the text field that holds our record id; makes creates safe to repeat. "" if there is none.',
+      type: 'string',
+      pattern: '^$|^[a-z][a-z0-9_]{0,62}$',
+      default: 'crosswalk_id',
+    },
+    goneCodes: {
+      title: 'Codes of missing data',
+      description: 'Error codes that mean that a record is not there (UNVERIFIED).',
+      type: 'array',
+      items: { type: 'integer' },
+      default: [goneCodeUnverified],
+    },
   },
 };
 
@@ -56,7 +118,10 @@ export default defineConnector<Settings>({
     return {
       kinds,
       ...(given.hookSecret === undefined ? {} : { hooks: hooksOf(account, given.hookSecret) }),
-      authorize: (request) => ({ ...request, headers: { ...request.headers, authorization: `Bearer ${given.apiKey}` } }),
+      authorize: (request) => ({
+        ...request,
+        headers: { ...request.headers, authorization: `Bearer ${given.apiKey}` },
+      }),
       trouble: troubleOf,
       check: async () => {
         const names = [];

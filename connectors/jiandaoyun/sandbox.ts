@@ -5,7 +5,15 @@
  * A call with the header `x-sandbox-actor: person:NAME` counts as made by that person.
  */
 import { createHash } from 'node:crypto';
-import { textOf, type Json, type JsonObject, type Sandbox, type SandboxHook, type SandboxRequest, type SandboxResponse } from '../../src/connector.ts';
+import {
+  textOf,
+  type Json,
+  type JsonObject,
+  type Sandbox,
+  type SandboxHook,
+  type SandboxRequest,
+  type SandboxResponse,
+} from '../../src/connector.ts';
 import { goneCodeUnverified, isObject } from './account.ts';
 import { signature } from './hooks.ts';
 import contactSchema from './schema/contact.json' with { type: 'json' };
@@ -86,14 +94,21 @@ interface Visit {
 }
 
 const perSecond: Readonly<Record<string, number>> = {
-  'data/list': 30, 'data/get': 30, 'data/create': 20, 'data/update': 20, 'data/delete': 20, 'data/batch_create': 10, 'widget/list': 30,
+  'data/list': 30,
+  'data/get': 30,
+  'data/create': 20,
+  'data/update': 20,
+  'data/delete': 20,
+  'data/batch_create': 10,
+  'widget/list': 30,
 };
 
 const limit = (state: State, path: string, now: number): void => {
   if (state.options.limits === false) return;
   state.calls = state.calls.filter((call) => call.at > now - 1000);
   const same = state.calls.filter((call) => call.path === path).length;
-  if (state.calls.length >= 50 || same >= (perSecond[path] ?? 30)) throw new Refusal(400, 8303, '超出请求频率限制');
+  if (state.calls.length >= 50 || same >= (perSecond[path] ?? 30))
+    throw new Refusal(400, 8303, '超出请求频率限制');
   state.calls.push({ at: now, path });
 };
 
@@ -120,14 +135,29 @@ const write = (visit: Visit, row: JsonObject, data: Json | undefined): void => {
   }
 };
 
-const person = (actor: string): JsonObject => ({ username: actor, name: actor, status: 1, type: 0, departments: [] });
+const person = (actor: string): JsonObject => ({
+  username: actor,
+  name: actor,
+  status: 1,
+  type: 0,
+  departments: [],
+});
 
 const create = (visit: Visit, data: Json | undefined): JsonObject => {
   const { state, form, now, actor } = visit;
   state.serial += 1 + Math.floor(visit.random() * 3);
   const id = hex(Math.floor(now / 1000), 8) + hex(state.serial, 16);
   const at = new Date(now).toISOString();
-  const row: JsonObject = { _id: id, appId: state.options.app ?? '', entryId: form.entry, formName: form.name, creator: person(actor), updater: person(actor), createTime: at, updateTime: at };
+  const row: JsonObject = {
+    _id: id,
+    appId: state.options.app ?? '',
+    entryId: form.entry,
+    formName: form.name,
+    creator: person(actor),
+    updater: person(actor),
+    createTime: at,
+    updateTime: at,
+  };
   write(visit, row, data);
   form.rows.set(id, row);
   return row;
@@ -143,7 +173,9 @@ const found = ({ form, body }: Visit): JsonObject => {
 const shown = (row: JsonObject, fields: Json | undefined): JsonObject => {
   if (!Array.isArray(fields)) return { ...row };
   const system = ['_id', 'appId', 'entryId', 'creator', 'updater', 'createTime', 'updateTime'];
-  return Object.fromEntries(Object.entries(row).filter(([key]) => system.includes(key) || fields.includes(key)));
+  return Object.fromEntries(
+    Object.entries(row).filter(([key]) => system.includes(key) || fields.includes(key)),
+  );
 };
 
 // ---------------------------------------------------------------- filter
@@ -170,7 +202,11 @@ const holds = (row: JsonObject, cond: Json): boolean => {
     case 'like':
       return typeof is === 'string' && is.includes(String(from));
     case 'range':
-      return is !== null && (from === null || from === undefined || is >= from) && (to === null || to === undefined || is <= to);
+      return (
+        is !== null &&
+        (from === null || from === undefined || is >= from) &&
+        (to === null || to === undefined || is <= to)
+      );
     default:
       return true;
   }
@@ -202,8 +238,15 @@ const push = ({ state, now, random, hooks }: Visit, op: string, row: JsonObject)
   const nonce = hex(Math.floor(random() * 2 ** 32), 8);
   const delivery = createHash('sha1').update(`${op}${body}${nonce}`).digest('hex').slice(0, 24);
   const after = hookDelay * (0.5 + random());
-  const headers = { 'content-type': 'application/json', 'x-jdy-signature': signature(nonce, Buffer.from(body), hookSecret, timestamp), 'x-jdy-deliverid': delivery };
-  hooks.push({ after, request: { method: 'POST', url: `${hookUrl}?timestamp=${timestamp}&nonce=${nonce}`, headers, body } });
+  const headers = {
+    'content-type': 'application/json',
+    'x-jdy-signature': signature(nonce, Buffer.from(body), hookSecret, timestamp),
+    'x-jdy-deliverid': delivery,
+  };
+  hooks.push({
+    after,
+    request: { method: 'POST', url: `${hookUrl}?timestamp=${timestamp}&nonce=${nonce}`, headers, body },
+  });
 };
 
 // ---------------------------------------------------------------- endpoints
@@ -211,7 +254,8 @@ const push = ({ state, now, random, hooks }: Visit, op: string, row: JsonObject)
 const batchCreate = (visit: Visit): Json => {
   const { body, state } = visit;
   const rows = body['data_list'];
-  if (!Array.isArray(rows) || rows.length === 0 || rows.length > 100) throw new Refusal(400, 1, 'data_list must have 1 to 100 rows');
+  if (!Array.isArray(rows) || rows.length === 0 || rows.length > 100)
+    throw new Refusal(400, 1, 'data_list must have 1 to 100 rows');
   const transaction = typeof body['transaction_id'] === 'string' ? body['transaction_id'] : undefined;
   const known = transaction === undefined ? undefined : state.transactions.get(transaction);
   let ids = known;
@@ -250,17 +294,32 @@ const endpoints: Readonly<Record<string, (visit: Visit) => Json>> = {
     return { status: 'success' };
   },
   'widget/list': ({ form }) => ({
-    widgets: [...form.aliases].map((alias) => ({ name: alias, widgetName: `_widget_${alias}`, label: alias, type: form.options[alias] === undefined ? 'text' : 'combo' })),
+    widgets: [...form.aliases].map((alias) => ({
+      name: alias,
+      widgetName: `_widget_${alias}`,
+      label: alias,
+      type: form.options[alias] === undefined ? 'text' : 'combo',
+    })),
     sysWidgets: [],
     dataModifyTime: null,
   }),
 };
 
-const visit = (request: SandboxRequest, state: State, now: number, random: () => number, hooks: SandboxHook[]): Json => {
-  const path = /^\/api\/v5\/app\/entry\/(data\/[a-z_]+|widget\/list)$/u.exec(request.path.split('?')[0] ?? '')?.[1];
+const visit = (
+  request: SandboxRequest,
+  state: State,
+  now: number,
+  random: () => number,
+  hooks: SandboxHook[],
+): Json => {
+  const path = /^\/api\/v5\/app\/entry\/(data\/[a-z_]+|widget\/list)$/u.exec(
+    request.path.split('?')[0] ?? '',
+  )?.[1];
   const endpoint = path === undefined ? undefined : endpoints[path];
-  if (path === undefined || endpoint === undefined || request.method !== 'POST') throw new Refusal(404, 0, 'not found');
-  if (request.headers['authorization'] !== `Bearer ${state.options.apiKey ?? 'jdy-sandbox'}`) throw new Refusal(401, 8301, 'unauthorized');
+  if (path === undefined || endpoint === undefined || request.method !== 'POST')
+    throw new Refusal(404, 0, 'not found');
+  if (request.headers['authorization'] !== `Bearer ${state.options.apiKey ?? 'jdy-sandbox'}`)
+    throw new Refusal(401, 8301, 'unauthorized');
   limit(state, path, now);
   let body: Json;
   try {
@@ -270,12 +329,17 @@ const visit = (request: SandboxRequest, state: State, now: number, random: () =>
   }
   if (!isObject(body)) throw new Refusal(400, 1, 'invalid request');
   const form = state.forms.get(String(body['entry_id']));
-  if (form === undefined || (state.options.app !== undefined && body['app_id'] !== state.options.app)) throw new Refusal(400, 3000, '表单不存在');
+  if (form === undefined || (state.options.app !== undefined && body['app_id'] !== state.options.app))
+    throw new Refusal(400, 3000, '表单不存在');
   const actor = /^person:(.{1,80})$/u.exec(request.headers['x-sandbox-actor'] ?? '')?.[1] ?? 'api';
   return endpoint({ state, form, body, now, random, actor: decodeURIComponent(actor), hooks });
 };
 
-const answer = (status: number, body: Json): SandboxResponse => ({ status, headers: { 'content-type': 'application/json; charset=utf-8' }, body: JSON.stringify(body) });
+const answer = (status: number, body: Json): SandboxResponse => ({
+  status,
+  headers: { 'content-type': 'application/json; charset=utf-8' },
+  body: JSON.stringify(body),
+});
 
 const sandbox: Sandbox<State, Options> = {
   name: 'jiandaoyun',

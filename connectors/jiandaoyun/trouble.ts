@@ -26,7 +26,8 @@ export const troubleOf = (response: HttpResponse, _request: HttpRequest): Troubl
   const detail = { ...detailOf(response), status };
   if (status === 400 && detail.code === '8303') return new Trouble('busy', { ...detail, retryAfter: 5000 });
   if (status === 429) return new Trouble('busy', { ...detail, retryAfter: 2000 });
-  if (status === 400 && (detail.code === '8301' || detail.code === '8302')) return new Trouble('forbidden', detail);
+  if (status === 400 && (detail.code === '8301' || detail.code === '8302'))
+    return new Trouble('forbidden', detail);
   if (status === 400) return new Trouble('refused', detail);
   return undefined;
 };

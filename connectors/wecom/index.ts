@@ -1,5 +1,12 @@
 /** 企业微信 WeCom: messages to a group through its robot (群机器人, 消息推送). */
-import { defineConnector, Trouble, type HttpRequest, type HttpResponse, type Json, type JsonSchema } from '../../src/connector.ts';
+import {
+  defineConnector,
+  Trouble,
+  type HttpRequest,
+  type HttpResponse,
+  type Json,
+  type JsonSchema,
+} from '../../src/connector.ts';
 
 interface Settings {
   readonly robotKey: string;
@@ -14,9 +21,26 @@ const settings: JsonSchema = {
   additionalProperties: false,
   required: ['robotKey'],
   properties: {
-    robotKey: { title: 'Robot key', description: "What follows `key=` in the robot's webhook address.", type: 'string', minLength: 1, secret: true },
-    baseUrl: { title: 'Address', description: 'Where the API is.', type: 'string', pattern: '^https?://', default: standard },
-    msgtype: { title: 'Message type', description: 'How messages are shown: markdown (at most 4096 bytes) or text (2048).', enum: ['markdown', 'text'], default: 'markdown' },
+    robotKey: {
+      title: 'Robot key',
+      description: "What follows `key=` in the robot's webhook address.",
+      type: 'string',
+      minLength: 1,
+      secret: true,
+    },
+    baseUrl: {
+      title: 'Address',
+      description: 'Where the API is.',
+      type: 'string',
+      pattern: '^https?://',
+      default: standard,
+    },
+    msgtype: {
+      title: 'Message type',
+      description: 'How messages are shown: markdown (at most 4096 bytes) or text (2048).',
+      enum: ['markdown', 'text'],
+      default: 'markdown',
+    },
   },
 };
 
@@ -26,7 +50,10 @@ const outcome = (body: Json): Trouble | undefined => {
   const { errcode, errmsg } = fields;
   if (errcode === 0) return undefined;
   if (typeof errcode !== 'number') return new Trouble('unknown', { message: 'the answer has no errcode' });
-  const detail = { code: String(errcode), message: typeof errmsg === 'string' ? errmsg : `errcode ${errcode}` };
+  const detail = {
+    code: String(errcode),
+    message: typeof errmsg === 'string' ? errmsg : `errcode ${errcode}`,
+  };
   switch (errcode) {
     case 45009:
       // A packaged client waits 65 s; whether the minute slides is not documented.
@@ -62,7 +89,12 @@ export default defineConnector<Settings>({
         rate: { count: 20, per: 60_000 },
         send: async (content) => {
           const url = `${base}/cgi-bin/webhook/send?key=${encodeURIComponent(given.robotKey)}`;
-          await host.request({ method: 'POST', url, body: { msgtype, [msgtype]: { content } }, repeatable: false });
+          await host.request({
+            method: 'POST',
+            url,
+            body: { msgtype, [msgtype]: { content } },
+            repeatable: false,
+          });
         },
       },
     };

@@ -36,7 +36,12 @@ const freePort = async (): Promise<number> =>
 
 const secret = 'demo-hubspot-client-secret';
 
-const yaml = (hubspot: string, crm: string, wecom: string, port: number): string => `# The demo's installation: three sandboxes on this machine. Yours looks the same, with \${env:…} for secrets.
+const yaml = (
+  hubspot: string,
+  crm: string,
+  wecom: string,
+  port: number,
+): string => `# The demo's installation: three sandboxes on this machine. Yours looks the same, with \${env:…} for secrets.
 allowInlineSecrets: true
 server: { port: ${port}, publicUrl: "http://127.0.0.1:${port}" }
 connections:
@@ -63,11 +68,24 @@ const serveAll = async (port: number): Promise<{ systems: Systems; served: Serve
   let deaf = false;
   const hook = <Request>(request: Request): Request | undefined => (deaf ? undefined : request);
   const hubspot = await serve(await loadSandbox('hubspot'), {
-    options: { token: 'pat-sandbox', clientSecret: secret, hookUrl: `${hookUrl}/hubspot`, hookDelay: 100, searchLag: 200 },
+    options: {
+      token: 'pat-sandbox',
+      clientSecret: secret,
+      hookUrl: `${hookUrl}/hubspot`,
+      hookDelay: 100,
+      searchLag: 200,
+    },
     hook,
   });
   const crm = await serve(await loadSandbox('jiandaoyun'), {
-    options: { apiKey: 'demo-key', hookSecret: 'demo-hook', hookUrl: `${hookUrl}/crm`, app, entries: { contact: form }, hookDelay: 100 },
+    options: {
+      apiKey: 'demo-key',
+      hookSecret: 'demo-hook',
+      hookUrl: `${hookUrl}/crm`,
+      app,
+      entries: { contact: form },
+      hookDelay: 100,
+    },
     hook,
   });
   const wecom = await serve(await loadSandbox('wecom'), { options: { robotKey: 'demo-robot' } });
@@ -84,7 +102,9 @@ const serveAll = async (port: number): Promise<{ systems: Systems; served: Serve
 const tell = (json: boolean, result: StepResult): void => {
   if (json) return;
   const mark = result.seen ? 'seen    ' : 'NOT SEEN';
-  process.stdout.write(`\n${mark}  ${result.title}\n${result.lines.map((line) => `          ${line}\n`).join('')}`);
+  process.stdout.write(
+    `\n${mark}  ${result.title}\n${result.lines.map((line) => `          ${line}\n`).join('')}`,
+  );
 };
 
 /** Plays the demo; resolves with the exit code: 0 if every step was seen. */
@@ -92,13 +112,18 @@ export const demo = async ({ once, json }: DemoOptions): Promise<number> => {
   const folder = mkdtempSync(path.join(tmpdir(), 'crosswalk-demo-'));
   const port = await freePort();
   const { systems, served } = await serveAll(port);
-  writeFileSync(path.join(folder, 'crosswalk.yaml'), yaml(systems.hubspot.url, systems.crm.url, systems.wecom.url, port));
+  writeFileSync(
+    path.join(folder, 'crosswalk.yaml'),
+    yaml(systems.hubspot.url, systems.crm.url, systems.wecom.url, port),
+  );
   const log = pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }, pino.destination(2));
   const gateway = await Gateway.open(folder, { environment: process.env, log });
   const web = await listen(gateway, { port });
   await gateway.start();
   const say = (text: string): void => void (json || process.stdout.write(`${text}\n`));
-  say(`Crosswalk demo: HubSpot, 简道云 (the CRM) and a WeCom group, each a sandbox on a real port, and a gateway at ${web.url}`);
+  say(
+    `Crosswalk demo: HubSpot, 简道云 (the CRM) and a WeCom group, each a sandbox on a real port, and a gateway at ${web.url}`,
+  );
   const results: StepResult[] = [];
   const stop = async (): Promise<void> => {
     await web.close();
@@ -114,9 +139,16 @@ export const demo = async ({ once, json }: DemoOptions): Promise<number> => {
     }
     const unseen = results.filter((result) => !result.seen).length;
     if (json) process.stdout.write(`${JSON.stringify({ ok: unseen === 0, url: web.url, steps: results })}\n`);
-    else say(unseen === 0 ? `\nAll ${results.length} steps were seen in the systems themselves.` : `\n${unseen} of ${results.length} steps were not seen.`);
+    else
+      say(
+        unseen === 0
+          ? `\nAll ${results.length} steps were seen in the systems themselves.`
+          : `\n${unseen} of ${results.length} steps were not seen.`,
+      );
     if (!once) {
-      say(`The gateway goes on at ${web.url} (open it in a browser). Ctrl-C ends it and removes its temporary folder.`);
+      say(
+        `The gateway goes on at ${web.url} (open it in a browser). Ctrl-C ends it and removes its temporary folder.`,
+      );
       await interrupted();
     }
     return unseen === 0 ? 0 : 1;

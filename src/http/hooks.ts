@@ -18,7 +18,11 @@ const bodyOf = async (request: IncomingMessage): Promise<Buffer | null> => {
 };
 
 /** Takes `/hooks/:connection`: the raw bytes, and the URL as the remote called it (behind a proxy: `publicUrl`). */
-export const takeHook = async (gateway: Gateway, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+export const takeHook = async (
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
   try {
     const body = await bodyOf(request);
     if (body === null) {
@@ -26,10 +30,12 @@ export const takeHook = async (gateway: Gateway, request: IncomingMessage, respo
       return;
     }
     const { url: path = '/', method = 'GET' } = request;
-    const base = gateway.installation.config.server.publicUrl ?? `http://${request.headers.host ?? 'localhost'}`;
+    const base =
+      gateway.installation.config.server.publicUrl ?? `http://${request.headers.host ?? 'localhost'}`;
     const name = decodeURIComponent(path.slice('/hooks/'.length).split(/[/?]/u, 1)[0] ?? '');
     const headers: Record<string, string> = {};
-    for (const [header, value] of Object.entries(request.headers)) if (typeof value === 'string') headers[header] = value;
+    for (const [header, value] of Object.entries(request.headers))
+      if (typeof value === 'string') headers[header] = value;
     const reply = await gateway.hook(name, { method, url: base + path, headers, body });
     response.writeHead(reply.status, { ...reply.headers }).end(reply.body ?? '');
   } catch {

@@ -1,182 +1,119 @@
 /**
- * Notices: transitions become messages to people. Collecting turns every new transition into a row, in the
- * same commit as the cursor behind it; sending takes rows in order, one message each, or a digest where more
- * wait than the group's limit lets out. A message is on disk as `sending` before it goes; one whose outcome
- * is unknown is repeated once, marked, and then parks.
+ * Notices: every transition that a notice listens to becomes one message, and each message is sent once.
  *
- *   open ──► sending ──► (gone: said)            unknown, or found after a crash
- *    ▲          │ busy, unreachable: back                 │ first time
- *    └──────────┴───────────────────────── open, `may be a repeat` ◄─┘ second time: parked
+ *   transition ──collect──► open ──on disk before the call──► sending ──► sent
+ *                            ▲  ▲                                │ │
+ *                            │  └─ busy, unreachable, forbidden ─┘ │ refused, or unknown for the second time
+ *                            └──── unknown: repeated once ◄────────┴──► parked
  */
-import { Trouble, type Json, type Notifier } from '../connector.ts';
 import type { NoticeConfig } from '../config.ts';
+import type { Json } from '../connector.ts';
 import type { Row } from '../store/schema.ts';
 import type { Operation } from '../store/store.ts';
-import type { Hub } from '../sync/hub.ts';
 import { recordOf } from '../sync/hub.ts';
-import { clipped, fill } from './message.ts';
+import type { NoticeHub } from './desk.ts';
+import { noticeOf, parkedId, type NoticeRow } from './outcome.ts';
+import { render, type Change } from './text.ts';
 
-type Deps = Pick<Hub, 'store' | 'now' | 'alarm'>;
+export type { NoticeHub } from './desk.ts';
+export { noticeOf, recoverNotices, replayNotice, type NoticeReason, type NoticeRow } from './outcome.ts';
+export { sendNotices, type Said } from './send.ts';
 
-const batch = 200;
+/** A notice that is new tells of what happened since this many ms, not of years. */
+const lookBack = 10 * 60_000;
+/** ms that messages which are out, or were dropped, are kept. */
+const keepSent = 30 * 86_400_000;
+const page = 200;
+const mostPages = 50;
 
-/** Rows of new transitions; returns how many transitions were looked at. */
-export const collectNotices = async (hub: Deps, notices: readonly NoticeConfig[]): Promise<number> => {
-  let looked = 0;
-  for (const notice of notices) looked += await collect(hub, notice);
-  return looked;
+/** The transition after which a new notice begins: what is recent is told, the past is not. */
+const beginning = async (hub: NoticeHub, entity: string): Promise<number> => {
+  const newest = await hub.store.list('transition', 'entity', { where: { entity }, newest: true, limit: 500 });
+  const fresh = newest.filter((row) => Number(row['at']) >= hub.now() - lookBack).map((row) => Number(row['seq']));
+  return fresh.length > 0 ? Math.min(...fresh) - 1 : Number(newest[0]?.['seq'] ?? 0);
 };
 
-const collect = async ({ store, now }: Deps, notice: NoticeConfig): Promise<number> => {
-  const lane = `notice/${notice.name}`;
-  const cursor = await store.get('cursor', { lane });
-  const since = Number(cursor?.['since'] ?? 0);
-  const rows = await store.list('transition', 'entity', { where: { entity: notice.entity }, after: since, limit: batch });
-  if (rows.length === 0) return 0;
-  const then: Operation[] = [];
-  let last = since;
-  for (const row of rows) {
-    last = Number(row['seq']);
-    // Where a value is seen for the first time nothing has moved yet.
-    if (row['field'] !== notice.when.changed || row['how'] === 'first seen') continue;
-    const stored = await store.get('record', { id: String(row['record']) });
-    const text = fill(notice, row, stored === undefined ? undefined : recordOf(stored));
-    const id = `${notice.name}:${last}`;
-    const at = now();
-    then.push({ op: 'put', table: 'notice', row: { id, notice: notice.name, connection: notice.to, state: 'open', due: at, at, attempts: 0, text, reason: { record: row['record'] } } });
-  }
-  then.push({ op: 'put', table: 'cursor', row: { lane, since: last, until: 0, page: null, run: null } });
-  await store.commit([{ when: [{ table: 'cursor', key: { lane }, is: cursor === undefined ? null : { since } }], then }]);
-  return rows.length;
-};
-
-/** Messages that a dead process was sending may have been said: each goes once more, marked. */
-export const recoverNotices = async (hub: Deps): Promise<number> => {
-  const rows = await hub.store.list('notice', 'state', { where: { state: 'sending' }, limit: 10_000 });
-  if (rows.length > 0) await hub.store.commit([{ when: [], then: rows.map((row) => afterUnknown(row, hub.now())) }]);
-  return rows.length;
-};
-
-const afterUnknown = (row: Row, now: number): Operation => {
-  const reason = row['reason'] as Record<string, Json>;
-  const again = reason['repeat'] === true;
-  const next = again
-    ? { state: 'parked', reason: { ...reason, code: 'unknown-outcome', message: 'sent twice without an answer' } }
-    : { state: 'open', due: now, reason: { ...reason, repeat: true, message: 'may be a repeat' } };
-  return { op: 'set', table: 'notice', key: { id: String(row['id']) }, row: next };
-};
-
-export interface Said {
-  /** Messages sent. */
-  readonly sent: number;
-  readonly trouble?: Trouble;
-}
-
-/** Sends what is due to one connection: one message a notice, or digests if more wait than may go out. */
-export const sendNotices = async (hub: Deps, connection: string, notifier: Notifier): Promise<Said> => {
-  let sent = 0;
-  for (;;) {
-    const free = await freePlaces(hub, connection, notifier);
-    if (free === 0) return { sent };
-    const where = { connection, state: 'open' };
-    const open = await hub.store.list('notice', 'due', { where, upTo: hub.now(), limit: 500 });
-    if (open.length === 0) return { sent };
-    const message = open.length <= free ? single(open, notifier) : digest(open, notifier);
-    const trouble = await say(hub, connection, notifier, message);
-    if (trouble !== undefined) return { sent, trouble };
-    sent += 1;
-  }
-};
-
-interface Message {
-  readonly text: string;
-  readonly rows: readonly Row[];
-}
-
-const single = ([row]: readonly Row[], { mostBytes }: Notifier): Message => ({
-  text: clipped(marked(row), mostBytes),
-  rows: row === undefined ? [] : [row],
+const changeOf = (row: Row): Change => ({
+  record: String(row['record']),
+  entity: String(row['entity']),
+  field: String(row['field']),
+  before: (row['before'] ?? null) as Json,
+  after: (row['after'] ?? null) as Json,
+  at: Number(row['at']),
+  by: String(row['by'] ?? ''),
 });
 
-const marked = (row: Row | undefined): string => {
-  const repeat = (row?.['reason'] as Record<string, Json> | undefined)?.['repeat'] === true;
-  return `${String(row?.['text'])}${repeat ? ' (may be a repeat)' : ''}`;
+/** Messages of these transitions, in their order. */
+const messages = async (hub: NoticeHub, notice: NoticeConfig, rows: readonly Row[]): Promise<Operation[]> => {
+  const told = rows.filter(
+    (row) => row['field'] === notice.when.changed && (notice.firstSeen === true || row['how'] !== 'first seen'),
+  );
+  const records = await hub.store.many('record', told.map((row) => ({ id: String(row['record']) })));
+  const now = hub.now();
+  return told.map((row, i) => {
+    const found = records[i];
+    const made: NoticeRow = {
+      // Padded, so that messages of one moment sort as their transitions do.
+      id: `${String(row['seq']).padStart(15, '0')}/${notice.name}`,
+      notice: notice.name,
+      connection: notice.to,
+      state: 'open',
+      due: now,
+      at: now,
+      attempts: 0,
+      text: render(notice, changeOf(row), found === undefined ? {} : recordOf(found).fields),
+      record: String(row['record']),
+      reason: null,
+    };
+    return { op: 'put', table: 'notice', row: { ...made } };
+  });
 };
 
-/** As many lines as fit; the rest goes with the next message. */
-const digest = (open: readonly Row[], { mostBytes }: Notifier): Message => {
-  const head = (n: number): string => `${n} changes:`;
-  const rows: Row[] = [];
-  let text = '';
-  for (const row of open) {
-    const line = clipped(`- ${marked(row)}`, Math.floor(mostBytes / 4));
-    if (Buffer.byteLength(`${head(open.length)}\n${text}${line}\n`) > mostBytes) break;
-    text += `${line}\n`;
-    rows.push(row);
-  }
-  return { text: `${head(rows.length)}\n${text.trimEnd()}`, rows };
-};
-
-// ---------------------------------------------------------------- the group's limit
-
-const sentName = (connection: string): string => `said:${connection}`;
-
-const sentTimes = async ({ store, now }: Deps, connection: string, per: number): Promise<number[]> => {
-  const row = await store.get('setting', { name: sentName(connection) });
-  return ((row?.['value'] as number[] | undefined) ?? []).filter((at) => at > now() - per);
-};
-
-/** The times of sending are kept in the store: a restart does not forget them. */
-const freePlaces = async (hub: Deps, connection: string, { rate }: Notifier): Promise<number> => {
-  if (rate === undefined) return Number.POSITIVE_INFINITY;
-  return Math.max(0, rate.count - (await sentTimes(hub, connection, rate.per)).length);
-};
-
-// ---------------------------------------------------------------- sending
-
-const say = async (hub: Deps, connection: string, notifier: Notifier, { text, rows }: Message): Promise<Trouble | undefined> => {
-  const { store } = hub;
-  const keys = rows.map((row) => ({ id: String(row['id']) }));
-  const times = [...(await sentTimes(hub, connection, notifier.rate?.per ?? 0)), hub.now()];
-  const value: Operation = { op: 'put', table: 'setting', row: { name: sentName(connection), value: times, at: hub.now(), by: 'crosswalk' } };
-  const sending = keys.map((key): Operation => ({ op: 'set', table: 'notice', key, row: { state: 'sending' } }));
-  await store.commit([{ when: keys.map((key) => ({ table: 'notice', key, is: { state: 'open' } })), then: [value, ...sending] }]);
-  try {
-    await notifier.send(text);
-  } catch (error) {
-    if (!(error instanceof Trouble)) throw error;
-    await store.commit([{ when: [], then: rows.map((row) => afterTrouble(row, error, hub.now())) }]);
-    if (error.kind === 'refused' || error.kind === 'unknown') return undefined;
-    return error;
-  }
-  const said = rows.flatMap((row, i): Operation[] => [
-    { op: 'delete', table: 'notice', key: keys[i] ?? { id: '' } },
-    { op: 'append', table: 'lineage', row: saidRow(row, connection, hub.now()) },
+/** One page of one notice: its cursor moves in the commit that holds the messages (promise 8). */
+const collectPage = async (hub: NoticeHub, notice: NoticeConfig): Promise<{ made: number; more: boolean }> => {
+  const key = { lane: `notice/${notice.name}` };
+  const cursor = await hub.store.get('cursor', key);
+  const since = cursor === undefined ? await beginning(hub, notice.entity) : Number(cursor['since']);
+  const where = { entity: notice.entity };
+  const rows = await hub.store.list('transition', 'entity', { where, after: since, limit: page });
+  if (rows.length === 0 && cursor !== undefined) return { made: 0, more: false };
+  const then = await messages(hub, notice, rows);
+  const row = { ...key, since: Number(rows.at(-1)?.['seq'] ?? since), until: null, page: null, run: null };
+  const [done] = await hub.store.commit([
+    {
+      when: [{ table: 'cursor', key, is: cursor === undefined ? null : { since } }],
+      write: [...then, { op: 'put', table: 'cursor', row }],
+    },
   ]);
-  await store.commit([{ when: [], then: said }]);
-  return undefined;
+  // Overtaken by another holder: what there is, is told by that one.
+  return { made: done === true ? then.length : 0, more: rows.length === page };
 };
 
-const saidRow = (row: Row, connection: string, at: number): Row => {
-  const { record = '', repeat = false } = row['reason'] as { record?: string; repeat?: boolean };
-  const cause = `notice ${String(row['notice'])} to ${connection}${repeat ? ' (may be a repeat)' : ''}`;
-  return { record, at, run: '', body: { cause, version: 0, event: 'said', entries: [], text: row['text'] } };
-};
-
-const afterTrouble = (row: Row, trouble: Trouble, now: number): Operation => {
-  const key = { id: String(row['id']) };
-  const reason = row['reason'] as Record<string, Json>;
-  switch (trouble.kind) {
-    case 'unknown':
-      return afterUnknown(row, now);
-    case 'refused':
-    case 'gone':
-    case 'stale':
-    case 'cursor-lost': {
-      const why = { ...reason, code: trouble.detail.code ?? trouble.kind, message: trouble.detail.message };
-      return { op: 'set', table: 'notice', key, row: { state: 'parked', reason: why } };
+/**
+ * Turns the transitions that came since the last pass into messages; how many. A notice without a place to
+ * go on from begins ten minutes back.
+ */
+export const collectNotices = async (hub: NoticeHub, notices: readonly NoticeConfig[]): Promise<number> => {
+  let made = 0;
+  for (const notice of notices) {
+    for (let pages = 0; pages < mostPages; pages += 1) {
+      const step = await collectPage(hub, notice);
+      made += step.made;
+      if (!step.more) break;
     }
-    default:
-      return { op: 'set', table: 'notice', key, row: { state: 'open', due: now + (trouble.detail.retryAfter ?? 5000) } };
   }
+  if (made === 0) await prune(hub);
+  return made;
+};
+
+/** Texts hold what people should not find in a store for ever. */
+const prune = async (hub: NoticeHub): Promise<void> => {
+  const upTo = hub.now() - keepSent;
+  const sent = await hub.store.list('notice', 'state', { where: { state: 'sent' }, upTo, limit: 500 });
+  const parked = await hub.store.list('notice', 'state', { where: { state: 'parked' }, upTo, limit: 100 });
+  const waiting = await hub.store.many('parked', parked.map((row) => ({ id: parkedId(noticeOf(row)) })));
+  const old = [...sent, ...parked.filter((_, i) => waiting[i] === undefined)];
+  if (old.length === 0) return;
+  const then = old.map((row): Operation => ({ op: 'delete', table: 'notice', key: { id: String(row['id']) } }));
+  await hub.store.commit([{ when: [], write: then }]);
 };

@@ -4,7 +4,7 @@ import { CrosswalkError } from '../errors.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import type { Group, Operation } from '../store/store.ts';
 import { deskStands, freeOf, keepDesk, readDesk, recent, type Desk, type NoticeHub } from './desk.ts';
-import { noticeOf, parkNotice, settleForsaken, unknownNotice, type NoticeReason, type NoticeRow } from './notices.ts';
+import { noticeOf, parkNotice, settleForsaken, unknownNotice, type NoticeReason, type NoticeRow } from './outcome.ts';
 import { bytesOf, pieceOf } from './text.ts';
 
 /** What a pass did: notices that are out, and what kept it from going on. */
@@ -63,7 +63,7 @@ const set = (row: NoticeRow, change: Partial<NoticeRow>): Operation => ({
 /** The row as it lies in `sending`; everything that follows a call is written only over that. */
 const whileSending = (row: NoticeRow, then: readonly Operation[]): Group => ({
   when: [{ table: 'notice', key: { id: row.id }, is: { state: 'sending', attempts: row.attempts } }],
-  then,
+  write: then,
 });
 
 class Pass {
@@ -96,7 +96,7 @@ class Pass {
           deskStands(this.desk),
           ...message.rows.map(({ id, attempts }) => ({ table: 'notice' as const, key: { id }, is: { state: 'open', attempts } })),
         ],
-        then: [...rows.map((row) => set(row, { state: 'sending', attempts: row.attempts, at: now })), write],
+        write: [...rows.map((row) => set(row, { state: 'sending', attempts: row.attempts, at: now })), write],
       },
     ]);
     if (done !== true) return undefined;
@@ -120,7 +120,7 @@ class Pass {
   async settle(message: Message, trouble: Trouble | undefined): Promise<NoticeRow[]> {
     const { groups, again } = trouble === undefined ? await this.#done(message) : this.#troubled(message, trouble);
     const { desk, write } = keepDesk(this.hub, this.desk, this.#deskAfter(trouble));
-    const outcomes = await this.hub.store.commit([...groups, { when: [deskStands(this.desk)], then: [write] }]);
+    const outcomes = await this.hub.store.commit([...groups, { when: [deskStands(this.desk)], write: [write] }]);
     if (outcomes.at(-1) === true) this.desk = desk;
     if (trouble === undefined && again.length === 0) this.sent += message.rows.length;
     return again;
