@@ -148,6 +148,55 @@ export const catalogue = {
     text: 'Sync {sync} needs the kind {kind}, which connection {connection} does not offer with its settings.',
     remedy: "Complete the settings of the connection (see the connector's README), or remove the sync.",
   },
+  // -- what people ask
+  'trace-nothing': {
+    status: 404,
+    text: 'Nothing is known of {object}.',
+    remedy:
+      'Check the spelling (connection/kind/id, the id as the remote shows it). If it is new there, the next poll or sweep brings it.',
+  },
+  'not-there': {
+    status: 404,
+    text: '{what} {id} is not there, or was settled meanwhile.',
+    remedy: 'List what there is now and take the id from there.',
+  },
+  unauthorised: {
+    status: 401,
+    text: 'The API needs its token.',
+    remedy:
+      'Send it as "Authorization: Bearer <token>"; server.tokenRef in crosswalk.yaml says where it is kept.',
+  },
+  'request-shape': {
+    status: 400,
+    text: 'The request does not fit: {detail}.',
+    remedy: 'Correct it and send it again; nothing was changed.',
+  },
+  // -- the command
+  usage: {
+    status: 400,
+    text: 'The command was not understood: {detail}.',
+    remedy: 'crosswalk <command> --help tells how it is used.',
+  },
+  'not-yet': {
+    status: 501,
+    text: '{what} is not built yet.',
+    remedy: 'A sync without mode: live already reads and merges, and writes nothing.',
+  },
+  'init-occupied': {
+    status: 409,
+    text: '{folder} already has {files}.',
+    remedy: 'Name another folder, or add --force to overwrite them.',
+  },
+  'mapping-unknown': {
+    status: 404,
+    text: 'There is no mapping {name}.{hint}',
+    remedy: 'Name one of: {known}.',
+  },
+  'store-missing': {
+    status: 500,
+    text: 'There is no store at {file} yet.',
+    remedy: 'Start the gateway once (crosswalk serve), or correct store.path or --dir.',
+  },
   // -- the store
   'store-newer': {
     status: 500,

@@ -44,6 +44,7 @@ export class Gateway {
   readonly #runs = new Set<string>();
   /** Hooks being accepted: above the limit the sender is asked to come again. */
   #accepting = 0;
+  #started = false;
 
   private constructor(
     options: GatewayOptions,
@@ -87,6 +88,7 @@ export class Gateway {
   /** Starts the loops; returns once recovery is done. */
   async start(): Promise<void> {
     await this.lanes.recover();
+    this.#started = true;
     this.#dispatcher.start((lane) => this.lanes.work(lane), this.lanes.names());
   }
 
@@ -95,6 +97,28 @@ export class Gateway {
     await this.#dispatcher.stop();
     await closeConnections(this.connections);
     await this.store.close();
+  }
+
+  /** True once recovery is done and the store answers. */
+  async ready(): Promise<boolean> {
+    await this.store.get('setting', { name: 'ready' });
+    return this.#started;
+  }
+
+  /** Ends a pause: of a connection, also what its pipe remembers of the trouble. */
+  async resume(name: string): Promise<void> {
+    await this.switches.resume(name);
+    this.connections.get(name)?.remote.resume();
+    this.lanes.forget(name);
+  }
+
+  /** Polls (or sweeps) the remote of a sync now, and delivers. */
+  async syncNow(name: string, full: boolean): Promise<void> {
+    const sync = this.hub.syncs.get(name);
+    if (sync === undefined) return;
+    const lane = `${full ? 'sweep' : 'poll'}:${sync.lane}`;
+    this.lanes.due(lane);
+    this.nudge(lane);
   }
 
   nudge(lane: string): void {

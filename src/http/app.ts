@@ -1,8 +1,14 @@
-/** The gateway's HTTP server. */
+/** The gateway's HTTP server: hooks on the hot path before anything heavier, then Express for the rest. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import express, { type Express } from 'express';
+import type { Environment } from '../config.ts';
+import { runsReport, statusReport } from '../health/reports.ts';
 import type { Gateway } from '../gateway.ts';
+import { api, problem, tokenOf, viewOf } from './api.ts';
 import { takeHook } from './hooks.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { statusPage } from './page.ts';
 
 export interface Listening {
   readonly url: string;
@@ -12,14 +18,57 @@ export interface Listening {
 export interface ListenOptions {
   readonly host?: string;
   readonly port?: number;
+  readonly metrics?: Metrics;
+  /** Where the token's reference is looked up; nothing by default. */
+  readonly environment?: Environment;
 }
 
-/** Opens the port. Hooks are dispatched before anything heavier: they are the hot path. */
+const application = (gateway: Gateway, metrics: Metrics, token: string | undefined): Express => {
+  const app = express();
+  const view = viewOf(gateway);
+  app.disable('x-powered-by');
+  app.use((_request, response, next) => {
+    response.set({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+    });
+    next();
+  });
+  app.get('/healthz', (_request, response) => void response.type('text').send('alive\n'));
+  app.get('/readyz', (_request, response) => {
+    gateway.ready().then(
+      (ready) =>
+        response
+          .status(ready ? 200 : 503)
+          .type('text')
+          .send(ready ? 'ready\n' : 'not ready\n'),
+      () => response.status(503).type('text').send('not ready\n'),
+    );
+  });
+  app.get('/metrics', (_request, response, next) => {
+    metrics.text(view).then((text) => response.type(metrics.registry.contentType).send(text), next);
+  });
+  app.get('/', (_request, response, next) => {
+    Promise.all([statusReport(view), runsReport(view, 15)]).then(
+      ([status, runs]) => response.type('html').send(statusPage(status, runs)),
+      next,
+    );
+  });
+  app.use('/api/v1', api(gateway, token));
+  app.use(problem);
+  return app;
+};
+
+/** Opens the port. */
 export const listen = async (gateway: Gateway, options: ListenOptions = {}): Promise<Listening> => {
   const { server: config } = gateway.installation.config;
+  const metrics = options.metrics ?? createMetrics();
+  const app = application(gateway, metrics, tokenOf(gateway, options.environment ?? {}));
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    if (request.url?.startsWith('/hooks/') === true) void takeHook(gateway, request, response);
-    else response.writeHead(request.url === '/healthz' ? 200 : 404).end();
+    if (request.url?.startsWith('/hooks/') === true) void takeHook(gateway, metrics, request, response);
+    else app(request, response);
   };
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, handle);
   const host = options.host ?? config.host;
@@ -29,10 +78,10 @@ export const listen = async (gateway: Gateway, options: ListenOptions = {}): Pro
   });
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${host}:${port}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     close: async () => {
-      server.closeIdleConnections();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
       setTimeout(() => server.closeAllConnections(), 2000).unref();
       await closed;
     },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Gateway } from '../gateway.ts';
+import type { Metrics } from './metrics.ts';
 
 const mostBytes = 1024 * 1024;
 
@@ -20,6 +21,7 @@ const bodyOf = async (request: IncomingMessage): Promise<Buffer | null> => {
 /** Takes `/hooks/:connection`: the raw bytes, and the URL as the remote called it (behind a proxy: `publicUrl`). */
 export const takeHook = async (
   gateway: Gateway,
+  metrics: Metrics,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> => {
@@ -36,7 +38,9 @@ export const takeHook = async (
     const headers: Record<string, string> = {};
     for (const [header, value] of Object.entries(request.headers))
       if (typeof value === 'string') headers[header] = value;
+    const known = gateway.connections.has(name) ? name : 'unknown';
     const reply = await gateway.hook(name, { method, url: base + path, headers, body });
+    metrics.onHook(known, reply.status);
     response.writeHead(reply.status, { ...reply.headers }).end(reply.body ?? '');
   } catch {
     // Not durable: the sender must come again. What failed is in the log.

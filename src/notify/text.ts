@@ -71,16 +71,6 @@ const formatOf = (zone: string): Intl.DateTimeFormat => {
   return made;
 };
 
-/** True for what `Intl` knows as a time zone. */
-export const isZone = (zone: string): boolean => {
-  try {
-    formatOf(zone);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 /** `2026-03-01T17:30:00+08:00`; empty for a number that is no time. */
 export const timeText = (at: number, zone: string): string => {
   if (!Number.isFinite(at) || Math.abs(at) > 8.64e15) return '';

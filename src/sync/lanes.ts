@@ -94,6 +94,13 @@ export class Lanes {
     this.#next.set(lane, 0);
   }
 
+  /** A connection or sync was resumed: its lanes try at once. */
+  forget(name: string): void {
+    for (const lane of this.#names) {
+      if (lane === `out:${name}` || this.#connectionOf(lane) === name) this.#backoff.delete(lane);
+    }
+  }
+
   #isPaused(lane: string): boolean {
     const { switches, hub } = this.#options;
     const [what, name = ''] = split(lane);

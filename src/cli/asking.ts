@@ -1,0 +1,141 @@
+/** status, runs, trace: what people ask. The store is read beside a running gateway. */
+import { readSwitches } from '../sync/switches.ts';
+import { CrosswalkError } from '../errors.ts';
+import { runsReport, statusReport, type View } from '../health/reports.ts';
+import { traceReport } from '../health/trace.ts';
+import { loadInstallation } from '../installation.ts';
+import { SqliteStore } from '../store/sqlite.ts';
+import { existsSync } from 'node:fs';
+import { exits, json, say, table } from './output.ts';
+import type { Common } from './program.ts';
+
+/** Opens an installation's store for reading and deciding, without connections or loops. */
+export const withView = async <Result>(
+  { dir }: Common,
+  work: (view: View) => Promise<Result>,
+): Promise<Result> => {
+  const { config } = loadInstallation(dir, process.env);
+  const { path } = config.store;
+  if (path !== ':memory:' && !existsSync(path)) throw new CrosswalkError('store-missing', { file: path });
+  const store = new SqliteStore({ file: path });
+  try {
+    return await work({ store, config, switches: await readSwitches(store), now: Date.now });
+  } finally {
+    await store.close();
+  }
+};
+
+const age = (ms: number | null): string =>
+  ms === null ? '-' : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
+
+export const status = (options: Common): Promise<number> =>
+  withView(options, async (view) => {
+    const report = await statusReport(view);
+    if (options.json) json(report);
+    else {
+      for (const alarm of report.alarms)
+        say(
+          `ALARM ${alarm.subject}: ${alarm.text} (${alarm.count} times, last ${new Date(alarm.last).toISOString()})`,
+        );
+      for (const one of report.connections)
+        if (one.paused !== null) say(`PAUSED ${one.name}: ${one.paused.why}`);
+      say(
+        table(
+          ['sync', 'kind', 'direction', 'state', 'waiting in', 'oldest', 'to write', 'unsettled', 'parked'],
+          report.syncs.map((sync) => [
+            sync.name,
+            `${sync.connection}/${sync.kind}`,
+            sync.direction,
+            sync.paused !== null
+              ? `paused: ${sync.paused.why}`
+              : sync.planning
+                ? 'ONLY PLANNING: writes nothing'
+                : 'live',
+            String(sync.touches),
+            age(sync.oldest),
+            String(sync.effects.open),
+            String(sync.effects.unsettled),
+            String(sync.effects.parked),
+          ]),
+        ),
+      );
+      say(
+        `parked ${report.parked}, conflicts ${report.conflicts}, messages waiting ${report.notices.open}, failed runs ${report.runs.failed}`,
+      );
+    }
+    return exits.ok;
+  });
+
+export const runs = (options: Common & { limit?: string }): Promise<number> =>
+  withView(options, async (view) => {
+    const list = await runsReport(view, Math.max(1, Math.min(1000, Number(options.limit) || 20)));
+    if (options.json) json({ runs: list });
+    else {
+      const rows = list.map((run) => [
+        run.id,
+        run.state,
+        ...[
+          run.read,
+          run.items.applied,
+          run.items.echo,
+          run.items.unchanged,
+          run.items.parked,
+          run.items.failed,
+          run.open,
+          run.effects.opened,
+          run.effects.delivered,
+          run.effects.open,
+        ].map(String),
+        run.wrong.length === 0 ? 'balance' : run.wrong.join('; '),
+      ]);
+      say(
+        table(
+          [
+            'run',
+            'state',
+            'read',
+            'applied',
+            'echo',
+            'unchanged',
+            'parked',
+            'failed',
+            'open',
+            'effects',
+            'delivered',
+            'to write',
+            'books',
+          ],
+          rows,
+        ),
+      );
+    }
+    return list.some((run) => run.wrong.length > 0) ? exits.wrong : exits.ok;
+  });
+
+export const trace = (options: Common & { field?: string }, object: string): Promise<number> => {
+  const [connection = '', kind = '', ...rest] = object.split('/');
+  const id = rest.join('/');
+  if (connection === '' || kind === '' || id === '')
+    throw new CrosswalkError('usage', { detail: 'trace takes connection/kind/id' });
+  return withView(options, async (view) => {
+    const query = { connection, kind, id, ...(options.field === undefined ? {} : { field: options.field }) };
+    const report = await traceReport(view, query);
+    if (options.json) json(report);
+    else {
+      say(
+        report.record === null
+          ? 'no record yet'
+          : `record ${report.record.id} (${report.record.entity}, version ${report.record.version})`,
+      );
+      for (const link of report.links)
+        say(`  linked: ${link.connection}/${link.kind}/${link.object} (${link.state})`);
+      say(
+        table(
+          ['when', 'what'],
+          report.lines.map((line) => [line.at, line.text]),
+        ),
+      );
+    }
+    return exits.ok;
+  });
+};

@@ -1,0 +1,139 @@
+/** parked, conflicts, pause, resume: what people decide. A running gateway sees it within a second. */
+import { randomBytes } from 'node:crypto';
+import { CrosswalkError } from '../errors.ts';
+import { conflictsReport, parkedReport, type View } from '../health/reports.ts';
+import { drop, replay, resolve } from '../sync/decide.ts';
+import type { Hub, Sync } from '../sync/hub.ts';
+import { withView } from './asking.ts';
+import { exits, json, say, table } from './output.ts';
+import type { Common } from './program.ts';
+
+/** As much of a hub as a decision needs: the store, and which syncs write. Nothing is sent from here. */
+const hubOf = (view: View): Hub => {
+  const syncs = Object.values(view.config.syncs).map((sync): [string, Sync] => [
+    sync.name,
+    {
+      name: sync.name,
+      connection: sync.connection,
+      lane: `${sync.connection}/${sync.kind}`,
+      entity: sync.entity,
+      outward: sync.direction !== 'in' && view.switches.isLive(sync),
+      create: sync.create,
+      lens: { outward: { has: () => true } },
+    } as unknown as Sync,
+  ]);
+  return {
+    store: view.store,
+    syncs: new Map(syncs),
+    entities: new Map(Object.values(view.config.entities).map(({ name, keys }) => [name, { name, keys }])),
+    now: Date.now,
+    newId: (prefix) => `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`,
+    random: Math.random,
+    nudge: () => undefined,
+    alarm: (subject, text) => process.stderr.write(`${subject}: ${text}\n`),
+  };
+};
+
+const me = (options: { by?: string }): string => options.by ?? process.env['USER'] ?? 'cli';
+
+const done = (options: Common, text: string): number => {
+  if (options.json) json({ ok: true });
+  else say(text);
+  return exits.ok;
+};
+
+export const parkedList = (options: Common): Promise<number> =>
+  withView(options, async (view) => {
+    const parked = await parkedReport(view);
+    if (options.json) json({ parked });
+    else
+      say(
+        parked.length === 0
+          ? 'nothing is parked'
+          : table(
+              ['id', 'where', 'code', 'why', 'since'],
+              parked.map((one) => [one.id, one.where, one.code, one.message, new Date(one.at).toISOString()]),
+            ),
+      );
+    return exits.ok;
+  });
+
+export const parkedShow = (options: Common, id: string): Promise<number> =>
+  withView(options, async (view) => {
+    const found = (await parkedReport(view, 100_000)).find((one) => one.id === id);
+    if (found === undefined) throw new CrosswalkError('not-there', { what: 'parked item', id });
+    if (options.json) json(found);
+    else say(`${found.where}\n${found.code}: ${found.message}\n${JSON.stringify(found.input, null, 2)}`);
+    return exits.ok;
+  });
+
+export const parkedReplay = (options: Common, id: string): Promise<number> =>
+  withView(options, async (view) => {
+    await replay(hubOf(view), id);
+    return done(options, `${id} is tried again`);
+  });
+
+export const parkedDrop = (options: Common & { yes?: boolean; by?: string }, id: string): Promise<number> =>
+  withView(options, async (view) => {
+    if (options.yes !== true)
+      throw new CrosswalkError('usage', { detail: 'drop gives the item up for good; add --yes' });
+    await drop(hubOf(view), id, me(options));
+    return done(options, `${id} was dropped; lineage keeps who did`);
+  });
+
+export const conflictsList = (options: Common & { all?: boolean }): Promise<number> =>
+  withView(options, async (view) => {
+    const conflicts = await conflictsReport(view, options.all === true);
+    if (options.json) json({ conflicts });
+    else {
+      const rows = conflicts.map((one) => [
+        one.id,
+        one.label,
+        one.field,
+        one.why,
+        JSON.stringify(one.ours),
+        `${one.sync}: ${JSON.stringify(one.theirs)}`,
+        new Date(one.at).toISOString(),
+      ]);
+      say(
+        conflicts.length === 0
+          ? 'no conflicts'
+          : table(['id', 'record', 'field', 'why', 'ours', 'theirs', 'since'], rows),
+      );
+    }
+    return exits.ok;
+  });
+
+export const conflictsResolve = (
+  options: Common & { ours?: boolean; theirs?: boolean; by?: string },
+  id: string,
+): Promise<number> =>
+  withView(options, async (view) => {
+    if (options.ours === options.theirs)
+      throw new CrosswalkError('usage', { detail: 'say --ours or --theirs' });
+    await resolve(hubOf(view), id, options.ours === true ? 'ours' : 'theirs', me(options));
+    return done(options, `decided: ${options.ours === true ? 'ours' : 'theirs'}`);
+  });
+
+const known = (view: View, name: string): void => {
+  const { connections, syncs } = view.config;
+  if (!Object.hasOwn(connections, name) && !Object.hasOwn(syncs, name))
+    throw new CrosswalkError('not-there', { what: 'connection or sync', id: name });
+};
+
+export const pause = (options: Common & { why?: string }, name: string): Promise<number> =>
+  withView(options, async (view) => {
+    known(view, name);
+    await view.switches.pause(name, options.why ?? 'paused by hand', me({}), Date.now());
+    return done(
+      options,
+      `${name} is paused; nothing is lost meanwhile. Start it again with: crosswalk resume ${name}`,
+    );
+  });
+
+export const resume = (options: Common, name: string): Promise<number> =>
+  withView(options, async (view) => {
+    known(view, name);
+    await view.switches.resume(name);
+    return done(options, `${name} goes on`);
+  });

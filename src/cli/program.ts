@@ -1,0 +1,83 @@
+/** The verbs of `crosswalk`, each in a file of its family. */
+import { Command, CommanderError } from 'commander';
+import { exits, fail } from './output.ts';
+
+export interface Common {
+  readonly dir: string;
+  readonly json: boolean;
+}
+
+type Action = (options: Common & Record<string, unknown>, ...args: string[]) => Promise<number>;
+
+/** Runs the command line; resolves with the exit code. */
+export const run = async (argv: readonly string[]): Promise<number> => {
+  let exit = 0;
+  const program = new Command('crosswalk');
+  program.description('Keeps a CRM and the systems around it telling the same story.').version('0.1.0');
+  program.addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 something was found wrong, 2 usage, 3 configuration, 4 a remote, 5 the store.',
+  );
+  program.exitOverride();
+  const verb = (name: string, description: string, action: Action, parent: Command = program): Command =>
+    parent
+      .command(name)
+      .description(description)
+      .option('--dir <folder>', 'the installation', process.env['CROSSWALK_DIR'] ?? '.')
+      .option('--json', 'one JSON document', false)
+      .action(async (...given: unknown[]) => {
+        const command = given.at(-1) as Command;
+        const options = command.opts() as Common & Record<string, unknown>;
+        try {
+          exit = await action(options, ...(command.processedArgs as string[]));
+        } catch (error) {
+          exit = fail(error, options.json);
+        }
+      });
+  const { init } = await import('./init.ts');
+  const { check, map } = await import('./checking.ts');
+  const { serve, sync, doctor, demoVerb } = await import('./running.ts');
+  const { status, runs, trace } = await import('./asking.ts');
+  const { parkedList, parkedShow, parkedReplay, parkedDrop, conflictsList, conflictsResolve, pause, resume } =
+    await import('./deciding.ts');
+  verb('init [folder]', 'scaffold an installation', init).option('--force', 'overwrite', false);
+  verb('demo', 'three sandboxes, a gateway and a story', demoVerb).option(
+    '--once',
+    'play the story and leave',
+    false,
+  );
+  verb('serve', 'run the gateway', serve).option('--host <host>').option('--port <port>');
+  verb('check', 'check config, mappings and connectors', check);
+  verb('map <mapping>', 'map records, NDJSON in and out', map)
+    .option('--file <file>', 'instead of standard input')
+    .option('--reverse', 'from entity to remote', false);
+  verb('status', 'what is connected, waiting, parked, paused', status);
+  verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
+  verb('sync <sync>', 'poll and deliver now', sync)
+    .option('--full', 'sweep everything', false)
+    .option('--plan', 'only show what would be written', false);
+  verb('trace <object>', 'the story of connection/kind/id, one line per hop', trace).option(
+    '--field <field>',
+  );
+  verb('pause <name>', 'stop a connection or a sync', pause).option('--why <text>');
+  verb('resume <name>', 'start it again', resume);
+  verb('doctor', 'try credentials, store, disk, clock, public address', doctor);
+  const parked = program.command('parked').description('items that wait for a person');
+  verb('list', 'all of them', parkedList, parked);
+  verb('show <id>', 'one with its input', parkedShow, parked);
+  verb('replay <id>', 'try it again', parkedReplay, parked);
+  verb('drop <id>', 'give it up', parkedDrop, parked).option('--yes', 'really', false).option('--by <name>');
+  const conflicts = program.command('conflicts').description('fields that wait for a decision');
+  verb('list', 'all of them', conflictsList, conflicts).option('--all', 'declared divergences too', false);
+  verb('resolve <id>', 'decide', conflictsResolve, conflicts)
+    .option('--ours', 'the record wins', false)
+    .option('--theirs', 'the remote wins', false)
+    .option('--by <name>');
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exits.ok : exits.usage;
+  }
+  return exit;
+};

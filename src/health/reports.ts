@@ -1,0 +1,249 @@
+/**
+ * What people ask of an installation, as values: used by the commands and the API alike. Reads only, and
+ * needs no gateway: a command in another process sees the same.
+ */
+import type { Config } from '../config.ts';
+import type { Json } from '../connector.ts';
+import { imbalances } from '../merge/books.ts';
+import type { Row } from '../store/schema.ts';
+import type { Store } from '../store/store.ts';
+import { runOf, type Run } from '../sync/runs.ts';
+import type { Pause, Switches } from '../sync/switches.ts';
+
+export interface View {
+  readonly store: Store;
+  readonly config: Config;
+  readonly switches: Switches;
+  now(): number;
+}
+
+export interface SyncStatus {
+  readonly name: string;
+  readonly connection: string;
+  readonly kind: string;
+  readonly entity: string;
+  readonly direction: string;
+  /** True: it reads and merges, and writes nothing to its remote. */
+  readonly planning: boolean;
+  readonly paused: Pause | null;
+  readonly touches: number;
+  /** ms since the oldest touch that waits arrived. */
+  readonly oldest: number | null;
+  readonly effects: { readonly open: number; readonly unsettled: number; readonly parked: number };
+}
+
+export interface Alarm {
+  readonly subject: string;
+  readonly text: string;
+  readonly count: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Status {
+  readonly at: string;
+  readonly connections: readonly {
+    readonly name: string;
+    readonly connector: string;
+    readonly paused: Pause | null;
+  }[];
+  readonly syncs: readonly SyncStatus[];
+  readonly parked: number;
+  readonly conflicts: number;
+  readonly candidates: number;
+  readonly notices: { readonly open: number; readonly parked: number };
+  readonly alarms: readonly Alarm[];
+  readonly runs: { readonly open: number; readonly failed: number };
+}
+
+const noticeCounts = async (store: Store): Promise<{ open: number; parked: number }> => {
+  const open = await store.count('notice', 'state', { state: 'open' });
+  const sending = await store.count('notice', 'state', { state: 'sending' });
+  return { open: open + sending, parked: await store.count('notice', 'state', { state: 'parked' }) };
+};
+
+const syncStatus = async (view: View, sync: Config['syncs'][string]): Promise<SyncStatus> => {
+  const { store, switches } = view;
+  const lane = `${sync.connection}/${sync.kind}`;
+  const [oldest] = await store.list('touch', 'due', { where: { lane }, limit: 1 });
+  const count = (state: string): Promise<number> => store.count('effect', 'due', { sync: sync.name, state });
+  return {
+    name: sync.name,
+    connection: sync.connection,
+    kind: sync.kind,
+    entity: sync.entity,
+    direction: sync.direction,
+    planning: sync.direction !== 'in' && !switches.isLive(sync),
+    paused: switches.paused(sync.name) ?? switches.paused(sync.connection) ?? null,
+    touches: await store.count('touch', 'due', { lane }),
+    oldest: oldest === undefined ? null : view.now() - Number(oldest['at']),
+    effects: {
+      open: await count('open'),
+      unsettled: await count('unsettled'),
+      parked: await count('parked'),
+    },
+  };
+};
+
+export const alarmsOf = async (store: Store): Promise<Alarm[]> => {
+  const rows = await store.list('setting', 'name', { where: {}, limit: 10_000 });
+  return rows
+    .filter((row) => String(row['name']).startsWith('alarm:'))
+    .map((row) => {
+      const { text, count, first } = row['value'] as { text: string; count: number; first: number };
+      return {
+        subject: String(row['name']).slice('alarm:'.length),
+        text,
+        count,
+        first,
+        last: Number(row['at']),
+      };
+    })
+    .sort((a, b) => b.last - a.last);
+};
+
+/** What is connected, waiting, parked, paused. */
+export const statusReport = async (view: View): Promise<Status> => {
+  const { store, config, switches } = view;
+  await switches.refresh();
+  const syncs = [];
+  for (const sync of Object.values(config.syncs)) syncs.push(await syncStatus(view, sync));
+  const notices = await noticeCounts(store);
+  return {
+    at: new Date(view.now()).toISOString(),
+    connections: Object.values(config.connections).map(({ name, connector }) => ({
+      name,
+      connector,
+      paused: switches.paused(name) ?? null,
+    })),
+    syncs,
+    parked:
+      (await store.count('parked', 'at', {})) + (await store.count('effect', 'state', { state: 'parked' })),
+    conflicts: await store.count('conflict', 'open', { open: 1 }),
+    candidates: await store.count('candidate', 'at', {}),
+    notices,
+    alarms: await alarmsOf(store),
+    runs: {
+      open: await store.count('run', 'state', { state: 'open' }),
+      failed: await store.count('run', 'state', { state: 'failed' }),
+    },
+  };
+};
+
+export interface RunReport extends Run {
+  /** Sentences that say where the books do not balance. */
+  readonly wrong: readonly string[];
+}
+
+/** The latest runs with their books. */
+export const runsReport = async ({ store }: Pick<View, 'store'>, limit: number): Promise<RunReport[]> => {
+  const rows = await store.list('run', 'at', { where: {}, newest: true, limit });
+  return rows.map(runOf).map((run) => ({ ...run, wrong: imbalances(run) }));
+};
+
+// ---------------------------------------------------------------- what waits for a person
+
+export interface ParkedReport {
+  /** `item:…` (an object that could not be read in), `effect:…` (a write that was refused), `notice:…`. */
+  readonly id: string;
+  readonly what: 'item' | 'effect' | 'notice';
+  readonly where: string;
+  readonly code: string;
+  readonly message: string;
+  readonly at: number;
+  readonly input: Json;
+}
+
+const partsOf = (...parts: readonly string[]): string => parts.map(encodeURIComponent).join('/');
+
+export const parkedReport = async ({ store }: Pick<View, 'store'>, limit = 500): Promise<ParkedReport[]> => {
+  const items = await store.list('parked', 'at', { where: {}, newest: true, limit });
+  const effects = await store.list('effect', 'state', { where: { state: 'parked' }, limit });
+  const notices = await store.list('notice', 'state', { where: { state: 'parked' }, limit });
+  return [
+    // A parked message stands in both tables; it is listed as a notice.
+    ...items
+      .filter((row) => !String(row['lane']).startsWith('say:'))
+      .map((row) => ({
+        id: `item:${row['id']}`,
+        what: 'item' as const,
+        where: `${row['lane']}/${row['object']}`,
+        code: String(row['code']),
+        message: String(row['message']),
+        at: Number(row['at']),
+        input: row['input'] as Json,
+      })),
+    ...effects.map((row) => ({
+      id: `effect:${partsOf(String(row['sync']), String(row['record']), String(row['object']))}`,
+      what: 'effect' as const,
+      where: `${row['sync']}/${row['object'] === '' ? '(to be created)' : row['object']} of ${row['record']}`,
+      ...reasonOf(row),
+      at: Number(row['at']),
+      input: { record: String(row['record']), sync: String(row['sync']), object: String(row['object']) },
+    })),
+    ...notices.map((row) => ({
+      id: `notice:${row['id']}`,
+      what: 'notice' as const,
+      where: `${row['notice']} to ${row['connection']}`,
+      ...reasonOf(row),
+      at: Number(row['at']),
+      input: { text: String(row['text']) },
+    })),
+  ].sort((a, b) => b.at - a.at);
+};
+
+const reasonOf = (row: Row): { code: string; message: string } => {
+  const { code, message } = (row['reason'] ?? {}) as { code?: string; message?: string };
+  return { code: code ?? 'parked', message: message ?? '' };
+};
+
+export interface ConflictReport {
+  readonly id: string;
+  readonly record: string;
+  /** A name, a number, an address: whatever the record is known by. */
+  readonly label: string;
+  readonly field: string;
+  readonly sync: string;
+  readonly object: string;
+  readonly why: string;
+  readonly ours: Json;
+  readonly theirs: Json;
+  readonly at: number;
+}
+
+/** Fields that wait for a decision; with `all`, declared divergences too. */
+export const conflictsReport = async (
+  { store }: Pick<View, 'store'>,
+  all = false,
+  limit = 500,
+): Promise<ConflictReport[]> => {
+  const open = await store.list('conflict', 'open', { where: { open: 1 }, limit });
+  const declared = all ? await store.list('conflict', 'open', { where: { open: 0 }, limit }) : [];
+  const found: ConflictReport[] = [];
+  for (const row of [...open, ...declared]) {
+    const [record, field, sync, object] = ['record', 'field', 'sync', 'object'].map((name) =>
+      String(row[name]),
+    ) as [string, string, string, string];
+    const stored = await store.get('record', { id: record });
+    const fields = (stored?.['fields'] ?? {}) as Record<string, { value: Json }>;
+    const label = ['name', 'email', 'mobile', 'creditCode']
+      .map((name) => fields[name]?.value)
+      .find((value) => typeof value === 'string');
+    found.push({
+      id: partsOf(record, field, sync, object),
+      record,
+      field,
+      sync,
+      object,
+      label: typeof label === 'string' ? label : record,
+      why: String(row['why']),
+      ours: fields[field]?.value ?? null,
+      theirs: row['theirs'] as Json,
+      at: Number(row['at']),
+    });
+  }
+  return found;
+};
+
+/** The parts of a conflict's or a parked effect's id. */
+export const idParts = (id: string): string[] => id.split('/').map((part) => decodeURIComponent(part));

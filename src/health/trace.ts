@@ -1,0 +1,181 @@
+/** The story of an object: where each value came from, what was decided, what was written, one line per hop. */
+import { CrosswalkError } from '../errors.ts';
+import type { Json } from '../connector.ts';
+import type { LineageRow } from '../merge/lineage.ts';
+import type { Entry, LinkState } from '../merge/record.ts';
+import type { Row } from '../store/schema.ts';
+import { linkOf, recordOf } from '../sync/hub.ts';
+import type { View } from './reports.ts';
+
+export interface TraceLine {
+  /** ISO 8601 with offset. */
+  readonly at: string;
+  readonly text: string;
+}
+
+export interface Trace {
+  readonly record: {
+    readonly id: string;
+    readonly entity: string;
+    readonly version: number;
+    readonly fields: Record<string, Json>;
+  } | null;
+  readonly links: readonly {
+    readonly sync: string;
+    readonly connection: string;
+    readonly kind: string;
+    readonly object: string;
+    readonly state: string;
+  }[];
+  readonly lines: readonly TraceLine[];
+}
+
+export interface TraceQuery {
+  readonly connection: string;
+  readonly kind: string;
+  readonly id: string;
+  readonly field?: string;
+}
+
+const shown = (value: Json | undefined): string => {
+  const text = JSON.stringify(value ?? null);
+  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+};
+
+/** `connection/kind object` of a sync, for people. */
+const placeOf = (view: View, sync: string | undefined, object: string | undefined): string => {
+  const config = sync === undefined ? undefined : view.config.syncs[sync];
+  return config === undefined
+    ? `${sync ?? '?'} ${object ?? ''}`
+    : `${config.connection}/${config.kind} ${object ?? ''}`.trim();
+};
+
+const words = (view: View, row: LineageRow, entry: Entry): string => {
+  const place = placeOf(view, row.sync, row.object);
+  const { field, rule } = entry;
+  const why = rule === undefined ? '' : ` (${rule})`;
+  switch (entry.verdict) {
+    case 'took':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: came from ${place}${why}, through ${row.mapping ?? 'no mapping'}, because of ${row.cause}`;
+    case 'resolved':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}; it came from ${place}`;
+    case 'wrote':
+      return `${field} = ${shown(entry.after)} was written to ${place} (${row.cause}, through ${row.mapping ?? 'no mapping'})`;
+    case 'confirmed':
+      return `${field} = ${shown(entry.theirs)} was seen in ${place} as written`;
+    case 'restored':
+    case 'overruled':
+      return `${field}: ${place} said ${shown(entry.theirs)}; ours, ${shown(entry.after)}, stays${why}`;
+    case 'asked':
+      return `${field}: ${place} says ${shown(entry.theirs)} and ours differs: a person must decide${why}`;
+    case 'held':
+    case 'kept':
+      return `${field}: ${place} says ${shown(entry.theirs)} and ours differs: left as it is${why}`;
+    case 'oscillation':
+      return `${field}: ${place} changed it to ${shown(entry.theirs)} again: stopped${why}`;
+    case 'not-taken':
+    case 'retry':
+      return `${field}: ${place} shows ${shown(entry.theirs)}${why}`;
+    case 'refused':
+    case 'problem':
+      return `${field}: not written to ${place}${why}`;
+    case 'seen':
+      return `${field}: ${shown(entry.theirs)} was seen in ${place}${why}`;
+    case 'met':
+      return `${field}: ${place} now shows the same, ${shown(entry.theirs)}`;
+  }
+};
+
+const eventWords = (view: View, row: LineageRow & { readonly text?: string }): string | undefined => {
+  const place = placeOf(view, row.sync, row.object);
+  switch (row.event) {
+    case 'created':
+      return `record created from ${place} (${row.cause})`;
+    case 'linked':
+      return `linked to ${place} (${row.cause})`;
+    case 'gone':
+      return `${place} is gone there`;
+    case 'detached':
+      return `${place} was merged into another there`;
+    case 'said':
+    case 'notified':
+      return `told: ${row.cause}${row.text === undefined ? '' : ` ${shown(row.text)}`}`;
+    default:
+      return undefined;
+  }
+};
+
+const linesOf = (view: View, row: Row, field: string | undefined): TraceLine[] => {
+  const body = row['body'] as LineageRow;
+  const at = new Date(Number(row['at'])).toISOString();
+  const event = eventWords(view, body);
+  const entries = body.entries.filter((entry) => field === undefined || entry.field === field);
+  return [...(event === undefined ? [] : [event]), ...entries.map((entry) => words(view, body, entry))].map(
+    (text) => ({ at, text }),
+  );
+};
+
+/** Throws CrosswalkError `trace-nothing` if nothing is known of the object. */
+export const traceReport = async (view: View, query: TraceQuery): Promise<Trace> => {
+  const { store, config } = view;
+  const lane = `${query.connection}/${query.kind}`;
+  const syncs = Object.values(config.syncs).filter((sync) => `${sync.connection}/${sync.kind}` === lane);
+  let link: LinkState | undefined;
+  for (const sync of syncs) {
+    const row = await store.get('link', { sync: sync.name, object: query.id });
+    if (row !== undefined) link ??= linkOf(row);
+  }
+  if (link === undefined) return waitingTrace(view, lane, query);
+  const stored = await store.get('record', { id: link.record });
+  const record = stored === undefined ? null : recordOf(stored);
+  const links = (await store.list('link', 'record', { where: { record: link.record }, limit: 1000 })).map(
+    linkOf,
+  );
+  const rows = await store.list('lineage', 'record', { where: { record: link.record }, limit: 10_000 });
+  const values = Object.entries(record?.fields ?? {}).filter(
+    ([name]) => query.field === undefined || name === query.field,
+  );
+  return {
+    record:
+      record === null
+        ? null
+        : {
+            id: record.id,
+            entity: record.entity,
+            version: record.version,
+            fields: Object.fromEntries(values.map(([name, { value }]) => [name, value])),
+          },
+    links: links.map(({ sync, object, state }) => ({
+      sync,
+      connection: config.syncs[sync]?.connection ?? '',
+      kind: config.syncs[sync]?.kind ?? '',
+      object,
+      state,
+    })),
+    lines: rows.flatMap((row) => linesOf(view, row, query.field)),
+  };
+};
+
+/** An object that is in no record yet: what waits, and what is parked. */
+const waitingTrace = async (
+  view: View,
+  lane: string,
+  { id, connection, kind }: TraceQuery,
+): Promise<Trace> => {
+  const { store } = view;
+  const touches = await store.list('touch', 'object', { where: { lane, object: id }, limit: 10 });
+  const parked = await store.list('parked', 'lane', { where: { lane, object: id }, limit: 10 });
+  const lines = [
+    ...touches.map((row) => ({
+      at: new Date(Number(row['at'])).toISOString(),
+      text: `heard of; its turn comes ${new Date(Number(row['due'])).toISOString()}`,
+    })),
+    ...parked.map((row) => ({
+      at: new Date(Number(row['at'])).toISOString(),
+      text: `parked: ${row['message']}`,
+    })),
+  ];
+  if (lines.length === 0)
+    throw new CrosswalkError('trace-nothing', { object: `${connection}/${kind}/${id}` });
+  return { record: null, links: [], lines };
+};
