@@ -83,7 +83,7 @@ const crm = (
     `${url}/api/v5/app/entry/data/${path}`,
     {
       authorization: `Bearer ${key}`,
-      ...(person === undefined ? {} : { 'x-sandbox-actor': `person:${person}` }),
+      ...(person === undefined ? {} : { 'x-sandbox-actor': `person:${encodeURIComponent(person)}` }),
     },
     { app_id: app, entry_id: form, ...body },
   );
