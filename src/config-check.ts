@@ -266,7 +266,12 @@ const checkSyncs = (check: Check): void => {
 };
 
 /** A place that may turn out empty needs words to stand in for it. */
-const checkFallback = (check: Check, notice: SourceNotice, places: readonly string[], at: readonly string[]): void => {
+const checkFallback = (
+  check: Check,
+  notice: SourceNotice,
+  places: readonly string[],
+  at: readonly string[],
+): void => {
   const required = check.known.required?.get(notice.entity) ?? [];
   const { changed } = notice.when;
   const never = new Set(['at', 'record', 'entity', ...required]);
@@ -321,7 +326,8 @@ const checkTemplate = (
 
 const isZone = (zone: string): boolean => {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: zone }) !== undefined;
+    new Intl.DateTimeFormat('en', { timeZone: zone }).format(0);
+    return true;
   } catch {
     return false;
   }

@@ -91,10 +91,13 @@ export const loadConnector = async (
 export const loadSandbox = async (name: string): Promise<Sandbox<unknown, JsonObject>> => {
   const file = path.join(builtIn, name, here.endsWith('.ts') ? 'sandbox.ts' : 'sandbox.js');
   try {
-    const module = (await import(pathToFileURL(file).href)) as { readonly default: Sandbox<unknown, JsonObject> };
+    const module = (await import(pathToFileURL(file).href)) as {
+      readonly default: Sandbox<unknown, JsonObject>;
+    };
     return module.default;
   } catch (error) {
-    const detail = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'it threw what is no error';
+    const detail =
+      error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'it threw what is no error';
     throw new CrosswalkError('connector-broken', { name, detail }, { file }, error);
   }
 };

@@ -187,7 +187,7 @@ export const catalogue = {
     text: '{folder} already has {files}.',
     remedy: 'Name another folder, or add --force to overwrite them.',
   },
-  'mapping-unknown': {
+  'map-unknown': {
     status: 404,
     text: 'There is no mapping {name}.{hint}',
     remedy: 'Name one of: {known}.',
@@ -206,7 +206,7 @@ export const catalogue = {
   'store-contended': {
     status: 503,
     text: 'A change to {object} was overtaken by another five times in a row.',
-    remedy: 'Nothing is lost: the work went to the end of its lane and is tried again.',
+    remedy: 'Nothing is lost: the call is on disk, and is settled again after a restart.',
   },
   // -- configuration and connections
   'config-missing': {

@@ -26,9 +26,16 @@ interface Import {
 const importsOf = (file: string): Import[] => {
   const found: Import[] = [];
   const code = text.get(file) ?? '';
-  for (const match of code.matchAll(/^(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm)) {
+  for (const match of code.matchAll(
+    /^(?:import|export)\s+(type\s+)?[^;'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm,
+  )) {
     const to = match[2] ?? match[3] ?? match[4] ?? '';
-    found.push({ from: file, to: to.startsWith('.') ? path.posix.join(path.posix.dirname(file), to) : to, line: code.slice(0, match.index).split('\n').length, typeOnly: match[1] !== undefined });
+    found.push({
+      from: file,
+      to: to.startsWith('.') ? path.posix.join(path.posix.dirname(file), to) : to,
+      line: code.slice(0, match.index).split('\n').length,
+      typeOnly: match[1] !== undefined,
+    });
   }
   return found;
 };
@@ -41,7 +48,15 @@ const ranks: readonly (readonly string[])[] = [
   ['src/wire/', 'src/connector.ts'],
   ['src/mapping/', 'src/merge/'],
   ['src/store/store.ts', 'src/store/schema.ts', 'src/dispatch/dispatcher.ts'],
-  ['src/config.ts', 'src/config-check.ts', 'src/secrecy.ts', 'src/exchange.ts', 'src/limits.ts', 'src/remote.ts', 'src/connections.ts'],
+  [
+    'src/config.ts',
+    'src/config-check.ts',
+    'src/secrecy.ts',
+    'src/exchange.ts',
+    'src/limits.ts',
+    'src/remote.ts',
+    'src/connections.ts',
+  ],
   // An installation compiles its syncs, so it knows the engine's noun for one.
   ['src/sync/', 'src/notify/', 'src/health/', 'src/installation.ts'],
   ['src/store/', 'src/dispatch/', 'src/simulate/'],
@@ -51,11 +66,18 @@ const ranks: readonly (readonly string[])[] = [
   ['src/cli/'],
   ['src/main.ts'],
 ];
-const rankOf = (file: string): number => ranks.findIndex((rank) => rank.some((start) => file.startsWith(start)));
+const rankOf = (file: string): number =>
+  ranks.findIndex((rank) => rank.some((start) => file.startsWith(start)));
 
 it('every source file has a rank, and imports go down or sideways', () => {
-  expect(sources.filter((file) => rankOf(file) < 0), 'give the file a place in `ranks`').toEqual([]);
-  const up = imports.filter(({ from, to }) => from.startsWith('src/') && to.startsWith('src/') && to.endsWith('.ts') && rankOf(to) > rankOf(from));
+  expect(
+    sources.filter((file) => rankOf(file) < 0),
+    'give the file a place in `ranks`',
+  ).toEqual([]);
+  const up = imports.filter(
+    ({ from, to }) =>
+      from.startsWith('src/') && to.startsWith('src/') && to.endsWith('.ts') && rankOf(to) > rankOf(from),
+  );
   expect(up.map(({ from, line, to }) => `${from}:${line} imports ${to}, which ranks above it`)).toEqual([]);
 });
 
@@ -71,7 +93,8 @@ it('connectors import only the contract, their own files and pure built-ins', ()
 
 it('has no cycles', () => {
   const graph = new Map<string, string[]>();
-  for (const { from, to, typeOnly } of imports) if (!typeOnly && to.endsWith('.ts')) graph.set(from, [...(graph.get(from) ?? []), to]);
+  for (const { from, to, typeOnly } of imports)
+    if (!typeOnly && to.endsWith('.ts')) graph.set(from, [...(graph.get(from) ?? []), to]);
   const done = new Set<string>();
   const cycles: string[] = [];
   const visit = (file: string, trail: readonly string[]): void => {
@@ -88,7 +111,12 @@ it('has no cycles', () => {
 });
 
 it('has no dead files', () => {
-  const entries = ['src/main.ts', 'src/simulate/main.ts', 'src/connector.ts', ...connectors.filter((file) => /\/(?:index|sandbox)\.ts$/.test(file))];
+  const entries = [
+    'src/main.ts',
+    'src/simulate/main.ts',
+    'src/connector.ts',
+    ...connectors.filter((file) => /\/(?:index|sandbox)\.ts$/.test(file)),
+  ];
   const alive = new Set<string>();
   const reach = (file: string): void => {
     if (alive.has(file)) return;
@@ -96,12 +124,18 @@ it('has no dead files', () => {
     for (const { to } of importsOf(file)) if (text.has(to)) reach(to);
   };
   entries.forEach(reach);
-  expect([...sources, ...connectors].filter((file) => !alive.has(file)), 'import it, or remove it').toEqual([]);
+  expect(
+    [...sources, ...connectors].filter((file) => !alive.has(file)),
+    'import it, or remove it',
+  ).toEqual([]);
 });
 
 it('has no names that say nothing', () => {
   const vague = /(?:^|\/)(?:utils?|helpers?|common|shared|core|manager|service|misc)(?:\.|\/|$)/;
-  expect([...sources, ...connectors, ...tests].filter((file) => vague.test(file)), 'what two files want lives in the file that owns the noun').toEqual([]);
+  expect(
+    [...sources, ...connectors, ...tests].filter((file) => vague.test(file)),
+    'what two files want lives in the file that owns the noun',
+  ).toEqual([]);
 });
 
 interface Ban {
@@ -110,13 +144,22 @@ interface Ban {
   readonly instead: string;
 }
 
-const pureParts = (file: string): boolean => /^(?:src\/(?:merge|mapping|sync|notify)|connectors)\//.test(file) && !/\/sandbox(?:\.ts|\/)/.test(file);
+const pureParts = (file: string): boolean =>
+  /^(?:src\/(?:merge|mapping|sync|notify)|connectors)\//.test(file) && !/\/sandbox(?:\.ts|\/)/.test(file);
 const bans: readonly Ban[] = [
-  { pattern: /\bDate\.now\(|new Date\(\)/, where: pureParts, instead: 'the clock that is given (hub.now, host.now)' },
+  {
+    pattern: /\bDate\.now\(|new Date\(\)/,
+    where: pureParts,
+    instead: 'the clock that is given (hub.now, host.now)',
+  },
   { pattern: /\bMath\.random\b/, where: pureParts, instead: 'the randomness that is given' },
   { pattern: /\bset(?:Timeout|Interval|Immediate)\(/, where: pureParts, instead: 'a due time in the store' },
   { pattern: /(?<![.\w])fetch\(/, where: pureParts, instead: 'host.request' },
-  { pattern: /\bprocess\.env\b/, where: (file) => file.startsWith('src/') && !/^src\/(?:cli\/|main\.ts|simulate\/main\.ts)/.test(file), instead: 'the environment that is handed in' },
+  {
+    pattern: /\bprocess\.env\b/,
+    where: (file) => file.startsWith('src/') && !/^src\/(?:cli\/|main\.ts|simulate\/main\.ts)/.test(file),
+    instead: 'the environment that is handed in',
+  },
   { pattern: /\bconsole\./, where: (file) => !file.startsWith('test/'), instead: 'the log that is given' },
   { pattern: /\bas any\b|@ts-(?:ignore|nocheck)/, where: () => true, instead: 'a type' },
   { pattern: /\b(?:TODO|FIXME|XXX)\b/, where: () => true, instead: 'an issue, or the thing itself' },
@@ -126,14 +169,23 @@ it('makes no banned calls', () => {
   const found = [...text].flatMap(([file, code]) =>
     file === 'test/tidy.test.ts'
       ? []
-      : code.split('\n').flatMap((line, i) => bans.filter((ban) => ban.where(file) && ban.pattern.test(line)).map((ban) => `${file}:${i + 1} use ${ban.instead}: ${line.trim()}`)),
+      : code
+          .split('\n')
+          .flatMap((line, i) =>
+            bans
+              .filter((ban) => ban.where(file) && ban.pattern.test(line))
+              .map((ban) => `${file}:${i + 1} use ${ban.instead}: ${line.trim()}`),
+          ),
   );
   expect(found).toEqual([]);
 });
 
 /** Longer than 400 lines, with the reason; the number may only fall. */
 const long: Readonly<Record<string, { readonly lines: number; readonly why: string }>> = {
-  'src/simulate/world.ts': { lines: 460, why: 'one seeded course of events: its random draws must stay in one order' },
+  'src/simulate/world.ts': {
+    lines: 460,
+    why: 'one seeded course of events: its random draws must stay in one order',
+  },
 };
 
 it('keeps files under 400 lines', () => {
@@ -146,23 +198,49 @@ it('keeps files under 400 lines', () => {
 });
 
 it('uses and documents every error of the catalogue', () => {
-  const code = [...text].filter(([file]) => file !== 'src/errors.ts' && !file.startsWith('test/')).map(([, one]) => one).join('\n');
+  const code = [...text]
+    .filter(([file]) => file !== 'src/errors.ts' && !file.startsWith('test/'))
+    .map(([, one]) => one)
+    .join('\n');
   const readme = existsSync('README.md') ? readFileSync('README.md', 'utf8') : '';
   const unused = Object.keys(catalogue).filter((name) => !code.includes(`'${name}'`));
   expect(unused, 'remove it, or make it').toEqual([]);
-  expect(Object.keys(catalogue).filter((name) => !readme.includes(`\`${name}\``)), 'run npm run docs').toEqual([]);
+  expect(
+    Object.keys(catalogue).filter((name) => !readme.includes(`\`${name}\``)),
+    'run npm run docs',
+  ).toEqual([]);
 });
 
 it('names no machine and no registry', () => {
-  const files = execFileSync('git', ['ls-files'], { encoding: 'utf8' }).split('\n').filter((file) => file !== '' && file !== 'test/tidy.test.ts' && existsSync(file) && statSync(file).size < 2_000_000);
+  const files = execFileSync('git', ['ls-files'], { encoding: 'utf8' })
+    .split('\n')
+    .filter(
+      (file) =>
+        file !== '' && file !== 'test/tidy.test.ts' && existsSync(file) && statSync(file).size < 2_000_000,
+    );
   const found = files.flatMap((file) => {
     const lines = readFileSync(file, 'utf8').split('\n');
-    return lines.flatMap((line, i) => (/(?:^|[\s"'(=])\/(?:work|root)\/|registry\.npm|npmmirror|\bresolved":/.test(line) ? [`${file}:${i + 1} ${line.trim().slice(0, 100)}`] : []));
+    return lines.flatMap((line, i) =>
+      /(?:^|[\s"'(=])\/(?:work|root)\/|registry\.npm|npmmirror|\bresolved":/.test(line)
+        ? [`${file}:${i + 1} ${line.trim().slice(0, 100)}`]
+        : [],
+    );
   });
   expect(found).toEqual([]);
 });
 
 it('explains every folder', () => {
-  const folders = ['connectors', 'mappings', 'test', 'tools', ...readdirSync('src', { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => `src/${entry.name}`)];
-  expect(folders.filter((folder) => !existsSync(path.join(folder, 'README.md'))), 'say in a few lines what lives there').toEqual([]);
+  const folders = [
+    'connectors',
+    'mappings',
+    'test',
+    'tools',
+    ...readdirSync('src', { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `src/${entry.name}`),
+  ];
+  expect(
+    folders.filter((folder) => !existsSync(path.join(folder, 'README.md'))),
+    'say in a few lines what lives there',
+  ).toEqual([]);
 });

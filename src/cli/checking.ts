@@ -140,7 +140,7 @@ export const map = async (
   const document = mappings.get(name);
   if (document === undefined) {
     const near = nearest(name, mappings.keys());
-    throw new CrosswalkError('mapping-unknown', {
+    throw new CrosswalkError('map-unknown', {
       name,
       hint: near === undefined ? '' : ` Did you mean ${near}?`,
       known: [...mappings.keys()].join(', '),
@@ -148,7 +148,7 @@ export const map = async (
   }
   const entity = loadEntities(folder).get(document.entity);
   if (entity === undefined)
-    throw new CrosswalkError('mapping-unknown', { name: document.entity, hint: '', known: '' });
+    throw new CrosswalkError('map-unknown', { name: document.entity, hint: '', known: '' });
   const lens = bind(document, entity.schema, null);
   const input = options.file === undefined ? process.stdin : createReadStream(options.file);
   let row = 0;

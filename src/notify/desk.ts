@@ -46,7 +46,11 @@ export const deskStands = ({ connection, token }: Desk): Condition => ({
 });
 
 /** The write of a changed desk, and the desk as it is then. */
-export const keepDesk = (hub: NoticeHub, desk: Desk, change: Partial<Omit<Desk, 'connection' | 'token'>>): { readonly desk: Desk; readonly write: Operation } => {
+export const keepDesk = (
+  hub: NoticeHub,
+  desk: Desk,
+  change: Partial<Omit<Desk, 'connection' | 'token'>>,
+): { readonly desk: Desk; readonly write: Operation } => {
   const kept = { ...desk, ...change, token: hub.newId('say') };
   const { connection, times, until, failures, token } = kept;
   const row = { name: nameOf(connection), value: { times, until, failures }, at: hub.now(), by: token };

@@ -28,8 +28,14 @@ const mostPages = 50;
 
 /** The transition after which a new notice begins: what is recent is told, the past is not. */
 const beginning = async (hub: NoticeHub, entity: string): Promise<number> => {
-  const newest = await hub.store.list('transition', 'entity', { where: { entity }, newest: true, limit: 500 });
-  const fresh = newest.filter((row) => Number(row['at']) >= hub.now() - lookBack).map((row) => Number(row['seq']));
+  const newest = await hub.store.list('transition', 'entity', {
+    where: { entity },
+    newest: true,
+    limit: 500,
+  });
+  const fresh = newest
+    .filter((row) => Number(row['at']) >= hub.now() - lookBack)
+    .map((row) => Number(row['seq']));
   return fresh.length > 0 ? Math.min(...fresh) - 1 : Number(newest[0]?.['seq'] ?? 0);
 };
 
@@ -46,9 +52,13 @@ const changeOf = (row: Row): Change => ({
 /** Messages of these transitions, in their order. */
 const messages = async (hub: NoticeHub, notice: NoticeConfig, rows: readonly Row[]): Promise<Operation[]> => {
   const told = rows.filter(
-    (row) => row['field'] === notice.when.changed && (notice.firstSeen === true || row['how'] !== 'first seen'),
+    (row) =>
+      row['field'] === notice.when.changed && (notice.firstSeen === true || row['how'] !== 'first seen'),
   );
-  const records = await hub.store.many('record', told.map((row) => ({ id: String(row['record']) })));
+  const records = await hub.store.many(
+    'record',
+    told.map((row) => ({ id: String(row['record']) })),
+  );
   const now = hub.now();
   return told.map((row, i) => {
     const found = records[i];
@@ -70,7 +80,10 @@ const messages = async (hub: NoticeHub, notice: NoticeConfig, rows: readonly Row
 };
 
 /** One page of one notice: its cursor moves in the commit that holds the messages (promise 8). */
-const collectPage = async (hub: NoticeHub, notice: NoticeConfig): Promise<{ made: number; more: boolean }> => {
+const collectPage = async (
+  hub: NoticeHub,
+  notice: NoticeConfig,
+): Promise<{ made: number; more: boolean }> => {
   const key = { lane: `notice/${notice.name}` };
   const cursor = await hub.store.get('cursor', key);
   const since = cursor === undefined ? await beginning(hub, notice.entity) : Number(cursor['since']);
@@ -111,9 +124,16 @@ const prune = async (hub: NoticeHub): Promise<void> => {
   const upTo = hub.now() - keepSent;
   const sent = await hub.store.list('notice', 'state', { where: { state: 'sent' }, upTo, limit: 500 });
   const parked = await hub.store.list('notice', 'state', { where: { state: 'parked' }, upTo, limit: 100 });
-  const waiting = await hub.store.many('parked', parked.map((row) => ({ id: parkedId(noticeOf(row)) })));
+  const waiting = await hub.store.many(
+    'parked',
+    parked.map((row) => ({ id: parkedId(noticeOf(row)) })),
+  );
   const old = [...sent, ...parked.filter((_, i) => waiting[i] === undefined)];
   if (old.length === 0) return;
-  const then = old.map((row): Operation => ({ op: 'delete', table: 'notice', key: { id: String(row['id']) } }));
+  const then = old.map((row): Operation => ({
+    op: 'delete',
+    table: 'notice',
+    key: { id: String(row['id']) },
+  }));
   await hub.store.commit([{ when: [], write: then }]);
 };

@@ -38,7 +38,8 @@ export interface NoticeRow {
 export const noticeOf = (row: Row): NoticeRow => row as unknown as NoticeRow;
 
 /** The id of a message in the list of what waits for a person. */
-export const parkedId = ({ connection, id }: Pick<NoticeRow, 'connection' | 'id'>): string => `say:${connection}/${id}`;
+export const parkedId = ({ connection, id }: Pick<NoticeRow, 'connection' | 'id'>): string =>
+  `say:${connection}/${id}`;
 
 /** The writes that park a message: on its own row, and where people look for what waits for them. */
 export const parkNotice = (
@@ -53,7 +54,11 @@ export const parkNotice = (
   const lane = `say:${row.connection}`;
   return [
     { op: 'set', table: 'notice', key: { id: row.id }, row: { state: 'parked', at, reason } },
-    { op: 'put', table: 'parked', row: { id: parkedId(row), lane, object: row.id, at, code, message, input, run: '' } },
+    {
+      op: 'put',
+      table: 'parked',
+      row: { id: parkedId(row), lane, object: row.id, at, code, message, input, run: '' },
+    },
   ];
 };
 
@@ -78,7 +83,7 @@ export const settleForsaken = async (hub: NoticeHub, rows: readonly NoticeRow[])
     const desk = await readDesk(hub, connection);
     if (desk.times.length === 0) continue;
     // The call may have arrived at any moment until now: its place in the window counts from here.
-    const { write } = keepDesk(hub, desk, { times: desk.times.with(-1, hub.now()) });
+    const { write } = keepDesk(hub, desk, { times: [...desk.times.slice(0, -1), hub.now()] });
     groups.push({ when: [deskStands(desk)], write: [write] });
   }
   await hub.store.commit(groups);

@@ -4,7 +4,14 @@ import { CrosswalkError } from '../errors.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import type { Group, Operation } from '../store/store.ts';
 import { deskStands, freeOf, keepDesk, readDesk, recent, type Desk, type NoticeHub } from './desk.ts';
-import { noticeOf, parkNotice, settleForsaken, unknownNotice, type NoticeReason, type NoticeRow } from './outcome.ts';
+import {
+  noticeOf,
+  parkNotice,
+  settleForsaken,
+  unknownNotice,
+  type NoticeReason,
+  type NoticeRow,
+} from './outcome.ts';
 import { bytesOf, pieceOf } from './text.ts';
 
 /** What a pass did: notices that are out, and what kept it from going on. */
@@ -87,14 +94,23 @@ class Pass {
   /** On disk before the call; undefined if somebody else holds these rows or this connection. */
   async claim(message: Message): Promise<Message | undefined> {
     const now = this.hub.now();
-    const rows = message.rows.map((row) => ({ ...row, state: 'sending' as const, attempts: row.attempts + 1, at: now }));
+    const rows = message.rows.map((row) => ({
+      ...row,
+      state: 'sending' as const,
+      attempts: row.attempts + 1,
+      at: now,
+    }));
     const times = [...recent(this.desk, this.notifier.rate, now), now];
     const { desk, write } = keepDesk(this.hub, this.desk, { times });
     const [done] = await this.hub.store.commit([
       {
         when: [
           deskStands(this.desk),
-          ...message.rows.map(({ id, attempts }) => ({ table: 'notice' as const, key: { id }, is: { state: 'open', attempts } })),
+          ...message.rows.map(({ id, attempts }) => ({
+            table: 'notice' as const,
+            key: { id },
+            is: { state: 'open', attempts },
+          })),
         ],
         write: [...rows.map((row) => set(row, { state: 'sending', attempts: row.attempts, at: now })), write],
       },
@@ -112,15 +128,22 @@ class Pass {
       if (error instanceof Trouble) return error;
       // Only its name: what a connector throws by mistake may carry the message, or a key.
       const detail = `sending a message ended in ${error instanceof Error ? error.name : 'what is no error'}`;
-      return new Trouble('unknown', { message: new CrosswalkError('connector-contract', { connector: this.desk.connection, detail }).message });
+      return new Trouble('unknown', {
+        message: new CrosswalkError('connector-contract', { connector: this.desk.connection, detail })
+          .message,
+      });
     }
   }
 
   /** Writes what became of a message; the rows that are to be tried again in this pass. */
   async settle(message: Message, trouble: Trouble | undefined): Promise<NoticeRow[]> {
-    const { groups, again } = trouble === undefined ? await this.#done(message) : this.#troubled(message, trouble);
+    const { groups, again } =
+      trouble === undefined ? await this.#done(message) : this.#troubled(message, trouble);
     const { desk, write } = keepDesk(this.hub, this.desk, this.#deskAfter(trouble));
-    const outcomes = await this.hub.store.commit([...groups, { when: [deskStands(this.desk)], write: [write] }]);
+    const outcomes = await this.hub.store.commit([
+      ...groups,
+      { when: [deskStands(this.desk)], write: [write] },
+    ]);
     if (outcomes.at(-1) === true) this.desk = desk;
     if (trouble === undefined && again.length === 0) this.sent += message.rows.length;
     return again;
@@ -137,7 +160,10 @@ class Pass {
     const id = rows.length > 1 ? this.hub.newId('digest') : undefined;
     const groups = rows.map((each, i) => {
       const reason: NoticeReason | null = id === undefined ? each.reason : { ...each.reason, digest: id };
-      return whileSending(each, [set(each, { state: 'sent', at: now, reason }), ...this.#lineage(each, versions[i] ?? 0)]);
+      return whileSending(each, [
+        set(each, { state: 'sent', at: now, reason }),
+        ...this.#lineage(each, versions[i] ?? 0),
+      ]);
     });
     return { groups, again: [] };
   }
@@ -151,17 +177,25 @@ class Pass {
     if (row.record === null) return [];
     const event = row.reason?.repeat === true ? 'notified, may be a repeat' : 'notified';
     const body: LineageRow = { cause: `notice ${row.notice}`, version, event, entries: [] };
-    return [{ op: 'append', table: 'lineage', row: { record: row.record, at: this.hub.now(), run: '', body } }];
+    return [
+      { op: 'append', table: 'lineage', row: { record: row.record, at: this.hub.now(), run: '', body } },
+    ];
   }
 
   #troubled({ rows }: Message, trouble: Trouble): { groups: Group[]; again: NoticeRow[] } {
     if (trouble.kind === 'unknown') {
-      return { groups: rows.map((row) => whileSending(row, unknownNotice(this.hub, row, trouble.detail.message))), again: [] };
+      return {
+        groups: rows.map((row) => whileSending(row, unknownNotice(this.hub, row, trouble.detail.message))),
+        again: [],
+      };
     }
     const isRefused = refuses(trouble);
     const [only] = rows;
     if (isRefused && only !== undefined && rows.length === 1) {
-      return { groups: [whileSending(only, parkNotice(this.hub, only, 'refused', trouble.detail.message))], again: [] };
+      return {
+        groups: [whileSending(only, parkNotice(this.hub, only, 'refused', trouble.detail.message))],
+        again: [],
+      };
     }
     const most = Math.ceil(rows.length / 2);
     const back = rows.map((row): NoticeRow => ({
@@ -192,28 +226,41 @@ class Pass {
 }
 
 /** Our credentials or the address itself: every message would fare the same, so none is parked for it. */
-const refusesUs = ({ kind, detail }: Trouble): boolean => (kind === 'forbidden' && detail.scoped !== true) || kind === 'gone';
+const refusesUs = ({ kind, detail }: Trouble): boolean =>
+  (kind === 'forbidden' && detail.scoped !== true) || kind === 'gone';
 
 /** A no to this message. */
 const refuses = (trouble: Trouble): boolean =>
-  !refusesUs(trouble) && trouble.kind !== 'unknown' && trouble.kind !== 'busy' && trouble.kind !== 'unreachable';
+  !refusesUs(trouble) &&
+  trouble.kind !== 'unknown' &&
+  trouble.kind !== 'busy' &&
+  trouble.kind !== 'unreachable';
 
 /** Loud where people must act, or where messages have waited for an hour. */
 const tellPeople = async ({ hub, desk }: Pass, oldest: NoticeRow, trouble: Trouble): Promise<void> => {
   const subject = `notices to ${desk.connection}`;
   if (refusesUs(trouble)) {
-    const what = trouble.kind === 'gone' ? 'the address is not there any more' : 'the remote refuses our credentials';
-    hub.alarm(subject, `messages wait: ${what} (${trouble.detail.message}). Correct the settings of the connection; nothing is lost`);
+    const what =
+      trouble.kind === 'gone' ? 'the address is not there any more' : 'the remote refuses our credentials';
+    hub.alarm(
+      subject,
+      `messages wait: ${what} (${trouble.detail.message}). Correct the settings of the connection; nothing is lost`,
+    );
   } else if (hub.now() - oldest.due > lateAfter) {
     const waiting = await hub.store.count('notice', 'due', { connection: desk.connection, state: 'open' });
-    hub.alarm(subject, `${waiting} messages wait, the oldest since ${new Date(oldest.due).toISOString()}: ${trouble.kind}`);
+    hub.alarm(
+      subject,
+      `${waiting} messages wait, the oldest since ${new Date(oldest.due).toISOString()}: ${trouble.kind}`,
+    );
   }
 };
 
 /** Rows whose answer nobody waits for: their holder died, and this process was not started since. */
 const settleOld = async (hub: NoticeHub, connection: string): Promise<void> => {
   const upTo = hub.now() - forsakenAfter;
-  const rows = (await hub.store.list('notice', 'state', { where: { state: 'sending' }, upTo, limit: mostRows })).map(noticeOf);
+  const rows = (
+    await hub.store.list('notice', 'state', { where: { state: 'sending' }, upTo, limit: mostRows })
+  ).map(noticeOf);
   const own = rows.filter((row) => row.connection === connection);
   if (own.length > 0) await settleForsaken(hub, own);
 };
@@ -233,7 +280,9 @@ export const sendNotices = async (hub: NoticeHub, connection: string, notifier: 
   for (let messages = 0; messages < mostMessages && pass.free > 0; messages += 1) {
     const [first, ...others] = rows;
     if (first === undefined) break;
-    const message = await pass.claim(joined ? digest([first, ...others], pass.most) : alone(first, pass.most));
+    const message = await pass.claim(
+      joined ? digest([first, ...others], pass.most) : alone(first, pass.most),
+    );
     if (message === undefined) break;
     const trouble = await pass.call(message.text);
     const again = await pass.settle(message, trouble);

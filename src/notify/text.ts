@@ -74,7 +74,11 @@ const formatOf = (zone: string): Intl.DateTimeFormat => {
 /** `2026-03-01T17:30:00+08:00`; empty for a number that is no time. */
 export const timeText = (at: number, zone: string): string => {
   if (!Number.isFinite(at) || Math.abs(at) > 8.64e15) return '';
-  const parts = Object.fromEntries(formatOf(zone).formatToParts(at).map(({ type, value }) => [type, value]));
+  const parts = Object.fromEntries(
+    formatOf(zone)
+      .formatToParts(at)
+      .map(({ type, value }) => [type, value]),
+  );
   const { year = '', month, day, hour, minute, second, timeZoneName = '' } = parts;
   const offset = timeZoneName.replace('GMT', '') || '+00:00';
   return `${year.padStart(4, '0')}-${month}-${day}T${hour}:${minute}:${second}${offset}`;
@@ -88,11 +92,20 @@ const words = (value: Json, zone: string): string => {
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string') return UTC_TIME.test(value) ? timeText(Date.parse(value), zone) : value;
   if (typeof value === 'number') return String(value);
-  if (Array.isArray(value)) return value.slice(0, 50).map((item) => words(item, zone)).join(', ');
+  if (Array.isArray(value))
+    return value
+      .slice(0, 50)
+      .map((item) => words(item, zone))
+      .join(', ');
   return JSON.stringify(value);
 };
 
-const valueAt = (place: string, change: Change, fields: Readonly<Record<string, FieldState>>, zone: string): Json => {
+const valueAt = (
+  place: string,
+  change: Change,
+  fields: Readonly<Record<string, FieldState>>,
+  zone: string,
+): Json => {
   if (place === 'by' || place === 'record' || place === 'entity') return change[place];
   if (place === 'at') return timeText(change.at, zone);
   if (place === `before.${change.field}`) return change.before;
@@ -116,7 +129,11 @@ export const render = (
 export const bytesOf = (text: string): number => Buffer.byteLength(text);
 
 /** As much of a text, from a byte on, as fits into `most` bytes without cutting a character; and where the rest begins. */
-export const pieceOf = (text: string, from: number, most: number): { readonly piece: string; readonly next: number } => {
+export const pieceOf = (
+  text: string,
+  from: number,
+  most: number,
+): { readonly piece: string; readonly next: number } => {
   const bytes = Buffer.from(text);
   let end = Math.min(from + Math.max(most, 4), bytes.length);
   // 10xxxxxx goes on with a character that began before.

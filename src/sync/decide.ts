@@ -62,7 +62,13 @@ export const drop = async (hub: Hub, id: string, by: string): Promise<void> => {
       write: [
         { op: 'delete', table, key },
         ...(what === 'notice'
-          ? [{ op: 'delete' as const, table: 'parked' as const, key: { id: `say:${row?.['connection']}/${rest}` } }]
+          ? [
+              {
+                op: 'delete' as const,
+                table: 'parked' as const,
+                key: { id: `say:${row?.['connection']}/${rest}` },
+              },
+            ]
           : []),
         { op: 'append', table: 'lineage', row: { record: owner, at: hub.now(), run, body } },
         ...counts,

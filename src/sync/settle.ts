@@ -4,6 +4,7 @@
  */
 import type { ItemResult, Trouble } from '../connector.ts';
 import type { LinkState, RecordState, Written } from '../merge/record.ts';
+import { CrosswalkError } from '../errors.ts';
 import { commit, Draft } from './draft.ts';
 import { touchAgain } from './gone.ts';
 import {
@@ -45,7 +46,7 @@ const insist = async (hub: Hub, run: string, draw: (draft: Draft) => Promise<voi
     await draw(draft);
     if (await commit(draft)) return true;
   }
-  hub.alarm('delivery', 'the outcome of a call could not be recorded: it stays on disk and is settled again');
+  hub.alarm('delivery', new CrosswalkError('store-contended', { object: 'the outcome of a call' }).message);
   return false;
 };
 

@@ -36,8 +36,10 @@ const ready = (port: number): void => void process.stdout.write(`${port}\n`);
 
 if (kind === 'express') {
   const app = express();
-  app.post('/hooks/source', express.raw({ type: () => true, limit: '1mb' }), async (request, response) => {
-    response.status(await handle(request.body as Buffer, request.get('x-signature'))).end();
+  app.post('/hooks/source', express.raw({ type: () => true, limit: '1mb' }), (request, response) => {
+    void handle(request.body as Buffer, request.get('x-signature')).then((status) =>
+      response.status(status).end(),
+    );
   });
   const server = app.listen(0, '127.0.0.1', () => ready((server.address() as { port: number }).port));
 } else {
