@@ -16,7 +16,18 @@ const instructions: Instruction[] = readFileSync('Dockerfile', 'utf8')
     return { name, rest };
   });
 
-const known = new Set(['FROM', 'WORKDIR', 'COPY', 'RUN', 'ENV', 'USER', 'VOLUME', 'EXPOSE', 'HEALTHCHECK', 'CMD']);
+const known = new Set([
+  'FROM',
+  'WORKDIR',
+  'COPY',
+  'RUN',
+  'ENV',
+  'USER',
+  'VOLUME',
+  'EXPOSE',
+  'HEALTHCHECK',
+  'CMD',
+]);
 const stageOf = (n: number): Instruction[] => {
   const starts = instructions.flatMap(({ name }, i) => (name === 'FROM' ? [i] : []));
   return instructions.slice(starts[n], starts[n + 1]);
@@ -41,12 +52,16 @@ it('copies only what is in the repository or what the first stage makes', () => 
 
 it('builds with scripts that package.json has, and runs a file that the build makes', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
-  const runs = instructions.filter(({ name }) => name === 'RUN').flatMap(({ rest }) => [...rest.matchAll(/npm run (\w+)/g)].map((match) => match[1] ?? ''));
+  const runs = instructions
+    .filter(({ name }) => name === 'RUN')
+    .flatMap(({ rest }) => [...rest.matchAll(/npm run (\w+)/g)].map((match) => match[1] ?? ''));
   expect(runs.length).toBeGreaterThan(0);
   for (const script of runs) expect(Object.keys(scripts)).toContain(script);
   const command = JSON.parse(instructions.find(({ name }) => name === 'CMD')?.rest ?? '[]') as string[];
   expect(command[0]).toBe('node');
-  expect(existsSync((command[1] ?? '').replace(/^dist\//, '').replace(/\.js$/, '.ts')), command[1]).toBe(true);
+  expect(existsSync((command[1] ?? '').replace(/^dist\//, '').replace(/\.js$/, '.ts')), command[1]).toBe(
+    true,
+  );
 });
 
 it('runs as nobody special, with a health check and a volume for the store', () => {
@@ -55,7 +70,8 @@ it('runs as nobody special, with a health check and a volume for the store', () 
   expect(last.indexOf('USER')).toBeLessThan(last.indexOf('CMD'));
   expect(stageOf(1).find(({ name }) => name === 'USER')?.rest).not.toMatch(/root|^0/);
   expect(last).toContain('HEALTHCHECK');
-  const store = /CROSSWALK_STORE=(\S+)/.exec(stageOf(1).find(({ name }) => name === 'ENV')?.rest ?? '')?.[1] ?? '';
+  const store =
+    /CROSSWALK_STORE=(\S+)/.exec(stageOf(1).find(({ name }) => name === 'ENV')?.rest ?? '')?.[1] ?? '';
   const volume = (JSON.parse(stageOf(1).find(({ name }) => name === 'VOLUME')?.rest ?? '[]') as string[])[0];
   expect(store.startsWith(`${volume}/`)).toBe(true);
 });
