@@ -115,7 +115,7 @@ export class SqliteStore implements Store {
     const direction = options.newest === true ? ' DESC' : '';
     const sql =
       `SELECT * FROM ${q(table)}${tests.length > 0 ? ` WHERE ${tests.join(' AND ')}` : ''}` +
-      ` ORDER BY ${order.map((name) => q(name) + direction).join(', ')} LIMIT ?`;
+      `${order.length === 0 ? '' : ` ORDER BY ${order.map((name) => q(name) + direction).join(', ')}`} LIMIT ?`;
     const values = [
       ...Object.values(options.where),
       ...(options.upTo === undefined || next === undefined ? [] : [options.upTo]),

@@ -21,6 +21,7 @@ const columnsOf = (name: TableName): Table['columns'] => tables[name].columns;
 /** Rows with few different values per column, so that every index has ties; keys are kept unique. */
 const sampleRows = (name: TableName, n: number): Row[] => {
   const rows = new Map<string, Row>();
+  const key = keyColumns(name);
   for (let i = 0; i < n; i += 1) {
     const row = Object.fromEntries(
       Object.entries(columnsOf(name)).map(([column, kind], at) => {
@@ -28,10 +29,11 @@ const sampleRows = (name: TableName, n: number): Row[] => {
         if (kind === 'int') return [column, spin * 10];
         if (kind === 'json') return [column, { spin }];
         if (kind === 'blob') return [column, Buffer.from([spin])];
-        return [column, ['b', 'A', 'a', '_', '中'][spin]];
+        const text = ['b', 'A', 'a', '_', '中'][spin];
+        // The last column of a key tells the rows apart; the others have ties.
+        return [column, column === key.at(-1) ? `${text}${i}` : text];
       }),
     );
-    const key = keyColumns(name);
     rows.set(key[0] === 'seq' ? String(i) : JSON.stringify(key.map((column) => row[column])), row);
   }
   return [...rows.values()];
