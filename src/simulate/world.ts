@@ -56,7 +56,7 @@ export class World implements Wire, Dice {
   readonly violations: string[] = [];
   /** Record of each create call, noted when it reaches the remote. */
   readonly creates = new Map<string, string>();
-  readonly sent: { readonly call: string; readonly tick: number }[] = [];
+  #sent = 0;
   hub: Hub;
   time = Date.UTC(2026, 0, 5);
   /** True once edits and faults have stopped. */
@@ -68,6 +68,7 @@ export class World implements Wire, Dice {
   #landing: { at: number; effect: () => void }[] = [];
   #busy = new Set<string>();
   #depth = 0;
+  #late = false;
   #runs = new Set<string>();
   readonly rules: ReadonlyMap<string, Record<string, FieldRule>>;
 
@@ -162,10 +163,10 @@ export class World implements Wire, Dice {
     return {
       commit: async (groups: readonly Group[]) => {
         if (life !== this.#life) throw new Crash('dead');
-        if (this.#depth > 0 && this.fault('crash before commit', 0.004)) throw new Crash('before');
+        if (this.#depth > 0 && this.fault('crash before commit', 0.004)) throw this.#die('before');
         const outcome = await store.commit(groups);
         if (outcome.includes(false)) this.options.tally.row('group overtaken');
-        if (this.#depth > 0 && this.fault('crash after commit', 0.004)) throw new Crash('after');
+        if (this.#depth > 0 && this.fault('crash after commit', 0.004)) throw this.#die('after');
         return outcome;
       },
       get: (table, key) => store.get(table, key),
@@ -174,6 +175,12 @@ export class World implements Wire, Dice {
       count: (table, index, where) => store.count(table, index, where),
       close: () => store.close(),
     };
+  }
+
+  /** From this moment nothing of this process commits any more, whatever else it had under way. */
+  #die(moment: string): Crash {
+    this.#life += 1;
+    return new Crash(moment);
   }
 
   // -------------------------------------------------------------- the wire
@@ -213,8 +220,8 @@ export class World implements Wire, Dice {
     return this.fault('item refused', 0.015);
   }
 
-  written(system: ToySystem, call: string): void {
-    this.sent.push({ call, tick: system.tick });
+  written(_system: ToySystem, call: string): void {
+    this.#sent += 1;
     if (this.#late) return;
     void this.store.get('call', { id: call }).then((row) => {
       if (row === undefined) this.violations.push(`P2: ${call} was sent but is not on disk`);
@@ -252,7 +259,7 @@ export class World implements Wire, Dice {
     if (next === undefined) return;
     const { system: name, id, object } = next.hook;
     const traits = this.systems.find((one) => one.traits.name === name)?.traits;
-    if (this.sent.length > 0 && [...this.#busy].some((lock) => lock === `out:${name}`))
+    if (this.#sent > 0 && [...this.#busy].some((lock) => lock === `out:${name}`))
       this.options.tally.fault('hook before response');
     const hookId = this.hub.newId('h');
     this.say(`hook ${hookId} ${id}`);
@@ -369,8 +376,6 @@ export class World implements Wire, Dice {
       if (system.tick > before) this.options.tally.fault('normalised late');
     }
   }
-
-  #late = false;
 
   async #resolve(): Promise<void> {
     const rows = await this.store.list('conflict', 'open', { where: { open: 1 }, limit: 5 });

@@ -10,7 +10,12 @@ export const together = async <Item, Result>(
 ): Promise<Result[]> => {
   const results: Result[] = [];
   for (let i = 0; i < items.length; i += width) {
-    results.push(...(await Promise.all(items.slice(i, i + width).map(work))));
+    // All of them end before the first failure is passed on: no stray work goes on behind a pass that has failed.
+    const settled = await Promise.allSettled(items.slice(i, i + width).map(work));
+    for (const one of settled) {
+      if (one.status === 'rejected') throw one.reason;
+      results.push(one.value);
+    }
   }
   return results;
 };
