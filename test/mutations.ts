@@ -14,7 +14,7 @@ export const knownMutations: readonly {
   { mutation: 'read-back-wholesale', seed: 10, steps: 120 },
   { mutation: 'blind-create-retry', seed: 6, steps: 300 },
   { mutation: 'no-damping', seed: 1, steps: 120 },
-  { mutation: 'cursor-early', seed: 15, steps: 300 },
+  { mutation: 'cursor-early', seed: 38, steps: 300 },
   { mutation: 'close-without-equal', seed: 1, steps: 120 },
   { mutation: 'no-look-before-write', seed: 5, steps: 120 },
   { mutation: 'ack-before-commit', seed: 1, steps: 300 },
