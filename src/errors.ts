@@ -192,6 +192,58 @@ export const catalogue = {
     text: 'There is no mapping {name}.{hint}',
     remedy: 'Name one of: {known}.',
   },
+  'input-unreadable': {
+    status: 400,
+    text: 'The file {file} cannot be read: {detail}.',
+    remedy: 'Check the path, and that this user may read it.',
+  },
+  'sync-cannot': {
+    status: 422,
+    text: 'Sync {sync} says "{detail}", and connection {connection} cannot do that with a {kind}.',
+    remedy: 'Set "direction: in", or take out "create: true"; the connector’s README.md says what it can.',
+  },
+  'notice-no-voice': {
+    status: 422,
+    text: 'Notice {notice} goes to connection {connection}, which cannot send messages.',
+    remedy: 'Name a connection under "to" that can, such as a WeCom robot.',
+  },
+  'listen-refused': {
+    status: 500,
+    text: 'The address {host}, port {port} cannot be listened on: {detail}.',
+    remedy: 'Stop what holds it, or choose another with --port, CROSSWALK_PORT or server.port.',
+  },
+  'remote-trouble': {
+    status: 502,
+    text: 'A remote system did not answer as it should ({kind}): {said}.',
+    remedy: 'Nothing is lost. `crosswalk doctor` tries each connection; then do this again.',
+  },
+  paused: {
+    status: 409,
+    text: '{name} is paused: {why}.',
+    remedy: 'Start it again with `crosswalk resume {name}`.',
+  },
+  'sync-unfinished': {
+    status: 504,
+    text: 'The running gateway has not finished reading for sync {sync} after {seconds} s.',
+    remedy: 'It goes on by itself. `crosswalk status` and its log tell what it waits for.',
+  },
+  'store-held': {
+    status: 409,
+    text: 'The store {file} is worked by {holder}.',
+    remedy:
+      'One gateway works a store at a time: stop that one, or give this installation a store of its own.',
+  },
+  'store-lost': {
+    status: 500,
+    text: 'Another process has taken over the store {file}, or it could not be written for ten seconds.',
+    remedy:
+      'This one stopped so that no two work it. Nothing is lost; look for a second gateway or a full disk.',
+  },
+  'store-unusable': {
+    status: 500,
+    text: 'The store cannot be used: {detail}.',
+    remedy: 'Check that its disk has room and that this user may write it; `crosswalk doctor` tries both.',
+  },
   'store-missing': {
     status: 500,
     text: 'There is no store at {file} yet.',

@@ -1,193 +1,201 @@
-/** check, map: what can be known before anything runs. */
-import { createReadStream } from 'node:fs';
+/** check: everything that can be known before anything runs, each fault with its place and remedy. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { loadConnector, openConnections, closeConnections, findConnectors } from '../connections.ts';
-import { readConfig } from '../config.ts';
-import type { JsonObject, JsonSchema, Kind } from '../connector.ts';
-import { CrosswalkError, placeText } from '../errors.ts';
-import { knownOf, loadEntities, loadInstallation, loadMappings } from '../installation.ts';
+import { readConfig, type Config } from '../config.ts';
+import { findConnectors, resolveText } from '../connections.ts';
+import type { JsonSchema } from '../connector.ts';
+import { CrosswalkError, placeText, type Place } from '../errors.ts';
+import { knownOf, loadEntities, loadMappings } from '../installation.ts';
 import { check as checkMapping } from '../mapping/check.ts';
-import { bind } from '../mapping/bind.ts';
-import { nearest } from '../mapping/nearest.ts';
-import { readFileSync, statSync } from 'node:fs';
-import { clean, exits, json, say } from './output.ts';
+import { parseMapping, readEntity, type Entity, type MappingDocument } from '../mapping/document.ts';
+import { openAll, schemaFile, type Opened } from './kinds.ts';
+import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
 
-interface Found {
+interface Found extends Place {
   readonly severity: 'error' | 'warning';
   readonly code: string;
+  /** `file:line pointer`. */
   readonly place: string;
+  /** Without the place. */
   readonly message: string;
   readonly remedy: string;
 }
 
-const faultOf = (error: unknown): Found => {
-  if (!(error instanceof CrosswalkError)) throw error;
-  return {
-    severity: 'error',
-    code: error.code,
-    place: placeText(error.place),
-    message: error.message,
-    remedy: error.remedy,
-  };
+const foundOf = (severity: Found['severity'], error: CrosswalkError): Found => ({
+  severity,
+  code: error.code,
+  ...error.place,
+  place: placeText(error.place),
+  message: new CrosswalkError(error.code, error.params).message,
+  remedy: error.remedy,
+});
+
+interface Documents {
+  readonly entities: Map<string, Entity>;
+  readonly mappings: Map<string, MappingDocument>;
+  /** Mappings of the installation itself. */
+  readonly own: readonly MappingDocument[];
+  /** True if some could not be read, so that names may be missing. */
+  readonly broken: boolean;
+}
+
+const jsonFiles = (root: string): string[] => {
+  if (statSync(root, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+  return readdirSync(root, { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith('.json'))
+    .sort();
 };
 
-const attempt = async (found: Found[], work: () => Promise<void> | void): Promise<void> => {
+/** Reads each document by itself, so that one fault hides no other. */
+const readDocuments = (folder: string, found: Found[]): Documents => {
+  const root = path.join(folder, 'mappings');
+  const entities = loadEntities();
+  const mappings = loadMappings();
+  const own: MappingDocument[] = [];
+  const before = found.length;
+  for (const file of jsonFiles(root)) {
+    const [first, ...rest] = file.split(path.sep);
+    const whole = path.join(root, file);
+    const read = (): string => readFileSync(whole, 'utf8');
+    if (first === 'entities' && rest.length === 1) {
+      try {
+        const entity = readEntity(read(), whole);
+        entities.set(entity.name, entity);
+      } catch (error) {
+        if (!(error instanceof CrosswalkError)) throw error;
+        found.push(foundOf('error', error));
+      }
+      continue;
+    }
+    const isMapping = rest.length === 0 ? !file.endsWith('.schema.json') : rest.length === 1;
+    if (!isMapping || first === 'entities' || first === 'reconciliation') continue;
+    const { document, findings } = parseMapping(read(), whole);
+    for (const one of findings) found.push(ofMapping(one));
+    if (document === undefined) continue;
+    own.push(document);
+    mappings.set(document.name, document);
+  }
+  return { entities, mappings, own, broken: found.length > before };
+};
+
+const ofMapping = (one: ReturnType<typeof checkMapping>[number]): Found => {
+  const { severity, code, document: file, pointer, message, remedy } = one;
+  const place = { file, pointer, ...(one.line === undefined ? {} : { line: one.line }) };
+  return { severity, code, ...place, place: placeText(place), message, remedy };
+};
+
+const readConfigOf = (folder: string, documents: Documents, found: Found[]): Config | undefined => {
+  const file = path.join(folder, 'crosswalk.yaml');
+  let text: string;
   try {
-    await work();
+    text = readFileSync(file, 'utf8');
   } catch (error) {
-    found.push(faultOf(error));
+    throw new CrosswalkError('config-missing', { file }, {}, error);
+  }
+  const known = knownOf(documents.mappings, documents.entities);
+  const { config, faults } = readConfig(text, file, known, process.env);
+  // Behind a document that cannot be read every mention of its name would be told as unknown.
+  const isEcho = ({ code, params }: CrosswalkError): boolean =>
+    documents.broken && code === 'config-unknown' && ['mapping', 'entity'].includes(String(params['what']));
+  found.push(...faults.filter((fault) => !isEcho(fault)).map((fault) => foundOf('error', fault)));
+  return config;
+};
+
+/** What a sync or notice asks of its connection, and whether that can be had. */
+const checkOffers = (config: Config, { sessions }: Opened, found: Found[]): void => {
+  const tell = (error: CrosswalkError): void => void found.push(foundOf('error', error));
+  for (const sync of Object.values(config.syncs)) {
+    const session = sessions.get(sync.connection);
+    const place = config.place(`/syncs/${sync.name}`);
+    const { connection, kind: name } = sync;
+    if (session === undefined) continue;
+    const kind = session.kinds[name];
+    if (kind === undefined) {
+      tell(new CrosswalkError('sync-kind-closed', { sync: sync.name, kind: name, connection }, place));
+      continue;
+    }
+    const params = { sync: sync.name, kind: name, connection };
+    if (sync.direction !== 'in' && kind.update === undefined && kind.create === undefined)
+      tell(new CrosswalkError('sync-cannot', { ...params, detail: `direction ${sync.direction}` }, place));
+    else if (sync.direction !== 'in' && sync.create && kind.create === undefined)
+      tell(new CrosswalkError('sync-cannot', { ...params, detail: 'create: true' }, place));
+  }
+  for (const { name, to } of Object.values(config.notices)) {
+    const session = sessions.get(to);
+    if (session === undefined || session.notify !== undefined) continue;
+    tell(
+      new CrosswalkError(
+        'notice-no-voice',
+        { notice: name, connection: to },
+        config.place(`/notices/${name}/to`),
+      ),
+    );
   }
 };
 
-/** Kind schemas by `connector/kind`, from the connections if they open, else unknown. */
-const checkAll = async (dir: string): Promise<Found[]> => {
-  const found: Found[] = [];
-  const folder = path.resolve(
-    statSync(dir, { throwIfNoEntry: false })?.isFile() === true ? path.dirname(dir) : dir,
-  );
-  const schemas = new Map<string, JsonSchema>();
-  await attempt(found, async () => {
-    const entities = loadEntities(folder);
-    const mappings = loadMappings(folder);
-    await attempt(found, async () => {
-      const file = path.join(folder, 'crosswalk.yaml');
-      const known = knownOf(mappings, entities);
-      let text: string;
-      try {
-        text = readFileSync(file, 'utf8');
-      } catch (error) {
-        throw new CrosswalkError('config-missing', { file }, {}, error);
-      }
-      const { config, faults } = readConfig(text, file, known, process.env);
-      found.push(...faults.map(faultOf));
-      if (config === undefined) return;
-      const connectors = findConnectors(folder);
-      for (const { connector, name } of Object.values(config.connections)) {
-        await attempt(
-          found,
-          async () =>
-            void (await loadConnector(connector, connectors, config.place(`/connections/${name}/connector`))),
-        );
-      }
-      await attempt(found, async () => {
-        const opened = await openConnections(config, connectors, {
-          environment: process.env,
-          now: Date.now,
-          random: Math.random,
-          log: () => undefined,
-        });
-        for (const { connector, session } of opened.values()) {
-          for (const [kind, { schema }] of Object.entries<Kind>(session.kinds))
-            schemas.set(`${connector.name}/${kind}`, schema);
-        }
-        await closeConnections(opened);
-      });
-    });
-    for (const document of mappings.values()) {
-      const entity = entities.get(document.entity);
-      if (entity === undefined) continue;
-      const kind = schemas.get(`${document.remote.connector}/${document.remote.kind}`) ?? null;
-      for (const one of checkMapping(document, { entity, kind })) {
-        const place = placeText({
-          file: one.document,
-          pointer: one.pointer,
-          ...(one.line === undefined ? {} : { line: one.line }),
-        });
-        found.push({
-          severity: one.severity,
-          code: one.code,
-          place,
-          message: one.message,
-          remedy: one.remedy,
-        });
-      }
-    }
-  });
-  return found;
+const checkToken = ({ server, folder, place }: Config, found: Found[]): void => {
+  if (server.tokenRef === undefined) return;
+  try {
+    const source = { environment: process.env, folder };
+    resolveText(server.tokenRef, 'server.tokenRef', source, place('/server/tokenRef'));
+  } catch (error) {
+    if (!(error instanceof CrosswalkError)) throw error;
+    found.push(foundOf('error', error));
+  }
 };
+
+const checkAll = async (folder: string): Promise<Found[]> => {
+  const found: Found[] = [];
+  const documents = readDocuments(folder, found);
+  const connectors = findConnectors(folder);
+  const config = readConfigOf(folder, documents, found);
+  const used = new Set<string>();
+  const checkOne = (document: MappingDocument, kind: JsonSchema | null): void => {
+    used.add(document.name);
+    const entity = documents.entities.get(document.entity);
+    if (entity !== undefined) found.push(...checkMapping(document, { entity, kind }).map(ofMapping));
+    else {
+      const place = { file: document.file, line: document.lineOf('/entity'), pointer: '/entity' };
+      const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
+      found.push(foundOf('error', new CrosswalkError('config-unknown', params, place)));
+    }
+  };
+  const fileOf = ({ remote }: MappingDocument): JsonSchema | null =>
+    schemaFile(connectors, remote.connector, remote.kind);
+  if (config !== undefined) {
+    const opened = await openAll(config, connectors, process.env);
+    found.push(...opened.faults.map((fault) => foundOf('error', fault)));
+    checkOffers(config, opened, found);
+    checkToken(config, found);
+    for (const { connection, mapping, kind } of Object.values(config.syncs)) {
+      const document = documents.mappings.get(mapping);
+      if (document === undefined) continue;
+      checkOne(document, opened.sessions.get(connection)?.kinds[kind]?.schema ?? fileOf(document));
+    }
+  }
+  for (const document of documents.own) if (!used.has(document.name)) checkOne(document, fileOf(document));
+  const told = new Set<string>();
+  return found.filter(({ code, place, message }) => {
+    const key = `${code}\n${place}\n${message}`;
+    return !told.has(key) && told.add(key) !== undefined;
+  });
+};
+
+const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 export const check = async (options: Common): Promise<number> => {
-  const findings = await checkAll(options.dir);
-  const errors = findings.filter((one) => one.severity === 'error');
-  if (options.json) json({ ok: errors.length === 0, findings });
+  const isFile = statSync(options.dir, { throwIfNoEntry: false })?.isFile() === true;
+  const findings = await checkAll(path.resolve(isFile ? path.dirname(options.dir) : options.dir));
+  const errors = findings.filter((one) => one.severity === 'error').length;
+  const warnings = findings.length - errors;
+  if (options.json) json({ ok: errors === 0, findings });
   else {
-    for (const one of findings)
-      say(
-        `${one.severity} ${one.code}: ${clean(one.message.includes(one.place) ? one.message : `${one.place}: ${one.message}`)}\n  ${clean(one.remedy)}`,
-      );
-    say(
-      errors.length === 0
-        ? `all is well${findings.length > 0 ? ` (${findings.length} warnings)` : ''}`
-        : `${errors.length} errors`,
-    );
+    for (const { severity, code, place, message, remedy } of findings)
+      say(`${severity} ${code}: ${place === '' ? '' : `${place}: `}${message}\n  ${remedy}`);
+    const also = warnings === 0 ? '' : `, ${plural(warnings, 'warning')}`;
+    say(errors === 0 ? `all is well${also}` : `${plural(errors, 'error')}${also}`);
   }
-  const config = errors.some((one) => one.code === 'config-missing');
-  return errors.length === 0 ? exits.ok : config ? exits.config : exits.wrong;
-};
-
-/** One record a line; a bad line is told with its number and the rest goes on. */
-export const map = async (
-  options: Common & { file?: string; reverse?: boolean },
-  name: string,
-): Promise<number> => {
-  const folder =
-    statSync(path.join(options.dir, 'crosswalk.yaml'), { throwIfNoEntry: false }) === undefined
-      ? undefined
-      : loadInstallation(options.dir, process.env).folder;
-  const mappings = loadMappings(folder);
-  const document = mappings.get(name);
-  if (document === undefined) {
-    const near = nearest(name, mappings.keys());
-    throw new CrosswalkError('map-unknown', {
-      name,
-      hint: near === undefined ? '' : ` Did you mean ${near}?`,
-      known: [...mappings.keys()].join(', '),
-    });
-  }
-  const entity = loadEntities(folder).get(document.entity);
-  if (entity === undefined)
-    throw new CrosswalkError('map-unknown', { name: document.entity, hint: '', known: '' });
-  const lens = bind(document, entity.schema, null);
-  const input = options.file === undefined ? process.stdin : createReadStream(options.file);
-  let row = 0;
-  let bad = 0;
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    row += 1;
-    if (line.trim() === '') continue;
-    const result = mapLine(line, (value) =>
-      options.reverse === true ? lens.write(value, null) : lens.read(value),
-    );
-    if (result.problems.length > 0) bad += 1;
-    if (options.json) json({ line: row, ...result });
-    else {
-      for (const problem of result.problems) process.stderr.write(`line ${row} ${clean(problem)}\n`);
-      if (result.value !== undefined) json(result.value);
-    }
-  }
-  return bad > 0 ? exits.wrong : exits.ok;
-};
-
-const mapLine = (
-  line: string,
-  work: (value: JsonObject) => {
-    fields?: unknown;
-    value?: unknown;
-    problems: readonly { pointer: string; message: string }[];
-  },
-): { value?: unknown; problems: string[] } => {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(line);
-  } catch {
-    return { problems: ['is not JSON'] };
-  }
-  if (parsed === null || typeof parsed !== 'object' || Array.isArray(parsed))
-    return { problems: ['is not a JSON object'] };
-  const { fields, value, problems } = work(parsed as JsonObject);
-  return {
-    value: fields ?? value,
-    problems: problems.map((problem) => `${problem.pointer}: ${problem.message}`),
-  };
+  return errors === 0 ? exits.ok : exits.wrong;
 };

@@ -5,7 +5,7 @@ import { conflictsReport, parkedReport, type View } from '../health/reports.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
 import type { Hub, Sync } from '../sync/hub.ts';
 import { withView } from './asking.ts';
-import { exits, json, say, table } from './output.ts';
+import { exits, json, say, table, warn } from './output.ts';
 import type { Common } from './program.ts';
 
 /** As much of a hub as a decision needs: the store, and which syncs write. Nothing is sent from here. */
@@ -30,7 +30,7 @@ const hubOf = (view: View): Hub => {
     newId: (prefix) => `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`,
     random: Math.random,
     nudge: () => undefined,
-    alarm: (subject, text) => process.stderr.write(`${subject}: ${text}\n`),
+    alarm: (subject, text) => warn(`${subject}: ${text}`),
   };
 };
 

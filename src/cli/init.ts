@@ -84,7 +84,7 @@ const files: Readonly<Record<string, string>> = {
   'sample.ndjson': `${sample.map((row) => JSON.stringify(row)).join('\n')}\n`,
   '.gitignore': '.crosswalk/\n.env\n',
   '.env.example':
-    'HUBSPOT_TOKEN=\nHUBSPOT_SECRET=\nJDY_KEY=\nJDY_HOOK_SECRET=\nWECOM_ROBOT=\nCROSSWALK_TOKEN=\n',
+    '# Copy to .env, fill in, and load it before a command: set -a; . ./.env; set +a\nHUBSPOT_TOKEN=\nHUBSPOT_SECRET=\nJDY_KEY=\nJDY_HOOK_SECRET=\nWECOM_ROBOT=\nCROSSWALK_TOKEN=\n',
 };
 
 export const init = async (options: Common & { force?: boolean }, folder?: string): Promise<number> => {

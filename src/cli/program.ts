@@ -1,5 +1,6 @@
 /** The verbs of `crosswalk`, each in a file of its family. */
 import { Command, CommanderError } from 'commander';
+import { CrosswalkError } from '../errors.ts';
 import { exits, fail } from './output.ts';
 
 export interface Common {
@@ -12,6 +13,12 @@ type Action = (options: Common & Record<string, unknown>, ...args: string[]) => 
 /** Runs the command line; resolves with the exit code. */
 export const run = async (argv: readonly string[]): Promise<number> => {
   let exit = 0;
+  // Who reads us may stop reading (`crosswalk map … | head`).
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exits.ok);
+    throw error;
+  });
+  const asJson = argv.includes('--json');
   const program = new Command('crosswalk');
   program.description('Keeps a CRM and the systems around it telling the same story.').version('0.1.0');
   program.addHelpText(
@@ -19,6 +26,8 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     '\nExit codes: 0 done, 1 something was found wrong, 2 usage, 3 configuration, 4 a remote, 5 the store.',
   );
   program.exitOverride();
+  // Usage faults are worded below, where programs are answered too.
+  program.configureOutput({ outputError: () => undefined });
   const verb = (name: string, description: string, action: Action, parent: Command = program): Command =>
     parent
       .command(name)
@@ -35,8 +44,11 @@ export const run = async (argv: readonly string[]): Promise<number> => {
         }
       });
   const { init } = await import('./init.ts');
-  const { check, map } = await import('./checking.ts');
-  const { serve, sync, doctor, demoVerb } = await import('./running.ts');
+  const { check } = await import('./checking.ts');
+  const { map } = await import('./mapping.ts');
+  const { serve, demoVerb } = await import('./running.ts');
+  const { sync } = await import('./syncing.ts');
+  const { doctor } = await import('./doctor.ts');
   const { status, runs, trace } = await import('./asking.ts');
   const { parkedList, parkedShow, parkedReplay, parkedDrop, conflictsList, conflictsResolve, pause, resume } =
     await import('./deciding.ts');
@@ -55,7 +67,8 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
   verb('sync <sync>', 'poll and deliver now', sync)
     .option('--full', 'sweep everything', false)
-    .option('--plan', 'only show what would be written', false);
+    .option('--plan', 'only show what would be written (not built yet)', false)
+    .option('--wait <seconds>', 'how long to wait where a running gateway does the work', '300');
   verb('trace <object>', 'the story of connection/kind/id, one line per hop', trace).option(
     '--field <field>',
   );
@@ -77,7 +90,13 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     await program.parseAsync([...argv]);
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? exits.ok : exits.usage;
+    if (error.exitCode === 0) return exits.ok;
+    if (error.code === 'commander.help' && !asJson) return exits.usage;
+    const detail =
+      error.code === 'commander.help'
+        ? 'name a command'
+        : error.message.replace(/^error: /u, '').replaceAll(/\s*\n\s*/gu, ' ');
+    return fail(new CrosswalkError('usage', { detail }), asJson);
   }
   return exit;
 };

@@ -188,6 +188,7 @@ export class Lanes {
   async #upkeep(): Promise<number | null> {
     const { hub, switches } = this.#options;
     await switches.refresh();
+    await this.#takeAsked();
     await closeRuns(hub);
     const old = await hub.store.list('hook', 'at', { where: {}, upTo: hub.now() - hookAge, limit: 500 });
     if (old.length > 0) {
@@ -199,6 +200,26 @@ export class Lanes {
       ]);
     }
     return null;
+  }
+
+  /** What `crosswalk sync` in another process asks for, by a setting `due:<sync>`. */
+  async #takeAsked(): Promise<void> {
+    const { hub } = this.#options;
+    const rows = await hub.store.list('setting', 'name', { where: {}, after: 'due:', limit: 100 });
+    for (const row of rows) {
+      const name = String(row['name']);
+      if (!name.startsWith('due:')) break;
+      const sync = hub.syncs.get(name.slice('due:'.length));
+      if (sync !== undefined) {
+        const full = (row['value'] as { full?: boolean } | null)?.full === true;
+        const lane = `${full || sync.kind.changes === undefined ? 'sweep' : 'poll'}:${sync.lane}`;
+        this.#backoff.delete(lane);
+        this.due(lane);
+        hub.nudge(lane);
+      }
+      const when = [{ table: 'setting' as const, key: { name }, is: { at: row['at'] } }];
+      await hub.store.commit([{ when, write: [{ op: 'delete', table: 'setting', key: { name } }] }]);
+    }
   }
 
   /** A trouble slows the lane; one that speaks of credentials pauses the connection, with an alarm. */

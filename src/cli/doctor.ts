@@ -1,0 +1,170 @@
+/** doctor: tries credentials, store, disk, clock and public address, and says what to do. */
+import { mkdirSync, statfsSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '../config.ts';
+import { closeConnections, openConnections, type ConnectorFolders } from '../connections.ts';
+import { Trouble } from '../connector.ts';
+import { createExchange } from '../exchange.ts';
+import { loadInstallation } from '../installation.ts';
+import { SqliteStore } from '../store/sqlite.ts';
+import { holderOf } from './holder.ts';
+import { exits, json, say, table, wordsOf } from './output.ts';
+import type { Common } from './program.ts';
+
+interface Finding {
+  readonly what: string;
+  readonly state: 'ok' | 'warn' | 'fail';
+  readonly text: string;
+  /** Empty where there is nothing to do. */
+  readonly remedy: string;
+}
+
+type Note = (what: string, state: Finding['state'], text: string, remedy?: string) => void;
+
+/** ms for one connection's check. */
+const patience = 20_000;
+const gigabyte = 1024 ** 3;
+
+const tryStore = async ({ store }: Config, note: Note): Promise<void> => {
+  if (store.path === ':memory:') {
+    note('store', 'warn', 'in memory: nothing outlives a restart', 'Set store.path to a file.');
+    return;
+  }
+  const folder = path.dirname(store.path);
+  let opened: SqliteStore | undefined;
+  try {
+    mkdirSync(folder, { recursive: true });
+    opened = new SqliteStore({ file: store.path });
+    const key = { name: 'doctor' };
+    const row = { ...key, value: {}, at: Date.now(), by: 'doctor' };
+    await opened.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
+    await opened.commit([{ when: [], write: [{ op: 'delete', table: 'setting', key }] }]);
+    const holder = await holderOf(opened);
+    const by = holder === undefined ? '' : `; crosswalk ${holder.what} works it (process ${holder.pid})`;
+    note('store', 'ok', `${store.path} can be written${by}`);
+    const { bavail, bsize } = statfsSync(folder);
+    const free = bavail * bsize;
+    const state = free < gigabyte / 4 ? 'fail' : free < 2 * gigabyte ? 'warn' : 'ok';
+    const remedy = state === 'ok' ? '' : 'Make room: a full disk stops every hook from being accepted.';
+    note('disk', state, `${(free / gigabyte).toFixed(1)} GB free`, remedy);
+  } catch (error) {
+    const { code } = (error ?? {}) as { code?: unknown };
+    const words = wordsOf(error);
+    const text = words.code === 'internal' && typeof code === 'string' ? `${folder}: ${code}` : words.message;
+    note('store', 'fail', text, 'Check that its folder exists and that this user may write it.');
+  } finally {
+    await opened?.close();
+  }
+};
+
+interface Clocks {
+  /** ms by which a remote's clock was ahead of ours; the smallest seen. */
+  skew: number | undefined;
+}
+
+/** One connection by itself; its answers tell what the remote's clock says. */
+const tryConnection = async (
+  config: Config,
+  name: string,
+  connectors: ConnectorFolders,
+  clocks: Clocks,
+  note: Note,
+): Promise<void> => {
+  const what = `connection ${name}`;
+  const source = config.connections[name];
+  if (source === undefined) return;
+  const exchange = createExchange();
+  const send: typeof exchange.send = async (request, signal) => {
+    const response = await exchange.send(request, signal);
+    const said = Date.parse(response.headers['date'] ?? '');
+    const skew = Math.abs(said - Date.now());
+    if (!Number.isNaN(said) && skew < Math.abs(clocks.skew ?? Number.POSITIVE_INFINITY))
+      clocks.skew = said - Date.now();
+    return response;
+  };
+  let opened: Awaited<ReturnType<typeof openConnections>> | undefined;
+  try {
+    opened = await openConnections({ ...config, connections: { [name]: source } }, connectors, {
+      environment: process.env,
+      now: Date.now,
+      random: Math.random,
+      log: () => undefined,
+      exchange: { send, close: () => exchange.close() },
+    });
+    const session = opened.get(name)?.session;
+    const late = sleep(patience, undefined, { ref: false }).then(() => {
+      throw new Trouble('unknown', { message: `no answer in ${patience / 1000} s` });
+    });
+    note(what, 'ok', String(await Promise.race([session?.check(), late])));
+    const { publicUrl } = config.server;
+    if (session?.hooks === undefined) return;
+    if (publicUrl === undefined)
+      note(
+        `hooks of ${name}`,
+        'warn',
+        'server.publicUrl is not set, so nobody outside knows where to send them',
+        'Set server.publicUrl to the address under which the remote reaches this gateway.',
+      );
+    else note(`hooks of ${name}`, 'ok', `are awaited at ${publicUrl}/hooks/${name}`);
+  } catch (error) {
+    if (error instanceof Trouble) {
+      const remedy =
+        error.kind === 'forbidden'
+          ? 'Renew the credentials; the connector’s README.md says where.'
+          : 'Check the address in its settings, the network and the remote itself.';
+      note(what, 'fail', `${error.kind}: ${error.detail.message}`, remedy);
+    } else {
+      const { message, remedy } = wordsOf(error);
+      note(what, 'fail', message, remedy);
+    }
+  } finally {
+    if (opened !== undefined) await closeConnections(opened);
+  }
+};
+
+const noteClock = ({ skew }: Clocks, note: Note): void => {
+  const remedy = 'Switch on time synchronisation (NTP): signatures of hooks and "newest" depend on it.';
+  if (skew === undefined) {
+    const old = new Date().getFullYear() < 2025;
+    note(
+      'clock',
+      old ? 'fail' : 'ok',
+      `${new Date().toISOString()}; no remote to compare it with`,
+      old ? remedy : '',
+    );
+    return;
+  }
+  const seconds = Math.round(Math.abs(skew) / 1000);
+  const state = seconds > 120 ? 'fail' : seconds > 5 ? 'warn' : 'ok';
+  const text = seconds <= 1 ? 'agrees with the remotes' : `${seconds} s from the remotes`;
+  note('clock', state, text, state === 'ok' ? '' : remedy);
+};
+
+export const doctor = async (options: Common): Promise<number> => {
+  const findings: Finding[] = [];
+  const note: Note = (what, state, text, remedy = '') => void findings.push({ what, state, text, remedy });
+  note('Node.js', 'ok', process.versions.node);
+  try {
+    const { config, connectors } = loadInstallation(options.dir, process.env);
+    note('configuration', 'ok', config.file);
+    await tryStore(config, note);
+    const clocks: Clocks = { skew: undefined };
+    for (const name of Object.keys(config.connections))
+      await tryConnection(config, name, connectors, clocks, note);
+    noteClock(clocks, note);
+  } catch (error) {
+    const { message, remedy } = wordsOf(error);
+    note('configuration', 'fail', message, remedy);
+  }
+  const failed = findings.some((one) => one.state === 'fail');
+  if (options.json) json({ ok: !failed, findings });
+  else
+    say(
+      table(
+        ['', 'what', '', 'what to do'],
+        findings.map((one) => [one.state, one.what, one.text, one.remedy]),
+      ),
+    );
+  return failed ? exits.wrong : exits.ok;
+};

@@ -1,0 +1,107 @@
+/** Opens connections only to learn what they offer: missing secrets get stand-ins, and nothing is sent. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Config, ConnectionConfig, Environment } from '../config.ts';
+import {
+  closeConnections,
+  loadConnector,
+  openConnections,
+  resolveText,
+  type ConnectorFolders,
+} from '../connections.ts';
+import type { Json, JsonObject, JsonSchema, Session } from '../connector.ts';
+import { CrosswalkError } from '../errors.ts';
+
+export interface Opened {
+  /** By connection; those that do not open are missing. */
+  readonly sessions: ReadonlyMap<string, Session>;
+  readonly faults: readonly CrosswalkError[];
+}
+
+const standIn = 'CROSSWALK_STAND_IN';
+const reference = /\$\{(?:env|file):[^{}]*\}/gu;
+
+/** The settings with stand-ins for references that lead nowhere, each of which is told. */
+const filled = (value: Json, pointer: string, tell: (text: string, pointer: string) => boolean): Json => {
+  if (typeof value === 'string')
+    return value.replace(reference, (text) => (tell(text, pointer) ? `\${env:${standIn}}` : text));
+  if (typeof value !== 'object' || value === null) return value;
+  const below = Object.entries(value).map(([name, inner]): [string, Json] => [
+    name,
+    filled(inner, `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`, tell),
+  ]);
+  return Array.isArray(value) ? below.map(([, inner]) => inner) : Object.fromEntries(below);
+};
+
+const openOne = async (
+  config: Config,
+  source: ConnectionConfig,
+  connectors: ConnectorFolders,
+  environment: Environment,
+  faults: CrosswalkError[],
+): Promise<Session | undefined> => {
+  const { name } = source;
+  let missing = 0;
+  const settings = filled(source.settings, `/connections/${name}/settings`, (text, pointer) => {
+    try {
+      const setting = pointer.split('/').slice(4).join('.');
+      const what = `Connection ${name}, setting ${setting}`;
+      resolveText(text, what, { environment, folder: config.folder }, config.place(pointer));
+      return false;
+    } catch (error) {
+      if (!(error instanceof CrosswalkError)) throw error;
+      missing += 1;
+      faults.push(error);
+      return true;
+    }
+  }) as JsonObject;
+  try {
+    const place = config.place(`/connections/${name}/connector`);
+    await loadConnector(source.connector, connectors, place);
+    const only = { ...config, connections: { [name]: { ...source, settings } } };
+    const opened = await openConnections(only, connectors, {
+      environment: { ...environment, [standIn]: 'stand-in' },
+      now: Date.now,
+      random: Math.random,
+      log: () => undefined,
+    });
+    await closeConnections(opened);
+    return opened.get(name)?.session;
+  } catch (error) {
+    if (!(error instanceof CrosswalkError)) throw error;
+    // A stand-in has not the shape of the true value: what is wrong then is that it is missing.
+    const shape = error.code === 'settings-shape' || error.code === 'connector-refused';
+    if (missing === 0 || !shape) faults.push(error);
+    return undefined;
+  }
+};
+
+/** Opens each connection by itself, so that one fault hides no other. */
+export const openAll = async (
+  config: Config,
+  connectors: ConnectorFolders,
+  environment: Environment,
+): Promise<Opened> => {
+  const faults: CrosswalkError[] = [];
+  const sessions = new Map<string, Session>();
+  for (const source of Object.values(config.connections)) {
+    const session = await openOne(config, source, connectors, environment, faults);
+    if (session !== undefined) sessions.set(source.name, session);
+  }
+  return { sessions, faults };
+};
+
+/** The schema file of a kind, for mappings that no connection uses; null where there is none. */
+export const schemaFile = (
+  connectors: ConnectorFolders,
+  connector: string,
+  kind: string,
+): JsonSchema | null => {
+  const folder = connectors.get(connector);
+  if (folder === undefined || !/^[\w-]+$/u.test(kind)) return null;
+  try {
+    return JSON.parse(readFileSync(path.join(folder, 'schema', `${kind}.json`), 'utf8')) as JsonSchema;
+  } catch {
+    return null;
+  }
+};

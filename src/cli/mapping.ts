@@ -1,0 +1,155 @@
+/** map: records through one mapping, a line at a time; a bad line is told with its number and the rest goes on. */
+import { once } from 'node:events';
+import { createReadStream, statSync } from 'node:fs';
+import path from 'node:path';
+import { readConfig } from '../config.ts';
+import { findConnectors } from '../connections.ts';
+import type { JsonObject, JsonSchema } from '../connector.ts';
+import { CrosswalkError } from '../errors.ts';
+import { knownOf, loadEntities, loadMappings } from '../installation.ts';
+import { compile } from '../mapping/compile.ts';
+import type { Entity, MappingDocument } from '../mapping/document.ts';
+import type { FieldProblem, Lens } from '../mapping/lens.ts';
+import { nearest } from '../mapping/nearest.ts';
+import { readFileSync } from 'node:fs';
+import { openAll, schemaFile } from './kinds.ts';
+import { exits, jsonLine, warn } from './output.ts';
+import type { Common } from './program.ts';
+
+/** Longest line that is taken, in bytes. */
+const mostBytes = 8 * 1024 * 1024;
+
+interface Line {
+  readonly number: number;
+  /** Null if it is too long. */
+  readonly text: string | null;
+}
+
+/** The lines of a stream. Holds at most one of them. */
+async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<Line> {
+  let number = 1;
+  let size = 0;
+  let parts: Buffer[] = [];
+  const take = (part: Buffer): void => {
+    size += part.length;
+    if (size <= mostBytes) parts.push(part);
+    else parts = [];
+  };
+  const line = (): Line => {
+    const text = size > mostBytes ? null : Buffer.concat(parts).toString('utf8').replace(/\r$/u, '');
+    return { number, text: number === 1 && text !== null ? text.replace(/^\ufeff/u, '') : text };
+  };
+  for await (const chunk of input) {
+    let from = 0;
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
+      take(chunk.subarray(from, at));
+      yield line();
+      [number, size, parts, from] = [number + 1, 0, [], at + 1];
+    }
+    take(chunk.subarray(from));
+  }
+  if (size > 0) yield line();
+}
+
+type Problem = Pick<FieldProblem, 'pointer' | 'code' | 'message'>;
+
+interface Mapped {
+  readonly value?: JsonObject;
+  readonly problems: readonly Problem[];
+}
+
+const mapLine = ({ text }: Line, lens: Lens, reverse: boolean): Mapped => {
+  const whole = (message: string): Mapped => ({ problems: [{ pointer: '', code: 'line', message }] });
+  if (text === null) return whole('is longer than 8 MiB');
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    return whole('is not JSON');
+  }
+  if (given === null || typeof given !== 'object' || Array.isArray(given))
+    return whole('is not a JSON object');
+  if (reverse) return lens.write(given as JsonObject, null);
+  const { fields, problems } = lens.read(given as JsonObject);
+  return { value: fields, problems };
+};
+
+/** The kind's schema: from a connection that opens, since its settings may add places; else the connector's file. */
+const kindOf = async (
+  folder: string,
+  document: MappingDocument,
+  mappings: ReadonlyMap<string, MappingDocument>,
+  entities: ReadonlyMap<string, Entity>,
+): Promise<JsonSchema | null> => {
+  const { connector, kind } = document.remote;
+  const connectors = findConnectors(folder);
+  const file = path.join(folder, 'crosswalk.yaml');
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) {
+    const { config } = readConfig(readFileSync(file, 'utf8'), file, knownOf(mappings, entities), process.env);
+    for (const source of Object.values(config?.connections ?? {})) {
+      if (config === undefined || source.connector !== connector) continue;
+      const only = { ...config, connections: { [source.name]: source } };
+      const { sessions } = await openAll(only, connectors, process.env);
+      const schema = sessions.get(source.name)?.kinds[kind]?.schema;
+      if (schema !== undefined) return schema;
+    }
+  }
+  return schemaFile(connectors, connector, kind);
+};
+
+const lensOf = async (folder: string, name: string): Promise<Lens> => {
+  const mappings = loadMappings(folder);
+  const entities = loadEntities(folder);
+  const document = mappings.get(name);
+  if (document === undefined) {
+    const near = nearest(name, mappings.keys());
+    const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+    throw new CrosswalkError('map-unknown', { name, hint, known: [...mappings.keys()].join(', ') });
+  }
+  const entity = entities.get(document.entity);
+  if (entity === undefined) {
+    const place = { file: document.file, line: document.lineOf('/entity'), pointer: '/entity' };
+    const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
+    throw new CrosswalkError('config-unknown', params, place);
+  }
+  return compile(document, entity, await kindOf(folder, document, mappings, entities));
+};
+
+const inputOf = async (file: string | undefined): Promise<AsyncIterable<Buffer>> => {
+  if (file === undefined) return process.stdin as AsyncIterable<Buffer>;
+  const stream = createReadStream(file);
+  try {
+    await once(stream, 'open');
+  } catch (error) {
+    const detail = String((error as NodeJS.ErrnoException).code ?? 'unknown');
+    throw new CrosswalkError('input-unreadable', { file, detail }, {}, error);
+  }
+  return stream as AsyncIterable<Buffer>;
+};
+
+/** Waits where the reader is slower than we are, so that nothing piles up. */
+const write = async (text: string): Promise<void> => {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+};
+
+export const map = async (
+  options: Common & { file?: string; reverse?: boolean },
+  name: string,
+): Promise<number> => {
+  const isFile = statSync(options.dir, { throwIfNoEntry: false })?.isFile() === true;
+  const lens = await lensOf(path.resolve(isFile ? path.dirname(options.dir) : options.dir), name);
+  let bad = 0;
+  for await (const line of linesOf(await inputOf(options.file))) {
+    if (line.text?.trim() === '') continue;
+    const { value, problems } = mapLine(line, lens, options.reverse === true);
+    if (problems.length > 0) bad += 1;
+    if (options.json)
+      await write(jsonLine({ line: line.number, ...(value === undefined ? {} : { value }), problems }));
+    else {
+      for (const { pointer, message } of problems)
+        warn(`line ${line.number} ${pointer === '' ? '' : `${pointer}: `}${message}`);
+      if (value !== undefined) await write(jsonLine(value));
+    }
+  }
+  return bad > 0 ? exits.wrong : exits.ok;
+};
