@@ -11,14 +11,16 @@ export const knownMutations: readonly {
   readonly steps: number;
 }[] = [
   { mutation: 'one-shadow', seed: 1, steps: 120 },
-  { mutation: 'read-back-wholesale', seed: 10, steps: 120 },
-  { mutation: 'blind-create-retry', seed: 6, steps: 300 },
+  { mutation: 'read-back-wholesale', seed: 14, steps: 120 },
+  { mutation: 'blind-create-retry', seed: 4, steps: 300 },
   { mutation: 'no-damping', seed: 1, steps: 120 },
-  { mutation: 'cursor-early', seed: 38, steps: 300 },
+  { mutation: 'cursor-early', seed: 26, steps: 120 },
   { mutation: 'close-without-equal', seed: 1, steps: 120 },
-  { mutation: 'no-look-before-write', seed: 5, steps: 120 },
+  { mutation: 'no-look-before-write', seed: 3, steps: 120 },
   { mutation: 'ack-before-commit', seed: 1, steps: 300 },
-  { mutation: 'forget-crashed-calls', seed: 22, steps: 300 },
-  { mutation: 'drop-refused', seed: 3, steps: 300 },
-  { mutation: 'newest-by-stamp', seed: 19, steps: 300 },
+  { mutation: 'forget-crashed-calls', seed: 26, steps: 300 },
+  { mutation: 'drop-refused', seed: 1, steps: 300 },
+  { mutation: 'newest-by-stamp', seed: 6, steps: 300 },
+  { mutation: 'create-unread', seed: 69, steps: 120 },
+  { mutation: 'no-catch-up', seed: 6, steps: 120 },
 ];

@@ -8,6 +8,18 @@ export interface Dice {
   pick<T>(list: readonly T[]): T | undefined;
 }
 
+/** A small seeded generator (mulberry32). */
+export const generator = (seed: number): (() => number) => {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+};
+
 /** The habits of one system. */
 export const drawTraits = (dice: Dice, name: string): ToyTraits => {
   const anchored = dice.chance(0.4);

@@ -14,6 +14,7 @@ export const faultNames = [
   'hook before response',
   'meanwhile',
   'normalised late',
+  'joined late',
   'crash before commit',
   'crash after commit',
 ] as const;

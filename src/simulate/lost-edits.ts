@@ -39,8 +39,10 @@ export const lostEdits = (world: World, state: Snapshot): string[] => {
       }
     }
   }
-  for (const rows of state.lineage.values())
-    lost.push(...supersededUnseen(world, rows), ...wronglyNewest(world, rows));
+  for (const [record, rows] of state.lineage) {
+    const objects = new Set(state.links.filter((link) => link.record === record).map((link) => link.object));
+    lost.push(...supersededUnseen(world, rows), ...wronglyNewest(world, rows, objects));
+  }
   return lost;
 };
 
@@ -148,7 +150,7 @@ const byPerson = (world: World, field: string, value: Json): boolean =>
   );
 
 /** Where `newest` decided, the value that won was really typed later. */
-const wronglyNewest = (world: World, rows: readonly LineageRow[]): string[] =>
+const wronglyNewest = (world: World, rows: readonly LineageRow[], objects: ReadonlySet<string>): string[] =>
   rows.flatMap((row) =>
     row.entries.flatMap((entry) => {
       if (entry.rule !== 'newest') return [];
@@ -166,7 +168,9 @@ const wronglyNewest = (world: World, rows: readonly LineageRow[]): string[] =>
             same(one.after ?? null, ours ?? null),
         ),
       );
-      const here = decided ? undefined : typedAt(world, entry.field, ours ?? null, entry.at?.to ?? 0);
+      const here = decided
+        ? undefined
+        : typedAt(world, objects, entry.field, ours ?? null, entry.at?.to ?? 0);
       if (there?.by !== 'person' || here === undefined) return [];
       const right = entry.verdict === 'took' ? there.at >= here : there.at <= here;
       return right
@@ -177,12 +181,20 @@ const wronglyNewest = (world: World, rows: readonly LineageRow[]): string[] =>
     }),
   );
 
-/** When a person typed a value, if exactly one ever did, and before some time. */
-const typedAt = (world: World, field: string, value: Json, before: number): number | undefined => {
+/** When a person typed a value into one of these objects, if exactly one ever did, and before some time. */
+const typedAt = (
+  world: World,
+  objects: ReadonlySet<string>,
+  field: string,
+  value: Json,
+  before: number,
+): number | undefined => {
   const events = world.systems.flatMap((system) =>
-    [...system.objects.values()].flatMap((object) =>
-      (object.log[field] ?? []).filter((event) => event.by === 'person' && same(event.value, value)),
-    ),
+    [...system.objects.values()]
+      .filter(({ id }) => objects.has(id))
+      .flatMap((object) =>
+        (object.log[field] ?? []).filter((event) => event.by === 'person' && same(event.value, value)),
+      ),
   );
   const [only, ...more] = events;
   return only === undefined || more.length > 0 || only.at > before ? undefined : only.at;

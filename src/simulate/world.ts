@@ -7,15 +7,17 @@ import type { FieldRule } from '../merge/policy.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Group, Store } from '../store/store.ts';
 import { accept } from '../sync/accept.ts';
+import { catchUp } from '../sync/catch-up.ts';
 import { deliver } from '../sync/deliver.ts';
-import type { Hub, Mutation, Sync } from '../sync/hub.ts';
+import type { CallItem, Hub, Mutation, Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
 import { resolveConflict } from '../sync/resolve.ts';
 import { closeRuns, standingRun } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
 import { recover } from '../sync/unsettled.ts';
-import { drawRules, drawTraits, type Dice } from './draw.ts';
+import { drawRules, drawTraits, generator, type Dice } from './draw.ts';
 import type { Fault, Tally } from './faults.ts';
+import { Joining } from './joining.ts';
 import { People } from './people.ts';
 import { toyKind, toyLens, ToySystem, type ToyHook, type Wire } from './toy.ts';
 
@@ -24,18 +26,6 @@ class Crash extends Error {}
 
 const shown = (result: unknown): string =>
   (result instanceof Map ? JSON.stringify([...result]) : JSON.stringify(result)).slice(0, 2000);
-
-/** A small seeded generator (mulberry32). */
-export const generator = (seed: number): (() => number) => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-};
 
 export interface WorldOptions {
   readonly seed: number;
@@ -70,6 +60,8 @@ export class World implements Wire, Dice {
   #depth = 0;
   #late = false;
   #runs = new Set<string>();
+  #step = 0;
+  readonly #joining: Joining;
   readonly rules: ReadonlyMap<string, Record<string, FieldRule>>;
 
   constructor(options: WorldOptions) {
@@ -82,6 +74,7 @@ export class World implements Wire, Dice {
       this,
       this.systems.map((system) => system.traits.name),
     );
+    this.#joining = new Joining(this, options.faults.has('joined late') ? this.systems : []);
     this.hub = this.#start();
   }
 
@@ -116,6 +109,8 @@ export class World implements Wire, Dice {
     const syncs = new Map<string, Sync>();
     for (const system of this.systems) {
       const { name } = system.traits;
+      const standing = this.#joining.standing(name);
+      if (standing === 'absent') continue;
       const rules = this.rules.get(name) ?? {};
       const fallback: FieldRule = {
         role: 'writer',
@@ -134,7 +129,7 @@ export class World implements Wire, Dice {
         lens: toyLens(system.traits),
         rules: (field) => rules[field] ?? fallback,
         inward: true,
-        outward: true,
+        outward: standing === 'in',
         create: true,
         required: [],
       });
@@ -220,15 +215,21 @@ export class World implements Wire, Dice {
     return this.fault('item refused', 0.015);
   }
 
-  written(_system: ToySystem, call: string): void {
+  written(system: ToySystem, call: string): void {
     this.#sent += 1;
     if (this.#late) return;
-    void this.store.get('call', { id: call }).then((row) => {
-      if (row === undefined) this.violations.push(`P2: ${call} was sent but is not on disk`);
-      else if (row['op'] === 'create')
-        this.creates.set(call, String((row['item'] as { record: string }).record));
-      return undefined;
-    });
+    void this.store
+      .get('call', { id: call })
+      .then((row) => {
+        if (row === undefined) this.violations.push(`P2: ${call} was sent but is not on disk`);
+        else if (row['op'] === 'create') {
+          const item = row['item'] as CallItem;
+          this.creates.set(call, item.record);
+          return this.#joining.doubled(system, item.fields['email'], this.store);
+        }
+        return undefined;
+      })
+      .then((doubled) => (doubled === undefined ? 0 : this.violations.push(doubled)));
   }
 
   /** While a request is under way, people edit, hooks arrive, other lanes work. */
@@ -259,6 +260,7 @@ export class World implements Wire, Dice {
     if (next === undefined) return;
     const { system: name, id, object } = next.hook;
     const traits = this.systems.find((one) => one.traits.name === name)?.traits;
+    if (!this.hub.syncs.has(name)) return;
     if (this.#sent > 0 && [...this.#busy].some((lock) => lock === `out:${name}`))
       this.options.tally.fault('hook before response');
     const hookId = this.hub.newId('h');
@@ -300,7 +302,10 @@ export class World implements Wire, Dice {
     const done = await this.#guarded(async () => {
       const run = await standingRun(this.hub, 'upkeep', sync.lane, this.#runs);
       if (what === 'in') return (await intake(this.hub, sync.lane, run, 4)).taken;
-      if (what === 'out') return (await deliver(this.hub, sync, run, 4)).taken;
+      if (what === 'out') {
+        const more = this.options.mutation !== 'no-catch-up' && (await catchUp(this.hub, sync));
+        return sync.outward ? (await deliver(this.hub, sync, run, 4)).taken + (more ? 1 : 0) : 0;
+      }
       if (what === 'poll') return (await poll(this.hub, sync.lane)).read;
       return (await sweep(this.hub, sync.lane)).read;
     });
@@ -398,6 +403,12 @@ export class World implements Wire, Dice {
   // -------------------------------------------------------------- time
 
   async step(): Promise<void> {
+    this.#step += 1;
+    for (const name of this.#joining.due(this.#step, this.systems)) {
+      this.options.tally.fault('joined late');
+      this.say(`${name} joins`);
+      await this.#restart();
+    }
     const roll = this.random();
     if (roll < 0.05) this.people.file();
     else if (roll < 0.25) this.people.edit();

@@ -68,7 +68,7 @@ const prepareCreate = async (
     return undefined;
   }
   const call = callRow(hub, sync, item);
-  draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
+  draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1, reason: null });
   draft.put('call', { ...call });
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
 };

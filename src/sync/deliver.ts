@@ -29,6 +29,7 @@ import {
 import { writtenBy } from './identify.ts';
 import { callRow, writable } from './item.ts';
 import { drawLook } from './look.ts';
+import { isTakenIn } from './first.ts';
 import { drawGone, touchAgain } from './gone.ts';
 import { batchesOf, send, type Prepared } from './send.ts';
 import { parkEffect } from './settle.ts';
@@ -49,19 +50,41 @@ export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 10
     upTo: hub.now(),
     limit: most,
   });
-  const effects = rows.map(effectOf);
-  const updates = effects.filter((effect) => effect.object !== '');
-  const creates = effects.filter((effect) => effect.object === '');
-  // Updates are on their way before creates are prepared: a search that fails must not strand a call on disk.
   const sendAll = async (calls: readonly Prepared[]): Promise<Trouble | undefined> => {
     let last: Trouble | undefined;
     for (const batch of batchesOf(sync, calls)) last = (await send(hub, sync, batch, upkeepRun)) ?? last;
     return last;
   };
-  let trouble = await sendAll(await prepareUpdates(hub, sync, updates, upkeepRun));
-  const prepared = await prepareCreates(hub, sync, creates, upkeepRun);
-  trouble = (await sendAll(prepared.calls)) ?? prepared.trouble ?? trouble;
-  return { taken: settled + effects.length, ...(trouble === undefined ? {} : { trouble }) };
+  let trouble: Trouble | undefined;
+  for await (const part of prepare(hub, sync, rows.map(effectOf), upkeepRun))
+    trouble = (await sendAll(part.calls)) ?? part.trouble ?? trouble;
+  return { taken: settled + rows.length, ...(trouble === undefined ? {} : { trouble }) };
+};
+
+/**
+ * Effects become calls on disk, in two parts: updates are on their way before creates are prepared, or a
+ * search that fails would strand their calls.
+ */
+export async function* prepare(
+  hub: Hub,
+  sync: Sync,
+  effects: readonly EffectRow[],
+  run: string,
+): AsyncGenerator<{ readonly calls: readonly Prepared[]; readonly trouble?: Trouble }> {
+  const updates = effects.filter((effect) => effect.object !== '');
+  yield { calls: await prepareUpdates(hub, sync, updates, run) };
+  const creates = effects.filter((effect) => effect.object === '');
+  if (creates.length === 0) return;
+  if (await isTakenIn(hub, sync)) yield await prepareCreates(hub, sync, creates, run);
+  else await together(creates, (effect) => awaitFirst(hub, sync, effect, run));
+}
+
+/** As long again as it has waited, half a minute at most. */
+const awaitFirst = async (hub: Hub, sync: Sync, effect: EffectRow, run: string): Promise<void> => {
+  const wait = Math.min(30_000, Math.max(500, hub.now() - effect.at));
+  const message = `waits until what ${sync.lane} held before has been read in: it may be there already`;
+  const reason = { code: 'first-reading', message };
+  await commit(new Draft(hub, run).effect(effect, { ...effect, due: hub.now() + wait, reason }));
 };
 
 // ---------------------------------------------------------------- updates

@@ -49,7 +49,9 @@ export type Mutation =
   | 'ack-before-commit'
   | 'drop-refused'
   | 'newest-by-stamp'
-  | 'forget-crashed-calls';
+  | 'forget-crashed-calls'
+  | 'create-unread'
+  | 'no-catch-up';
 
 export interface Hub {
   readonly store: Store;

@@ -22,13 +22,16 @@ import {
 import type { Target } from './intake.ts';
 import { foundAfter, likenessOf } from './likeness.ts';
 
-/** `wait`: undecidable while a create is under way or unsettled; the touch stays. */
+/**
+ * `wait`: undecidable while a create is under way or unsettled; the touch stays. `none`: no record's, and the
+ * sync makes none.
+ */
 export const identify = async (
   draft: Draft,
   sync: Sync,
   sight: Sight,
   causes: readonly string[],
-): Promise<Target | 'wait'> => {
+): Promise<Target | 'wait' | 'none'> => {
   const reading = sync.lens.read(sight.object.value);
   const rows = await draft.hub.store.list('call', 'sync', {
     where: { sync: sync.name, op: 'create' },
@@ -49,7 +52,7 @@ export const identify = async (
   }
   const anchored = await byAnchor(draft, sync, reading);
   const record = anchored ?? (await byKeys(draft, sync, reading.fields));
-  if (record === undefined) return createRecord(draft, sync, sight);
+  if (record === undefined) return sync.inward ? createRecord(draft, sync, sight) : 'none';
   const effect = await createEffect(draft, sync, record.id);
   if (effect !== undefined) {
     if (effect.call !== null || effect.state === 'unsettled') return 'wait';

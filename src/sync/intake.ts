@@ -208,7 +208,6 @@ const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerd
     for (const problem of whole) draft.park(sync.lane, job.object, problem, { object: job.sight.object });
     return 'parked';
   }
-  if (!sync.inward && link === null) return 'filtered';
   return mergeObject(draft, sync, link, job);
 };
 
@@ -238,6 +237,7 @@ const mergeObject = async (
       job.touches.map(({ hint }) => hint.cause),
     );
     if (found === 'wait') return 'wait';
+    if (found === 'none') return 'filtered';
     target = found;
   } else {
     const record = await loadRecord(hub, link.record);

@@ -1,6 +1,6 @@
 /**
  * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
- * `out:<sync>` (effects), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
+ * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
  * `notices` (transitions to messages), `say:<connection>` (messages out), `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
@@ -10,6 +10,7 @@ import type { Schedule } from '../config-check.ts';
 import type { Connection } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
+import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
 import type { Hub } from './hub.ts';
 import { intake } from './intake.ts';
@@ -45,7 +46,7 @@ export class Lanes {
     const speakers = [...new Set(options.notices.map((notice) => notice.to))];
     this.#names = [
       ...lanes.map((lane) => `in:${lane}`),
-      ...options.syncs.map((sync) => `out:${sync.name}`),
+      ...options.syncs.flatMap((sync) => [`out:${sync.name}`, `catch-up:${sync.name}`]),
       ...lanes.flatMap((lane) => [`sweep:${lane}`, `poll:${lane}`]),
       ...(options.notices.length > 0 ? ['notices'] : []),
       ...speakers.map((name) => `say:${name}`),
@@ -97,14 +98,15 @@ export class Lanes {
   /** A connection or sync was resumed: its lanes try at once. */
   forget(name: string): void {
     for (const lane of this.#names) {
-      if (lane === `out:${name}` || this.#connectionOf(lane) === name) this.#backoff.delete(lane);
+      if (lane === `out:${name}` || lane === `catch-up:${name}` || this.#connectionOf(lane) === name)
+        this.#backoff.delete(lane);
     }
   }
 
   #isPaused(lane: string): boolean {
     const { switches, hub } = this.#options;
     const [what, name = ''] = split(lane);
-    if (what === 'out')
+    if (what === 'out' || what === 'catch-up')
       return (
         switches.paused(name) !== undefined ||
         switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined
@@ -128,6 +130,10 @@ export class Lanes {
         const { taken, trouble } = await deliver(hub, sync, await upkeep());
         if (trouble !== undefined) throw trouble;
         return taken > 0 ? 0 : null;
+      }
+      case 'catch-up': {
+        const sync = hub.syncs.get(name);
+        return sync !== undefined && (await catchUp(hub, sync)) ? 0 : null;
       }
       case 'poll':
       case 'sweep':
@@ -247,7 +253,7 @@ export class Lanes {
 
   #connectionOf(lane: string): string {
     const [what, name = ''] = split(lane);
-    return what === 'out'
+    return what === 'out' || what === 'catch-up'
       ? (this.#options.hub.syncs.get(name)?.connection ?? '')
       : (name.split('/')[0] ?? '');
   }

@@ -6,6 +6,7 @@
 import { Trouble, type Kind, type Page } from '../connector.ts';
 import { same } from '../merge/record.ts';
 import type { Group, Operation } from '../store/store.ts';
+import { firstRead } from './first.ts';
 import { linkOf, syncsOfLane, type Hub, type Sync } from './hub.ts';
 import type { StoredHint } from './intake.ts';
 import { openRun } from './runs.ts';
@@ -49,6 +50,7 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
     cursor = await savePage(hub, lane, 'poll', page, next, from, []);
     read += page.objects.length;
     if (done) {
+      if (kind.scan === undefined) await keepFirst(hub, lane, cursor.run);
       await endRun(hub, cursor.run);
       return { run: cursor.run, read };
     }
@@ -87,6 +89,8 @@ export const sweep = async (hub: Hub, lane: string): Promise<Swept> => {
       row: { lane, since: cursor.since, until: 0, page: null, run: null },
     });
   }
+  const first = await firstRead(hub, lane, cursor.run);
+  if (first !== null) finish.push(first);
   await hub.store.commit([{ when: [], write: finish }]);
   await endRun(hub, cursor.run);
   return { run: cursor.run, read };
@@ -213,6 +217,11 @@ const clearSwept = async (hub: Hub, lane: string): Promise<void> => {
     }));
     await hub.store.commit([{ when: [], write: then }]);
   }
+};
+
+const keepFirst = async (hub: Hub, lane: string, run: string | null): Promise<void> => {
+  const first = await firstRead(hub, lane, run);
+  if (first !== null) await hub.store.commit([{ when: [], write: [first] }]);
 };
 
 const endRun = async (hub: Hub, run: string | null): Promise<void> => {

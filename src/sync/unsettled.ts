@@ -178,18 +178,21 @@ const settleCreate = async (
   const { found, rivals } = await search(hub, sync, call, queries);
   if (found.size === 0 && hub.now() >= patience) {
     const sure = sync.lens.anchor !== undefined && queries[0]?.has(sync.lens.anchor) === true;
-    if (sure || (rivals === 0 && effect.reason?.code !== 'rival'))
-      return reopen(hub, sync, effect, call, run);
+    // What a search found once may be what the create made, changed since beyond finding: absence proves nothing then.
+    const known = effect.reason?.code === 'rival' || effect.reason?.code === 'found';
+    if (sure || (rivals === 0 && !known)) return reopen(hub, sync, effect, call, run);
   }
   const searched = effect.reason !== null;
   if (searched && hub.now() >= deadline)
     return park(hub, effect, call, 'more than one object there may be what the create made', run);
   const draft = new Draft(hub, run);
   for (const id of found) touchAgain(draft, sync, id, 0, foundAfter(call));
-  const reason = effect.reason ?? {
-    code: 'searched',
-    message: `found ${[...found].join(', ') || 'nothing yet'}`,
-  };
+  const reason =
+    effect.reason?.code === 'rival' || effect.reason?.code === 'found'
+      ? effect.reason
+      : found.size > 0
+        ? { code: 'found', message: `found ${[...found].join(', ')}` }
+        : { code: 'searched', message: 'found nothing yet' };
   draft.effect(effect, { ...effect, reason, due: hub.now() + pause });
   await commit(draft);
 };

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { imbalances } from '../../src/merge/books.ts';
 import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';
-import { generator } from '../../src/simulate/world.ts';
+import { generator } from '../../src/simulate/draw.ts';
 import { recordOf } from '../../src/sync/hub.ts';
 import { closeRuns, runOf } from '../../src/sync/runs.ts';
 import { Story } from '../story.ts';

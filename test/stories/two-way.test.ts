@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from 'vitest';
-import { generator } from '../../src/simulate/world.ts';
+import { generator } from '../../src/simulate/draw.ts';
 import { Story } from '../story.ts';
 
 let story: Story | undefined;
