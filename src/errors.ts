@@ -177,11 +177,6 @@ export const catalogue = {
     text: 'The command was not understood: {detail}.',
     remedy: 'crosswalk <command> --help tells how it is used.',
   },
-  'not-yet': {
-    status: 501,
-    text: '{what} is not built yet.',
-    remedy: 'A sync without mode: live already reads and merges, and writes nothing.',
-  },
   'init-occupied': {
     status: 409,
     text: '{folder} already has {files}.',

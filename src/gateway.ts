@@ -29,6 +29,8 @@ export interface GatewayOptions {
   /** Told of alarms, besides the log and the store. */
   onAlarm?(subject: string): void;
   now?(): number;
+  /** Path of a copy of the store to work in, for a plan: every sync counts as live, and nothing is sent that changes a remote. */
+  readonly overlay?: string;
 }
 
 /** A gateway that is built but not started; `hub` serves one-off commands without any loop. */
@@ -80,7 +82,7 @@ export class Gateway {
       log: (connection, level, text, fields) => log[level]({ connection, ...fields }, text),
       ...(options.onCall === undefined ? {} : { onCall: options.onCall.bind(options) }),
     });
-    const store = openStore(installation);
+    const store = openStore(options.overlay ?? installation.config.store.path);
     const switches = await readSwitches(store);
     return new Gateway(options, installation, connections, store, switches);
   }
@@ -193,7 +195,10 @@ export class Gateway {
       const connection = this.connections.get(sync.connection);
       if (connection === undefined)
         throw new CrosswalkError('internal', { detail: `connection ${sync.connection} is not open` });
-      syncs.set(sync.name, compileSync(this.installation, sync, connection, this.switches.isLive(sync)));
+      const isPlan = this.#options.overlay !== undefined;
+      const live = isPlan || this.switches.isLive(sync);
+      const compiled = compileSync(this.installation, sync, connection, live);
+      syncs.set(sync.name, isPlan ? onlyPlanned(compiled) : compiled);
     }
     const { log, onAlarm } = this.#options;
     return {
@@ -219,10 +224,23 @@ export class Gateway {
 const newId = (prefix: string): string =>
   `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`;
 
-const openStore = ({ config }: Installation): Store => {
-  const { path } = config.store;
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
-  return new SqliteStore({ file: path });
+const openStore = (file: string): Store => {
+  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
+  return new SqliteStore({ file });
+};
+
+/** The sync of a plan: it counts as live, and cannot send. */
+const onlyPlanned = (sync: Sync): Sync => {
+  const { create, update } = sync.kind;
+  const send = (): Promise<never> => {
+    throw new CrosswalkError('internal', { detail: `a plan was about to write to ${sync.lane}` });
+  };
+  const kind = {
+    ...sync.kind,
+    ...(create === undefined ? {} : { create: { ...create, send } }),
+    ...(update === undefined ? {} : { update: { ...update, send } }),
+  };
+  return { ...sync, kind };
 };
 
 /** For a trouble that a one-off command meets: the same words as in the log. */

@@ -1,7 +1,7 @@
 /** parked, conflicts, pause, resume: what people decide. A running gateway sees it within a second. */
 import { randomBytes } from 'node:crypto';
 import { CrosswalkError } from '../errors.ts';
-import { conflictsReport, parkedReport, type View } from '../health/reports.ts';
+import { conflictsReport, parkedOne, parkedReport, type View } from '../health/reports.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
 import type { Hub, Sync } from '../sync/hub.ts';
 import { withView } from './asking.ts';
@@ -60,8 +60,7 @@ export const parkedList = (options: Common): Promise<number> =>
 
 export const parkedShow = (options: Common, id: string): Promise<number> =>
   withView(options, async (view) => {
-    const found = (await parkedReport(view, 100_000)).find((one) => one.id === id);
-    if (found === undefined) throw new CrosswalkError('not-there', { what: 'parked item', id });
+    const found = await parkedOne(view, id);
     if (options.json) json(found);
     else say(`${found.where}\n${found.code}: ${found.message}\n${JSON.stringify(found.input, null, 2)}`);
     return exits.ok;

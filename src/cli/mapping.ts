@@ -14,6 +14,7 @@ import { nearest } from '../mapping/nearest.ts';
 import { readFileSync } from 'node:fs';
 import { openAll, schemaFile } from './kinds.ts';
 import { exits, jsonLine, warn } from './output.ts';
+import { Bar } from './progress.ts';
 import type { Common } from './program.ts';
 
 /** Longest line that is taken, in bytes. */
@@ -139,7 +140,14 @@ export const map = async (
   const isFile = statSync(options.dir, { throwIfNoEntry: false })?.isFile() === true;
   const lens = await lensOf(path.resolve(isFile ? path.dirname(options.dir) : options.dir), name);
   let bad = 0;
+  let bytes = 0;
+  const size =
+    options.file === undefined ? null : (statSync(options.file, { throwIfNoEntry: false })?.size ?? null);
+  // On a terminal that also shows the output, a bar would be in its way.
+  const bar = new Bar(process.stdout.isTTY === true);
   for await (const line of linesOf(await inputOf(options.file))) {
+    bytes += (line.text?.length ?? 0) + 1;
+    bar.show(bytes, size, `line ${line.number}, ${bad} with problems`);
     if (line.text?.trim() === '') continue;
     const { value, problems } = mapLine(line, lens, options.reverse === true);
     if (problems.length > 0) bad += 1;
@@ -151,5 +159,6 @@ export const map = async (
       if (value !== undefined) await write(jsonLine(value));
     }
   }
+  bar.end();
   return bad > 0 ? exits.wrong : exits.ok;
 };

@@ -67,7 +67,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
   verb('sync <sync>', 'poll and deliver now', sync)
     .option('--full', 'sweep everything', false)
-    .option('--plan', 'only show what would be written (not built yet)', false)
+    .option('--plan', 'only show what would be written', false)
     .option('--wait <seconds>', 'how long to wait where a running gateway does the work', '300');
   verb('trace <object>', 'the story of connection/kind/id, one line per hop', trace).option(
     '--field <field>',

@@ -10,13 +10,12 @@ import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { loadInstallation } from '../installation.ts';
-import type { Store } from '../store/store.ts';
 import { deliver } from '../sync/deliver.ts';
 import type { Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
 import { closeRuns, runOf, standingRun, type Run } from '../sync/runs.ts';
-import { poll, sweep } from '../sync/sweep.ts';
 import { withView } from './asking.ts';
+import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from './draining.ts';
 import { hold, holderOf } from './holder.ts';
 import { errorJson, exits, fail, json, say, table, wordsOf } from './output.ts';
 import type { Common } from './program.ts';
@@ -29,7 +28,7 @@ interface Options extends Common {
 }
 
 export const sync = async (options: Options, name: string): Promise<number> => {
-  if (options.plan === true) throw new CrosswalkError('not-yet', { what: 'The plan overlay (sync --plan)' });
+  if (options.plan === true) return (await import('./planning.ts')).plan(options, name);
   const seconds = Number(options.wait);
   if (!Number.isFinite(seconds) || seconds <= 0)
     throw new CrosswalkError('usage', { detail: '--wait takes a number of seconds' });
@@ -48,7 +47,7 @@ export const sync = async (options: Options, name: string): Promise<number> => {
 // ---------------------------------------------------------------- in a running gateway
 
 /** Waits for what `look` finds, while `progress` shows that something happens. */
-const until = async (look: () => Promise<boolean>, end: number, progress: Progress): Promise<boolean> => {
+const until = async (look: () => Promise<boolean>, end: number, progress: ReadingBar): Promise<boolean> => {
   for (;;) {
     if (await look()) return true;
     if (Date.now() > end) return false;
@@ -66,7 +65,7 @@ const ask = async (view: View, one: SyncConfig, options: Options, seconds: numbe
   const key = { name: `due:${one.name}` };
   const row = { ...key, value: { full: options.full === true }, at: asked, by: 'crosswalk sync' };
   await store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
-  const progress = new Progress(store, lane, options.json);
+  const progress = new ReadingBar(store, lane, options.json);
   let run: string | null = null;
   const isRead = async (): Promise<boolean> => {
     if ((await store.get('setting', key)) !== undefined) return false;
@@ -90,11 +89,6 @@ const ask = async (view: View, one: SyncConfig, options: Options, seconds: numbe
   await until(isSettled, end, progress);
   progress.end();
   return report(await runAt(store, run), options.json);
-};
-
-const refusePaused = (one: SyncConfig, switches: View['switches']): void => {
-  const pause = switches.paused(one.connection);
-  if (pause !== undefined) throw new CrosswalkError('paused', { name: pause.name, why: pause.why });
 };
 
 // ---------------------------------------------------------------- in this process
@@ -133,15 +127,15 @@ const readAndDeliver = async (
   stillHeld: () => void,
 ): Promise<number> => {
   const { hub, store } = gateway;
-  const progress = new Progress(store, one.lane, options.json);
+  const progress = new ReadingBar(store, one.lane, options.json);
   const timer = setInterval(() => void progress.show(), 250);
   let read: string | null = null;
   let trouble: unknown;
   try {
     await gateway.lanes.recover();
-    const full = options.full === true || one.kind.changes === undefined;
-    ({ run: read } = await patiently(() => (full ? sweep(hub, one.lane) : poll(hub, one.lane))));
-    trouble = await drain(gateway, one, stillHeld);
+    const spokes = spokesOf(hub, one, gateway.switches);
+    read = await readAll(hub, one, spokes, options.full === true);
+    trouble = await drain(gateway, spokes, stillHeld);
     await closeRuns(hub);
   } finally {
     clearInterval(timer);
@@ -157,28 +151,16 @@ const readAndDeliver = async (
   return fail(trouble, false);
 };
 
-/** What is asked to wait waits, a minute at most at a time and twenty times. */
-const patiently = async <Result>(send: () => Promise<Result>): Promise<Result> => {
-  for (let turn = 1; ; turn += 1) {
-    try {
-      return await send();
-    } catch (error) {
-      if (!(error instanceof Trouble) || error.kind !== 'busy' || turn === 20) throw error;
-      await sleep(Math.min(60_000, error.detail.retryAfter ?? 1000));
-    }
-  }
-};
-
 /** ms without progress after which what still waits is left to the gateway. */
 const rest = 20_000;
 
 /** Takes in and delivers, for all syncs of the entity, until nothing waits; answers what stopped a sync. */
-const drain = async (gateway: Gateway, one: Sync, stillHeld: () => void): Promise<unknown> => {
-  const { hub, switches, store } = gateway;
+const drain = async (
+  { hub, store }: Gateway,
+  spokes: readonly Sync[],
+  stillHeld: () => void,
+): Promise<unknown> => {
   const run = await standingRun(hub, 'upkeep', 'command', new Set());
-  const isPaused = ({ name, connection }: Sync): boolean =>
-    switches.paused(name) !== undefined || switches.paused(connection) !== undefined;
-  const spokes = [...hub.syncs.values()].filter((each) => each.entity === one.entity && !isPaused(each));
   const stopped = new Map<string, unknown>();
   const pass = async (spoke: Sync): Promise<number> => {
     let taken = 0;
@@ -218,44 +200,6 @@ const drain = async (gateway: Gateway, one: Sync, stillHeld: () => void): Promis
 };
 
 // ---------------------------------------------------------------- telling
-
-const runAt = async (store: Store, id: string | null): Promise<Run | null> => {
-  const row = id === null ? undefined : await store.get('run', { id });
-  return row === undefined ? null : runOf(row);
-};
-
-/** One line on a terminal, written over and over. */
-class Progress {
-  readonly #store: Store;
-  readonly #lane: string;
-  readonly #on: boolean;
-  #shown = false;
-
-  constructor(store: Store, lane: string, quiet: boolean) {
-    this.#store = store;
-    this.#lane = lane;
-    this.#on = !quiet && process.stderr.isTTY;
-  }
-
-  async show(): Promise<void> {
-    if (!this.#on) return;
-    const place = { lane: `scan:${this.#lane}` };
-    const cursor =
-      (await this.#store.get('cursor', place)) ?? (await this.#store.get('cursor', { lane: this.#lane }));
-    const run = await runAt(this.#store, (cursor?.['run'] as string | null | undefined) ?? null);
-    const of = run?.total === null || run?.total === undefined ? '' : ` of ${run.total}`;
-    const text =
-      run === null
-        ? 'reading'
-        : `${run.read}${of} read, ${run.open} to take in, ${run.effects.open} to write`;
-    this.#shown = true;
-    process.stderr.write(`\r\u001b[K${text}`);
-  }
-
-  end(): void {
-    if (this.#shown) process.stderr.write('\r\u001b[K');
-  }
-}
 
 const report = (run: Run | null, asJson: boolean): number => {
   if (asJson) json({ run });

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import type { Json } from '../connector.ts';
+import { CrosswalkError } from '../errors.ts';
 import { imbalances } from '../merge/books.ts';
 import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
@@ -141,6 +142,14 @@ export const runsReport = async ({ store }: Pick<View, 'store'>, limit: number):
   return rows.map(runOf).map((run) => ({ ...run, wrong: imbalances(run) }));
 };
 
+/** One run. Throws CrosswalkError `not-there`. */
+export const runReport = async ({ store }: Pick<View, 'store'>, id: string): Promise<RunReport> => {
+  const row = await store.get('run', { id });
+  if (row === undefined) throw new CrosswalkError('not-there', { what: 'run', id });
+  const run = runOf(row);
+  return { ...run, wrong: imbalances(run) };
+};
+
 // ---------------------------------------------------------------- what waits for a person
 
 export interface ParkedReport {
@@ -154,6 +163,50 @@ export interface ParkedReport {
   readonly input: Json;
 }
 
+const itemReport = (row: Row): ParkedReport => ({
+  id: `item:${row['id']}`,
+  what: 'item',
+  where: `${row['lane']}/${row['object']}`,
+  code: String(row['code']),
+  message: String(row['message']),
+  at: Number(row['at']),
+  input: row['input'] as Json,
+});
+
+const effectReport = (row: Row): ParkedReport => ({
+  id: `effect:${partsOf(String(row['sync']), String(row['record']), String(row['object']))}`,
+  what: 'effect',
+  where: `${row['sync']}/${row['object'] === '' ? '(to be created)' : row['object']} of ${row['record']}`,
+  ...reasonOf(row),
+  at: Number(row['at']),
+  input: { record: String(row['record']), sync: String(row['sync']), object: String(row['object']) },
+});
+
+const noticeReport = (row: Row): ParkedReport => ({
+  id: `notice:${row['id']}`,
+  what: 'notice',
+  where: `${row['notice']} to ${row['connection']}`,
+  ...reasonOf(row),
+  at: Number(row['at']),
+  input: { text: String(row['text']) },
+});
+
+/** One thing that waits for a person, by the id that `parkedReport` gave it. Throws CrosswalkError `not-there`. */
+export const parkedOne = async ({ store }: Pick<View, 'store'>, id: string): Promise<ParkedReport> => {
+  const at = id.indexOf(':');
+  const [what, rest] = [id.slice(0, at), id.slice(at + 1)];
+  const [sync = '', record = '', object = ''] = what === 'effect' ? idParts(rest) : [];
+  const found =
+    what === 'item'
+      ? await store.get('parked', { id: rest })
+      : what === 'effect'
+        ? await store.get('effect', { sync, record, object })
+        : await store.get('notice', { id: rest });
+  const waits = found !== undefined && (what === 'item' || found['state'] === 'parked');
+  if (!waits) throw new CrosswalkError('not-there', { what: 'parked item', id });
+  return what === 'item' ? itemReport(found) : what === 'effect' ? effectReport(found) : noticeReport(found);
+};
+
 const partsOf = (...parts: readonly string[]): string => parts.map(encodeURIComponent).join('/');
 
 export const parkedReport = async ({ store }: Pick<View, 'store'>, limit = 500): Promise<ParkedReport[]> => {
@@ -162,33 +215,9 @@ export const parkedReport = async ({ store }: Pick<View, 'store'>, limit = 500):
   const notices = await store.list('notice', 'state', { where: { state: 'parked' }, limit });
   return [
     // A parked message stands in both tables; it is listed as a notice.
-    ...items
-      .filter((row) => !String(row['lane']).startsWith('say:'))
-      .map((row) => ({
-        id: `item:${row['id']}`,
-        what: 'item' as const,
-        where: `${row['lane']}/${row['object']}`,
-        code: String(row['code']),
-        message: String(row['message']),
-        at: Number(row['at']),
-        input: row['input'] as Json,
-      })),
-    ...effects.map((row) => ({
-      id: `effect:${partsOf(String(row['sync']), String(row['record']), String(row['object']))}`,
-      what: 'effect' as const,
-      where: `${row['sync']}/${row['object'] === '' ? '(to be created)' : row['object']} of ${row['record']}`,
-      ...reasonOf(row),
-      at: Number(row['at']),
-      input: { record: String(row['record']), sync: String(row['sync']), object: String(row['object']) },
-    })),
-    ...notices.map((row) => ({
-      id: `notice:${row['id']}`,
-      what: 'notice' as const,
-      where: `${row['notice']} to ${row['connection']}`,
-      ...reasonOf(row),
-      at: Number(row['at']),
-      input: { text: String(row['text']) },
-    })),
+    ...items.filter((row) => !String(row['lane']).startsWith('say:')).map(itemReport),
+    ...effects.map(effectReport),
+    ...notices.map(noticeReport),
   ].sort((a, b) => b.at - a.at);
 };
 
@@ -245,5 +274,11 @@ export const conflictsReport = async (
   return found;
 };
 
-/** The parts of a conflict's or a parked effect's id. */
-export const idParts = (id: string): string[] => id.split('/').map((part) => decodeURIComponent(part));
+/** The parts of a conflict's or a parked effect's id; none of a text that is no such id. */
+export const idParts = (id: string): string[] => {
+  try {
+    return id.split('/').map((part) => decodeURIComponent(part));
+  } catch {
+    return [];
+  }
+};

@@ -5,7 +5,15 @@ import type { Environment } from '../config.ts';
 import { resolveText } from '../connections.ts';
 import { CrosswalkError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
-import { conflictsReport, parkedReport, runsReport, statusReport, type View } from '../health/reports.ts';
+import {
+  conflictsReport,
+  parkedOne,
+  parkedReport,
+  runReport,
+  runsReport,
+  statusReport,
+  type View,
+} from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
 
@@ -76,6 +84,7 @@ export const api = (gateway: Gateway, token: string | undefined): Router => {
   on('get', '/runs', async ({ query }) => ({
     runs: await runsReport(view, Math.min(500, Number(query['limit'] ?? 50) || 50)),
   }));
+  on('get', '/runs/:id', ({ params }) => runReport(view, String(params['id'])));
   on('get', '/trace', ({ query }) => {
     const field = optional(query['field'], 'field');
     const object = {
@@ -86,6 +95,7 @@ export const api = (gateway: Gateway, token: string | undefined): Router => {
     return traceReport(view, field === undefined ? object : { ...object, field });
   });
   on('get', '/parked', async () => ({ parked: await parkedReport(view) }));
+  on('get', '/parked/:id', ({ params }) => parkedOne(view, String(params['id'])));
   on('post', '/parked/:id/replay', async ({ params }) => replay(gateway.hub, String(params['id'])));
   on('post', '/parked/:id/drop', async ({ params, body }) =>
     drop(gateway.hub, String(params['id']), optional(body?.by, 'by') ?? 'api'),

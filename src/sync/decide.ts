@@ -6,7 +6,13 @@ import type { Hub } from './hub.ts';
 import { dropParked, replayEffect, replayParked, resolveConflict, type Choice } from './resolve.ts';
 import { standingRun } from './runs.ts';
 
-const parts = (id: string): string[] => id.split('/').map((part) => decodeURIComponent(part));
+const parts = (id: string): string[] => {
+  try {
+    return id.split('/').map((part) => decodeURIComponent(part));
+  } catch {
+    return [];
+  }
+};
 
 const split = (id: string): [string, string] => {
   const at = id.indexOf(':');

@@ -15,6 +15,11 @@ export const firstRead = async (hub: Hub, lane: string, run: string | null): Pro
   return { op: 'put', table: 'cursor', row: { ...key, since: now, until: now, page: null, run } };
 };
 
+/** True once everything that the system held at first has been read; it may still wait to be taken in. */
+export const isRead = async (hub: Hub, { lane, kind }: Sync): Promise<boolean> =>
+  (kind.scan === undefined && kind.changes === undefined) ||
+  (await hub.store.get('cursor', keyOf(lane))) !== undefined;
+
 /** True once everything that the system held at first has been read and taken in; for good. */
 export const isTakenIn = async (hub: Hub, { lane, kind }: Sync): Promise<boolean> => {
   if (hub.mutation === 'create-unread') return true;

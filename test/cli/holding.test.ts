@@ -1,7 +1,7 @@
 /** serve and sync as real processes over the sandboxes: one store, one worker, whatever dies. */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort, Story } from '../story.ts';
+import { Commands, type Ran, type Started } from './command.ts';
 
 interface Run {
   readonly read: number;
@@ -11,46 +11,19 @@ interface Run {
   readonly effects: { readonly delivered: number };
 }
 
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
 let story: Story;
-const children: ChildProcess[] = [];
+let commands: Commands;
 beforeEach(async () => {
   story = await Story.begin();
+  commands = new Commands(story.folder);
 });
 afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
+  commands.killAll();
   await story.end();
 });
 
-const start = (...args: string[]): { child: ChildProcess; ended: Promise<Ran>; said: Promise<string> } => {
-  const env = { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'fatal' };
-  const child = spawn(process.execPath, ['src/main.ts', ...args, '--dir', story.folder], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  children.push(child);
-  let out = '';
-  let err = '';
-  child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
-  const ended = new Promise<Ran>((resolve) => child.on('close', (code) => resolve({ code, out, err })));
-  const said = new Promise<string>((resolve, reject) => {
-    child.stdout.on('data', (chunk: Buffer) => {
-      out += chunk.toString();
-      if (out.includes('\n')) resolve(out);
-    });
-    child.on('close', () => reject(new Error(`it ended without a word: ${err}`)));
-  });
-  // Nobody waits for the first word of a command that only ends.
-  said.catch(() => undefined);
-  return { child, ended, said };
-};
-
-const run = (...args: string[]): Promise<Ran> => start(...args).ended;
+const start = (...args: string[]): Started => commands.start(...args);
+const run = (...args: string[]): Promise<Ran> => commands.run(...args);
 
 const people = (from: number): Record<string, string>[] =>
   [from, from + 1, from + 2].map((n) => ({

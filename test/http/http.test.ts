@@ -159,4 +159,20 @@ describe('the rest', () => {
     });
     expect(trace[0]?.text).toContain('created from hubspot/contact');
   });
+
+  it("shows one run and one parked item by id, and says which id is nobody's", async () => {
+    const get = async (path: string): Promise<Record<string, unknown>> =>
+      (await (await fetch(`${base}/api/v1/${path}`)).json()) as Record<string, unknown>;
+    await story.fileContacts([{ email: 'one@page.cn', mobilephone: 'no phone' }]);
+    const parked = await eventually(async () => {
+      const { parked: list } = (await get('parked')) as unknown as { parked: { id: string }[] };
+      return list.find((one) => one.id.startsWith('item:'));
+    });
+    expect(await get(`parked/${encodeURIComponent(parked.id)}`)).toEqual(parked);
+    const { runs } = (await get('runs')) as unknown as { runs: { id: string }[] };
+    const id = runs[0]?.id ?? '';
+    expect(await get(`runs/${encodeURIComponent(id)}`)).toMatchObject({ id, wrong: [] });
+    for (const nobody of ['runs/none', 'parked/item:none', 'parked/effect:%25', 'parked/none'])
+      expect(await get(nobody), nobody).toMatchObject({ code: 'not-there' });
+  });
 });

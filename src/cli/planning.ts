@@ -1,0 +1,193 @@
+/** sync --plan: what would be written, from a copy of the store; nothing is sent, and nothing is kept. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pino from 'pino';
+import { CrosswalkError } from '../errors.ts';
+import { Gateway } from '../gateway.ts';
+import { loadInstallation } from '../installation.ts';
+import type { Row } from '../store/schema.ts';
+import { copyStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
+import type { Sync } from '../sync/hub.ts';
+import { intake } from '../sync/intake.ts';
+import { planOf, type Planned } from '../sync/plan.ts';
+import { standingRun, type Run } from '../sync/runs.ts';
+import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from './draining.ts';
+import { exits, json, say, table } from './output.ts';
+import type { Common } from './program.ts';
+
+/** Most writes that are told one by one; all are counted. */
+const mostTold = 10_000;
+const mostShown = 50;
+
+interface Totals {
+  create: number;
+  update: number;
+  already: number;
+  parked: number;
+  waiting: number;
+}
+
+interface Plan {
+  readonly run: Run | null;
+  readonly totals: Readonly<Record<string, Totals>>;
+  /** Syncs that would write nothing yet: they are not live. */
+  readonly planning: readonly string[];
+  readonly writes: readonly Planned[];
+  /** Writes that are counted but not told. */
+  readonly more: number;
+  /** Calls whose outcome is still unknown: they are settled before anything else is written. */
+  readonly unsettled: number;
+  readonly parkedItems: readonly { readonly where: string; readonly why: string }[];
+  readonly conflicts: number;
+}
+
+export const plan = async (options: Common & { readonly full?: boolean }, name: string): Promise<number> => {
+  const { config } = loadInstallation(options.dir, process.env);
+  const folder = mkdtempSync(path.join(tmpdir(), 'crosswalk-plan-'));
+  const clean = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', clean);
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.once(signal, () => process.exit(code));
+  try {
+    const overlay = path.join(folder, 'overlay.db');
+    const { path: file } = config.store;
+    if (file !== ':memory:' && existsSync(file)) copyStore(file, overlay);
+    const gateway = await Gateway.open(options.dir, {
+      environment: process.env,
+      log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination(2)),
+      overlay,
+    });
+    try {
+      return tell(await make(gateway, name, options), options.json);
+    } finally {
+      await gateway.stop();
+    }
+  } finally {
+    clean();
+  }
+};
+
+const count = async (store: Store): Promise<{ conflicts: number; parked: Set<string> }> => ({
+  conflicts: await store.count('conflict', 'open', { open: 1 }),
+  parked: new Set((await parkedRows(store)).map((row) => String(row['id']))),
+});
+
+const parkedRows = (store: Store): Promise<Row[]> =>
+  store.list('parked', 'at', { where: {}, newest: true, limit: mostTold });
+
+const make = async (
+  gateway: Gateway,
+  name: string,
+  { json: quiet, full }: Common & { readonly full?: boolean },
+): Promise<Plan> => {
+  const { hub, store, switches, installation } = gateway;
+  const config = installation.config.syncs[name];
+  const one = hub.syncs.get(name);
+  if (config === undefined || one === undefined)
+    throw new CrosswalkError('not-there', { what: 'sync', id: name });
+  refusePaused(config, switches);
+  const spokes = spokesOf(hub, one, switches);
+  const before = await count(store);
+  const run = await standingRun(hub, 'upkeep', 'plan', new Set());
+  const bar = new ReadingBar(store, one.lane, quiet);
+  const timer = setInterval(() => void bar.show(), 250);
+  try {
+    const read = await readAll(hub, one, spokes, full === true);
+    for (const spoke of spokes) while ((await patiently(() => intake(hub, spoke.lane, run))).taken > 0);
+    const writes = await collect(gateway, spokes, run);
+    const after = await count(store);
+    const parked = (await parkedRows(store)).filter((row) => !before.parked.has(String(row['id'])));
+    return {
+      run: await runAt(store, read),
+      ...writes,
+      planning: Object.values(installation.config.syncs)
+        .filter((each) => writes.totals[each.name] !== undefined && !switches.isLive(each))
+        .map((each) => each.name),
+      unsettled: await store.count('effect', 'state', { state: 'unsettled' }),
+      parkedItems: parked.map((row) => ({
+        where: `${String(row['lane'])}/${String(row['object'])}`,
+        why: String(row['message']),
+      })),
+      conflicts: after.conflicts - before.conflicts,
+    };
+  } finally {
+    clearInterval(timer);
+    bar.end();
+  }
+};
+
+const collect = async (
+  { hub }: Gateway,
+  spokes: readonly Sync[],
+  run: string,
+): Promise<Pick<Plan, 'totals' | 'writes' | 'more'>> => {
+  const totals: Record<string, Totals> = {};
+  const writes: Planned[] = [];
+  let more = 0;
+  for (const spoke of spokes.filter((each) => each.outward)) {
+    const sums = { create: 0, update: 0, already: 0, parked: 0, waiting: 0 };
+    totals[spoke.name] = sums;
+    for await (const one of planOf(hub, spoke, run)) {
+      if ('why' in one) sums[one.why] += 1;
+      else {
+        sums[one.op] += 1;
+        if (writes.length < mostTold) writes.push(one);
+        else more += 1;
+      }
+    }
+  }
+  return { totals, writes, more };
+};
+
+const value = (given: unknown): string => {
+  const text = JSON.stringify(given);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+};
+
+const tell = (made: Plan, asJson: boolean): number => {
+  const wrong = made.parkedItems.length + made.conflicts > 0;
+  if (asJson) {
+    json({ plan: made });
+    return wrong ? exits.wrong : exits.ok;
+  }
+  say('PLAN: nothing was written anywhere, and nothing of this is kept');
+  if (made.run === null) say('nothing has changed there since it was last read');
+  else
+    say(
+      `read ${made.run.read}: ${made.run.items.unchanged} unchanged, ${made.run.items.applied} new or changed`,
+    );
+  const rows = made.writes
+    .slice(0, mostShown)
+    .map((one) => [
+      one.sync,
+      one.op === 'create' ? 'create' : `update ${one.object}`,
+      one.label,
+      one.fields
+        .map(({ field, before, after }) =>
+          one.op === 'create' ? `${field} ${value(after)}` : `${field} ${value(before)} → ${value(after)}`,
+        )
+        .join(', '),
+    ]);
+  if (rows.length > 0) say(table(['sync', 'would', 'record', 'fields'], rows));
+  const rest = made.writes.length + made.more - rows.length;
+  if (rest > 0) say(`… and ${rest} more (--json tells up to ${mostTold})`);
+  for (const [name, sums] of Object.entries(made.totals)) {
+    const parts = Object.entries(sums).filter(([, n]) => n > 0);
+    const text = parts.map(([what, n]) => `${what} ${n}`).join(', ') || 'nothing to write';
+    const notLive = made.planning.includes(name) ? ' (ONLY PLANNING: needs mode: live to write it)' : '';
+    say(`${name}: ${text}${notLive}`);
+  }
+  for (const one of made.parkedItems.slice(0, mostShown)) say(`would park ${one.where}: ${one.why}`);
+  if (made.parkedItems.length > mostShown)
+    say(`… and ${made.parkedItems.length - mostShown} more would park`);
+  if (made.conflicts > 0)
+    say(`${made.conflicts} fields would wait for a decision (crosswalk conflicts list)`);
+  if (made.unsettled > 0)
+    say(`${made.unsettled} earlier writes have an unknown outcome and are settled first`);
+  return wrong ? exits.wrong : exits.ok;
+};
