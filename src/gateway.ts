@@ -220,9 +220,16 @@ export class Gateway {
   }
 }
 
+/** Random bytes drawn in one go: seven at a time cost 20 µs an id. */
+let pool = '';
+
 /** Ids sort by time of making: `<prefix>_<base36 ms><random>`. */
-const newId = (prefix: string): string =>
-  `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`;
+const newId = (prefix: string): string => {
+  if (pool.length < 14) pool = randomBytes(3500).toString('hex');
+  const random = pool.slice(0, 14);
+  pool = pool.slice(14);
+  return `${prefix}_${Date.now().toString(36)}${random}`;
+};
 
 const openStore = (file: string): Store => {
   if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });

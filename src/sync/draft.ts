@@ -79,7 +79,10 @@ export class Draft {
   /** The record as it was read must still stand; `null` before means that it is new. Moves its strong keys. */
   async record(before: RecordState | null, after: RecordState, keys: 'held' | 'claim'): Promise<this> {
     this.expect('record', { id: after.id }, before === null ? null : { version: before.version });
-    this.put('record', recordRow(after));
+    // A link alone moves the version and nothing else.
+    if (before !== null && before.fields === after.fields)
+      this.set('record', { id: after.id }, { version: after.version });
+    else this.put('record', recordRow(after));
     if (keys === 'claim') await this.#claimKeys(before, after);
     return this;
   }
@@ -136,9 +139,14 @@ export class Draft {
     });
   }
 
-  /** Opens effects towards everything that the change of these fields leaves behind. */
-  async promiseAll(record: RecordState, changed: readonly string[], except: LinkState | null): Promise<void> {
-    const links = await linksOf(this.hub, record.id);
+  /** Opens effects towards everything that the change of these fields leaves behind. A new record has no links and no effects yet. */
+  async promiseAll(
+    record: RecordState,
+    changed: readonly string[],
+    except: LinkState | null,
+    isNew = false,
+  ): Promise<void> {
+    const links = isNew ? [] : await linksOf(this.hub, record.id);
     for (const sync of syncsOfEntity(this.hub, record.entity)) {
       if (!sync.outward || !changed.some((field) => sync.lens.outward.has(field))) continue;
       const own = links.filter((link) => link.sync === sync.name);
@@ -151,14 +159,14 @@ export class Draft {
         }
       }
       const linked = own.length > 0 || except?.sync === sync.name;
-      if (!linked && sync.create) await this.promise(sync.name, record, '');
+      if (!linked && sync.create) await this.promise(sync.name, record, '', isNew);
     }
   }
 
   /** Opens one effect, or raises what an open one wants. */
-  async promise(sync: string, record: RecordState, object: string): Promise<void> {
+  async promise(sync: string, record: RecordState, object: string, isNew = false): Promise<void> {
     const key = { sync, record: record.id, object };
-    const old = await this.#effect(key);
+    const old = isNew ? undefined : await this.#effect(key);
     // A create whose outcome nobody could tell is for a person: a later change must not create again.
     const undecided = old?.state === 'parked' && object === '' && old.reason?.code === 'unknown-outcome';
     this.count(this.run, { e_opened: 1, [undecided ? 'e_parked' : 'e_open']: 1 });

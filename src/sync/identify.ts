@@ -33,10 +33,14 @@ export const identify = async (
   causes: readonly string[],
 ): Promise<Target | 'wait' | 'none'> => {
   const reading = sync.lens.read(sight.object.value);
-  const rows = await draft.hub.store.list('call', 'sync', {
-    where: { sync: sync.name, op: 'create' },
-    limit: 1000,
-  });
+  // A kind without create has no creates under way.
+  const rows =
+    sync.kind.create === undefined
+      ? []
+      : await draft.hub.store.list('call', 'sync', {
+          where: { sync: sync.name, op: 'create' },
+          limit: 1000,
+        });
   for (const call of rows.map(callOf)) {
     let likeness = likenessOf(sync.lens, reading, call.item);
     // The remote's own search took it for equal, whatever it has made of the values since.

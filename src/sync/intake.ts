@@ -65,7 +65,9 @@ export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 3
   await together(jobs.filter(isWaiting), (job) => defer(hub, job, deferral));
   const ready = jobs.filter((job) => !isWaiting(job));
   await lookAll(hub, syncs, ready);
-  const done = await together(ready, (job) => process(hub, lane, syncs, job, upkeepRun));
+  const parked = await hub.store.list('parked', 'lane', { where: { lane }, limit: 1 });
+  const hasParked = parked.length > 0;
+  const done = await together(ready, (job) => process(hub, lane, syncs, job, { upkeepRun, hasParked }));
   return { taken: rows.length, stale: done.filter((one) => !one).length };
 };
 
@@ -159,10 +161,10 @@ const process = async (
   lane: string,
   syncs: readonly Sync[],
   job: Job,
-  upkeep: string,
+  { upkeepRun, hasParked }: { readonly upkeepRun: string; readonly hasParked: boolean },
 ): Promise<boolean> => {
   const first = job.touches[0];
-  const draft = new Draft(hub, first?.hint.uncounted === true || first === undefined ? upkeep : first.run);
+  const draft = new Draft(hub, first?.hint.uncounted === true || first === undefined ? upkeepRun : first.run);
   let verdict: ItemVerdict = 'filtered';
   for (const sync of syncs) {
     const outcome = await processSync(draft, sync, job);
@@ -176,7 +178,7 @@ const process = async (
     draft.expect('touch', { seq }, {}).delete('touch', { seq });
     if (hint.uncounted !== true) draft.settleItems(run, verdict, 1);
   }
-  if (verdict !== 'parked') await clearParked(draft, lane, job.object);
+  if (hasParked && verdict !== 'parked') await clearParked(draft, lane, job.object);
   const [done] = await hub.store.commit([draft.group()]);
   if (done === true) draft.nudgeAll();
   return done === true;

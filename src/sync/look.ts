@@ -39,7 +39,8 @@ export interface Looked {
 export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> => {
   const { sync, linkBefore, recordBefore } = input;
   const { hub } = draft;
-  const holds = await loadHolds(hub, input.record.id, sync.name, input.link.object);
+  const isNew = recordBefore === null;
+  const holds = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
   const merged = merge({
     record: mutateRecord(hub, input.record),
     link: mutateLink(hub, sync, input),
@@ -71,7 +72,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   for (const row of transitionsOf(input, merged, hub.now())) draft.append('transition', row);
   if (applied) {
     const changed = input.event === 'created' ? [...sync.lens.inward] : merged.changed;
-    await draft.promiseAll(record, changed, merged.link);
+    await draft.promiseAll(record, changed, merged.link, isNew);
   }
   const behind = await promiseOwn(draft, sync, record, merged, holdsAfter(holds, merged));
   return { merged, record, applied, behind };

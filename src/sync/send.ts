@@ -37,6 +37,7 @@ export const send = async (
 ): Promise<Trouble | undefined> => {
   const first = batch[0];
   if (first === undefined) return undefined;
+  // (Seats given when the calls are prepared would save this mark: tried, within the noise of w1, rejected.)
   if (batch.length > 1) {
     const marked = batch.map((one, pos) => ({
       op: 'set' as const,
