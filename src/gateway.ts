@@ -12,7 +12,8 @@ import { Trouble, type HookReply, type HookRequest } from './connector.ts';
 import { InProcessDispatcher } from './dispatch/in-process.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { CrosswalkError } from './errors.ts';
-import { compileSync, loadInstallation, type Installation } from './installation.ts';
+import { compileSync, loadInstallation, voiceless, type Installation } from './installation.ts';
+import { tellAlarm } from './notify/alarms.ts';
 import type { CallReport } from './remote.ts';
 import { SqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -65,6 +66,7 @@ export class Gateway {
       hub: this.hub,
       connections,
       notices: Object.values(installation.config.notices),
+      alarmsTo: installation.config.alarms.to,
       syncs: Object.values(installation.config.syncs),
       switches,
       log: options.log,
@@ -82,6 +84,11 @@ export class Gateway {
       log: (connection, level, text, fields) => log[level]({ connection, ...fields }, text),
       ...(options.onCall === undefined ? {} : { onCall: options.onCall.bind(options) }),
     });
+    const [mute] = voiceless(installation.config, (to) => connections.get(to)?.session.notify !== undefined);
+    if (mute !== undefined) {
+      await closeConnections(connections);
+      throw mute;
+    }
     const store = openStore(options.overlay ?? installation.config.store.path);
     const switches = await readSwitches(store);
     return new Gateway(options, installation, connections, store, switches);
@@ -188,6 +195,12 @@ export class Gateway {
     return hooks.reply?.(request) ?? { status: 200 };
   }
 
+  async #keepAlarm(subject: string, text: string): Promise<void> {
+    await this.switches.alarm(subject, text, this.hub.now());
+    const { to } = this.installation.config.alarms;
+    if (to !== undefined && (await tellAlarm(this.hub, to, subject, text))) this.nudge(`say:${to}`);
+  }
+
   #hub(): Hub {
     const { config, entities } = this.installation;
     const syncs = new Map<string, Sync>();
@@ -214,7 +227,16 @@ export class Gateway {
       alarm: (subject, text) => {
         log.error({ subject }, text);
         onAlarm?.(subject);
-        void this.switches.alarm(subject, text, Date.now());
+        this.#keepAlarm(subject, text).catch((error: unknown) =>
+          log.error({ subject, why: troubleText(error) }, 'the alarm could not be kept'),
+        );
+      },
+      clear: (subject) => {
+        this.switches
+          .clear(subject)
+          .catch((error: unknown) =>
+            log.error({ subject, why: troubleText(error) }, 'the alarm could not be cleared'),
+          );
       },
     };
   }

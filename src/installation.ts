@@ -176,3 +176,20 @@ export const compileSync = (
     required: Array.isArray(required) ? required.map(String) : [],
   };
 };
+
+/** What is to be said through a connection that has no voice: it would wait for ever. */
+export const voiceless = (config: Config, canSpeak: (connection: string) => boolean): CrosswalkError[] => {
+  const said = Object.values(config.notices).map(({ name, to }) => ({
+    notice: name,
+    connection: to,
+    pointer: `/notices/${name}/to`,
+  }));
+  const { to } = config.alarms;
+  if (to !== undefined) said.push({ notice: 'alarms', connection: to, pointer: '/alarms/to' });
+  return said
+    .filter(({ connection }) => !canSpeak(connection))
+    .map(
+      ({ notice, connection, pointer }) =>
+        new CrosswalkError('notice-no-voice', { notice, connection }, config.place(pointer)),
+    );
+};

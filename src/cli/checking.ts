@@ -5,7 +5,7 @@ import { readConfig, type Config } from '../config.ts';
 import { findConnectors, resolveText } from '../connections.ts';
 import type { JsonSchema } from '../connector.ts';
 import { CrosswalkError, placeText, type Place } from '../errors.ts';
-import { knownOf, loadEntities, loadMappings } from '../installation.ts';
+import { knownOf, loadEntities, loadMappings, voiceless } from '../installation.ts';
 import { check as checkMapping } from '../mapping/check.ts';
 import { parseMapping, readEntity, type Entity, type MappingDocument } from '../mapping/document.ts';
 import { openAll, schemaFile, type Opened } from './kinds.ts';
@@ -122,17 +122,11 @@ const checkOffers = (config: Config, { sessions }: Opened, found: Found[]): void
     else if (sync.direction !== 'in' && sync.create && kind.create === undefined)
       tell(new CrosswalkError('sync-cannot', { ...params, detail: 'create: true' }, place));
   }
-  for (const { name, to } of Object.values(config.notices)) {
+  for (const fault of voiceless(config, (to) => {
     const session = sessions.get(to);
-    if (session === undefined || session.notify !== undefined) continue;
-    tell(
-      new CrosswalkError(
-        'notice-no-voice',
-        { notice: name, connection: to },
-        config.place(`/notices/${name}/to`),
-      ),
-    );
-  }
+    return session === undefined || session.notify !== undefined;
+  }))
+    tell(fault);
 };
 
 const checkToken = ({ server, folder, place }: Config, found: Found[]): void => {

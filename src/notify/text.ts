@@ -34,11 +34,11 @@ const CONTROLS = /[\p{Cc}\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u20
 /** Where markdown takes a value for a tag, a mention, a link or code: full-width look-alikes. */
 const LOOKALIKE: Readonly<Record<string, string>> = { '<': '＜', '>': '＞', '[': '［', ']': '］', '`': '｀' };
 
-/** One line without controls, tags, links and mentions, at most 200 characters long. */
-export const harmless = (text: string): string => {
+/** One line without controls, tags, links and mentions, at most `most` characters long. */
+export const harmless = (text: string, most = mostValue): string => {
   // Cut before the work, so that a huge value costs nothing; whole characters are cut again below.
   const line = text
-    .slice(0, mostValue * 4)
+    .slice(0, most * 4)
     .toWellFormed()
     .replace(/[\s\u2028\u2029]+/gu, ' ')
     .replace(CONTROLS, '')
@@ -46,8 +46,8 @@ export const harmless = (text: string): string => {
     .trim()
     .replace(/^#/u, '＃');
   const signs = [...line];
-  if (signs.length <= mostValue && text.length <= mostValue * 4) return line;
-  return `${signs.slice(0, mostValue - 1).join('')}…`;
+  if (signs.length <= most && text.length <= most * 4) return line;
+  return `${signs.slice(0, most - 1).join('')}…`;
 };
 
 const formats = new Map<string, Intl.DateTimeFormat>();

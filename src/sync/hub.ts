@@ -67,6 +67,8 @@ export interface Hub {
   nudge(lane: string): void;
   /** An alarm for people: loud, counted, never the only trace. */
   alarm(subject: string, text: string): void;
+  /** What an alarm of this subject was about is well again. */
+  clear?(subject: string): void;
   /** Coverage of the merge table, for the simulator. */
   reached?(row: string): void;
   readonly mutation?: Mutation | undefined;

@@ -23,6 +23,8 @@ export interface LanesOptions {
   readonly hub: Hub;
   readonly connections: ReadonlyMap<string, Connection>;
   readonly notices: readonly NoticeConfig[];
+  /** The connection that alarms are sent through, if one is. */
+  readonly alarmsTo?: string | undefined;
   readonly syncs: readonly SyncConfig[];
   readonly switches: Switches;
   readonly log: Logger;
@@ -43,7 +45,8 @@ export class Lanes {
   constructor(options: LanesOptions) {
     this.#options = options;
     const lanes = [...new Set(options.syncs.map((sync) => `${sync.connection}/${sync.kind}`))];
-    const speakers = [...new Set(options.notices.map((notice) => notice.to))];
+    const alarms = options.alarmsTo === undefined ? [] : [options.alarmsTo];
+    const speakers = [...new Set([...options.notices.map((notice) => notice.to), ...alarms])];
     this.#names = [
       ...lanes.map((lane) => `in:${lane}`),
       ...options.syncs.flatMap((sync) => [`out:${sync.name}`, `catch-up:${sync.name}`]),
@@ -83,7 +86,7 @@ export class Lanes {
     if (this.#isPaused(lane)) return null;
     try {
       const next = await this.#pass(lane);
-      this.#backoff.delete(lane);
+      if (this.#backoff.delete(lane)) hub.clear?.(`lane ${lane}`);
       return next;
     } catch (error) {
       return this.#failed(lane, error);

@@ -60,9 +60,23 @@ export class Switches {
 
   async resume(name: string): Promise<void> {
     await this.#store.commit([
-      { when: [], write: [{ op: 'delete', table: 'setting', key: { name: `pause:${name}` } }] },
+      {
+        when: [],
+        write: [
+          { op: 'delete', table: 'setting', key: { name: `pause:${name}` } },
+          // Whatever the alarm asked for has been done, or it will come again.
+          { op: 'delete', table: 'setting', key: { name: `alarm:connection ${name}` } },
+        ],
+      },
     ]);
     await this.refresh();
+  }
+
+  /** What an alarm was about is well again. */
+  async clear(subject: string): Promise<void> {
+    const key = { name: `alarm:${subject}` };
+    if ((await this.#store.get('setting', key)) === undefined) return;
+    await this.#store.commit([{ when: [], write: [{ op: 'delete', table: 'setting', key }] }]);
   }
 
   /** Keeps an alarm until the next of the same subject: with how often and since when. */

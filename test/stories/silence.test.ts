@@ -2,13 +2,17 @@
 import { request as rawRequest } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SandboxRequest, SandboxResponse } from '../../src/connector.ts';
-import type { Fault } from '../../src/simulate/serve.ts';
-import { eventually, Story } from '../story.ts';
+import { loadSandbox } from '../../src/connections.ts';
+import { serve, type Fault, type Served } from '../../src/simulate/serve.ts';
+import { eventually, Story, usual } from '../story.ts';
 
 let story: Story | undefined;
+let group: Served<unknown> | undefined;
 afterEach(async () => {
   await story?.end();
+  await group?.close();
   story = undefined;
+  group = undefined;
 });
 
 type Intercept = (request: SandboxRequest, next: () => SandboxResponse) => Fault;
@@ -23,12 +27,25 @@ const json = (status: number, body: unknown, headers: Record<string, string> = {
   body: JSON.stringify(body),
 });
 
-const begin = async (intercept: Intercept): Promise<Story> => {
+const begin = async (intercept: Intercept, config = usual): Promise<Story> => {
   story = await Story.begin({
+    config,
     hubspot: { intercept: (request, next) => (byGateway(request) ? intercept(request, next) : next()) },
   });
   await story.open();
   return story;
+};
+
+/** The same, with a WeCom group that hears the alarms. */
+const beginHeard = async (intercept: Intercept): Promise<Story> => {
+  group = await serve(await loadSandbox('wecom'), { options: { robotKey: 'story-robot' } });
+  const sales = `  sales: { connector: wecom, settings: { robotKey: story-robot, baseUrl: "${group.url}" } }`;
+  return begin(intercept, `${sales}\nalarms: { to: sales }\n${usual}`);
+};
+
+const heard = async (): Promise<string[]> => {
+  const said = (await (await fetch(`${group?.url}/sandbox/messages`)).json()) as unknown;
+  return (said as object[]).map((one) => JSON.stringify(one));
 };
 
 /** A person filed in the CRM: the gateway must write it to HubSpot. */
@@ -130,7 +147,7 @@ describe('silence is impossible', () => {
     { timeout: 60_000 },
     async () => {
       let expired = true;
-      const in_ = await begin((_request, next) =>
+      const in_ = await beginHeard((_request, next) =>
         expired
           ? json(401, {
               status: 'error',
@@ -143,12 +160,15 @@ describe('silence is impossible', () => {
       await eventually(async () => (await status(in_)).pauses.includes('hubspot'));
       await eventually(async () => (await status(in_)).alarms.includes('alarm:connection hubspot'));
       expect((await status(in_)).alarms).toEqual(['alarm:connection hubspot']);
+      await eventually(async () => (await heard()).length === 1);
+      expect((await heard())[0]).toContain('crosswalk resume hubspot');
       await fileInCrm(in_, 5);
       await eventually(
         async () => (await in_.gateway?.store.count('record', 'entity', { entity: 'contact' })) === 2,
       );
       expired = false;
       await in_.gateway?.switches.resume('hubspot');
+      expect((await status(in_)).alarms).toEqual([]);
       await arrives(in_, 4);
       await arrives(in_, 5);
     },
