@@ -1,0 +1,30 @@
+import type { Json } from '../../src/connector.ts';
+
+/** What people and programs type where they have none, and what many share. */
+export const meaningless: readonly Json[] = [
+  null,
+  '',
+  ' ',
+  '0',
+  '000',
+  0,
+  -1,
+  '-',
+  'N/A',
+  'null',
+  'undefined',
+  'NaN',
+  '无',
+  '暂无',
+  '测试',
+  '13800138000',
+  '138 0013 8000',
+  '+86 138-0013-8000',
+  '11111111111',
+  '1234567890',
+  '0000000',
+  'test@huaxia.cn',
+  'INFO@huaxia.cn',
+  'noreply@huaxia.cn',
+  'ann@example.com',
+];
