@@ -11,7 +11,7 @@ export const knownMutations: readonly {
   readonly steps: number;
 }[] = [
   { mutation: 'one-shadow', seed: 1, steps: 120 },
-  { mutation: 'read-back-wholesale', seed: 14, steps: 120 },
+  { mutation: 'read-back-wholesale', seed: 55, steps: 120 },
   { mutation: 'blind-create-retry', seed: 4, steps: 300 },
   { mutation: 'no-damping', seed: 1, steps: 120 },
   { mutation: 'cursor-early', seed: 26, steps: 120 },

@@ -5,7 +5,7 @@ import { isEmpty, placeAt, type RecordState } from '../merge/record.ts';
 import { commit, Draft } from './draft.ts';
 import { touchAgain } from './gone.ts';
 import { linksOf, loadHolds, loadRecord, type EffectRow, type Hub, type Sync } from './hub.ts';
-import { callRow, writable } from './item.ts';
+import { callRow, triedAnew, writable } from './item.ts';
 import type { Prepared } from './send.ts';
 import { together } from './together.ts';
 
@@ -67,6 +67,7 @@ const prepareCreate = async (
     await commit(draft);
     return undefined;
   }
+  draft.holds(record.id, { sync: sync.name, object: '' }, [], triedAnew(holds, item));
   const call = callRow(hub, sync, item);
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1, reason: null });
   draft.put('call', { ...call });

@@ -27,7 +27,7 @@ import {
   type Sync,
 } from './hub.ts';
 import { writtenBy } from './identify.ts';
-import { callRow, writable } from './item.ts';
+import { callRow, triedAnew, writable } from './item.ts';
 import { drawLook } from './look.ts';
 import { isTakenIn } from './first.ts';
 import { drawGone, touchAgain } from './gone.ts';
@@ -235,6 +235,7 @@ const prepareUpdate = async (
     await commit(draft);
     return undefined;
   }
+  draft.holds(record.id, link, [], triedAnew(holds, item));
   const call = callRow(hub, sync, item);
   draft.link(link, {
     ...link,

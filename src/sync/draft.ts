@@ -10,7 +10,16 @@ import type { LineageRow } from '../merge/lineage.ts';
 import { isOpen, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Key, Row, TableName } from '../store/schema.ts';
 import type { Condition, Group, Operation } from '../store/store.ts';
-import { effectOf, linkRow, linksOf, recordRow, syncsOfEntity, type EffectRow, type Hub } from './hub.ts';
+import {
+  effectOf,
+  linkRow,
+  linksOf,
+  loadHolds,
+  recordRow,
+  syncsOfEntity,
+  type EffectRow,
+  type Hub,
+} from './hub.ts';
 
 export class Draft {
   readonly hub: Hub;
@@ -111,13 +120,26 @@ export class Draft {
     }
   }
 
-  holds(record: string, link: LinkState, held: readonly Hold[], released: readonly string[]): this {
+  holds(
+    record: string,
+    link: Pick<LinkState, 'sync' | 'object'>,
+    held: readonly Hold[],
+    released: readonly string[],
+  ): this {
     const at = { record, sync: link.sync, object: link.object };
     for (const { field, why, theirs, ours, at: when } of held) {
       this.put('conflict', { ...at, field, why, theirs, ours, at: when, open: isOpen(why) ? 1 : 0 });
     }
     for (const field of released) this.delete('conflict', { ...at, field });
     return this;
+  }
+
+  /** What was held before there was an object is held on the object that there is now. */
+  async bornHolds(record: string, sync: string, object: string): Promise<void> {
+    for (const hold of await loadHolds(this.hub, record, sync, '')) {
+      this.delete('conflict', { record, field: hold.field, sync, object: '' });
+      this.put('conflict', { ...hold, record, sync, object, open: isOpen(hold.why) ? 1 : 0 });
+    }
   }
 
   lineage(record: string, row: LineageRow): this {

@@ -1,5 +1,5 @@
 import type { Fields } from '../mapping/lens.ts';
-import type { LinkState, RecordState } from '../merge/record.ts';
+import type { Hold, LinkState, RecordState } from '../merge/record.ts';
 import type { Draft } from './draft.ts';
 import type { CallItem, CallRow, Hub, Sync } from './hub.ts';
 
@@ -60,6 +60,12 @@ export const writable = (
     sentAt: draft.hub.now(),
   };
 };
+
+/** Fields that were refused at another value and are tried anew in this item. */
+export const triedAnew = (holds: readonly Hold[], { fields }: CallItem): string[] =>
+  holds
+    .filter(({ why, field }) => why === 'refused' && Object.hasOwn(fields, field))
+    .map(({ field }) => field);
 
 export const callRow = (hub: Hub, sync: Sync, item: CallItem): CallRow => {
   const id = hub.newId('c');

@@ -57,6 +57,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   if (applied) await draft.record(recordBefore, record, 'claim');
   else draft.expect('record', { id: record.id }, { version: record.version });
   draft.link(linkBefore, merged.link);
+  if (linkBefore === null && !isNew) await draft.bornHolds(record.id, sync.name, merged.link.object);
   draft.holds(record.id, merged.link, merged.held, merged.released);
   if (merged.entries.length > 0 || input.event !== undefined) {
     draft.lineage(record.id, {

@@ -188,7 +188,10 @@ const drawDone = async (
     });
     return;
   }
-  if (stored === undefined) await draft.record(record, { ...record, version: record.version + 1 }, 'held');
+  if (stored === undefined) {
+    await draft.record(record, { ...record, version: record.version + 1 }, 'held');
+    await draft.bornHolds(record.id, sync.name, done.id);
+  }
   // Nothing was shown: the shadow stays, and what was asked counts as expected until a look confirms it. A kind
   // that cannot be read waits for its next page or hook. (Taking what was accepted for the shadow, as first
   // designed, made a write that was dropped in silence look like a person's edit back.)
