@@ -3,7 +3,7 @@ import { readSwitches } from '../sync/switches.ts';
 import { CrosswalkError } from '../errors.ts';
 import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
-import { loadInstallation } from '../installation.ts';
+import { loadInstallation, type Installation } from '../installation.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import { existsSync } from 'node:fs';
 import { exits, json, say, table } from './output.ts';
@@ -12,14 +12,15 @@ import type { Common } from './program.ts';
 /** Opens an installation's store for reading and deciding, without connections or loops. */
 export const withView = async <Result>(
   { dir }: Common,
-  work: (view: View) => Promise<Result>,
+  work: (view: View, installation: Installation) => Promise<Result>,
 ): Promise<Result> => {
-  const { config } = loadInstallation(dir, process.env);
+  const installation = loadInstallation(dir, process.env);
+  const { config } = installation;
   const { path } = config.store;
   if (path !== ':memory:' && !existsSync(path)) throw new CrosswalkError('store-missing', { file: path });
   const store = new SqliteStore({ file: path });
   try {
-    return await work({ store, config, switches: await readSwitches(store), now: Date.now });
+    return await work({ store, config, switches: await readSwitches(store), now: Date.now }, installation);
   } finally {
     await store.close();
   }

@@ -1,31 +1,42 @@
 /** parked, conflicts, pause, resume: what people decide. A running gateway sees it within a second. */
 import { randomBytes } from 'node:crypto';
 import { CrosswalkError } from '../errors.ts';
+import { rulesOf } from '../config.ts';
 import { conflictsReport, parkedOne, parkedReport, type View } from '../health/reports.ts';
+import type { Installation } from '../installation.ts';
+import { compile } from '../mapping/compile.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
 import type { Hub, Sync } from '../sync/hub.ts';
 import { withView } from './asking.ts';
 import { exits, json, say, table, warn } from './output.ts';
 import type { Common } from './program.ts';
 
-/** As much of a hub as a decision needs: the store, and which syncs write. Nothing is sent from here. */
-const hubOf = (view: View): Hub => {
-  const syncs = Object.values(view.config.syncs).map((sync): [string, Sync] => [
-    sync.name,
-    {
+/** A hub for decisions: real syncs over kinds that can do nothing. Nothing is sent from here; the gateway does that. */
+const hubOf = (view: View, { config, mappings, entities }: Installation): Hub => {
+  const syncs = Object.values(config.syncs).flatMap((sync): [string, Sync][] => {
+    const document = mappings.get(sync.mapping);
+    const entity = entities.get(sync.entity);
+    if (document === undefined || entity === undefined) return [];
+    const one: Sync = {
       name: sync.name,
       connection: sync.connection,
       lane: `${sync.connection}/${sync.kind}`,
+      kindName: sync.kind,
+      kind: { schema: {} },
       entity: sync.entity,
+      lens: compile(document, entity, null),
+      rules: rulesOf(config, sync),
+      inward: sync.direction !== 'out',
       outward: sync.direction !== 'in' && view.switches.isLive(sync),
       create: sync.create,
-      lens: { outward: { has: () => true } },
-    } as unknown as Sync,
-  ]);
+      required: [],
+    };
+    return [[sync.name, one]];
+  });
   return {
     store: view.store,
     syncs: new Map(syncs),
-    entities: new Map(Object.values(view.config.entities).map(({ name, keys }) => [name, { name, keys }])),
+    entities: new Map(Object.values(config.entities).map(({ name, keys }) => [name, { name, keys }])),
     now: Date.now,
     newId: (prefix) => `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`,
     random: Math.random,
@@ -67,16 +78,16 @@ export const parkedShow = (options: Common, id: string): Promise<number> =>
   });
 
 export const parkedReplay = (options: Common, id: string): Promise<number> =>
-  withView(options, async (view) => {
-    await replay(hubOf(view), id);
+  withView(options, async (view, installation) => {
+    await replay(hubOf(view, installation), id);
     return done(options, `${id} is tried again`);
   });
 
 export const parkedDrop = (options: Common & { yes?: boolean; by?: string }, id: string): Promise<number> =>
-  withView(options, async (view) => {
+  withView(options, async (view, installation) => {
     if (options.yes !== true)
       throw new CrosswalkError('usage', { detail: 'drop gives the item up for good; add --yes' });
-    await drop(hubOf(view), id, me(options));
+    await drop(hubOf(view, installation), id, me(options));
     return done(options, `${id} was dropped; lineage keeps who did`);
   });
 
@@ -107,10 +118,10 @@ export const conflictsResolve = (
   options: Common & { ours?: boolean; theirs?: boolean; by?: string },
   id: string,
 ): Promise<number> =>
-  withView(options, async (view) => {
+  withView(options, async (view, installation) => {
     if (options.ours === options.theirs)
       throw new CrosswalkError('usage', { detail: 'say --ours or --theirs' });
-    await resolve(hubOf(view), id, options.ours === true ? 'ours' : 'theirs', me(options));
+    await resolve(hubOf(view, installation), id, options.ours === true ? 'ours' : 'theirs', me(options));
     return done(options, `decided: ${options.ours === true ? 'ours' : 'theirs'}`);
   });
 

@@ -164,8 +164,16 @@ export class Lanes {
     const now = hub.now();
     const due = this.#next.get(lane) ?? (await this.#firstDue(lane, what, name));
     if (now < due) return Math.min(due - now, 60_000);
-    if (what === 'sweep') await sweep(hub, name);
-    else await poll(hub, name);
+    // Who asks while it reads, asks for another reading: what changed behind its back may be what they mean.
+    this.#next.set(lane, Number.POSITIVE_INFINITY);
+    try {
+      if (what === 'sweep') await sweep(hub, name);
+      else await poll(hub, name);
+    } catch (error) {
+      this.#next.set(lane, due);
+      throw error;
+    }
+    if (this.#next.get(lane) === 0) return 0;
     const next = this.#after(what, name, hub.now());
     this.#next.set(lane, next);
     if (what === 'sweep') this.#next.set(`poll:${name}`, hub.now());
