@@ -109,7 +109,7 @@ describe('crosswalk', () => {
     expect((await crosswalk(['status', '--dir', path.join(folder, 'nowhere')])).code).toBe(3);
     await init();
     expect((await crosswalk(['status', '--dir', folder])).code).toBe(5);
-    expect((await crosswalk(['sync', 'crm-contacts', '--plan', '--dir', folder])).code).toBe(1);
+    expect((await crosswalk(['sync', 'nobody', '--plan', '--dir', folder])).code).toBe(1);
     const help = await crosswalk(['--help']);
     expect(help.code).toBe(0);
     expect(help.out).toContain('Exit codes');
