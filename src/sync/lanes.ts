@@ -12,6 +12,7 @@ import { Trouble } from '../connector.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
 import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
+import { isRead } from './first.ts';
 import type { Hub } from './hub.ts';
 import { intake } from './intake.ts';
 import { closeRuns, standingRun } from './runs.ts';
@@ -182,8 +183,9 @@ export class Lanes {
 
   async #firstDue(lane: string, what: 'poll' | 'sweep', name: string): Promise<number> {
     const { hub } = this.#options;
-    const kind = [...hub.syncs.values()].find((sync) => sync.lane === name)?.kind;
-    const begun = (await hub.store.get('cursor', { lane: name })) !== undefined;
+    const one = [...hub.syncs.values()].find((sync) => sync.lane === name);
+    const placed = (await hub.store.get('cursor', { lane: name })) !== undefined;
+    const begun = placed && (one === undefined || (await isRead(hub, one)));
     const unfinished = (await hub.store.get('cursor', { lane: `scan:${name}` })) !== undefined;
     const now = hub.now();
     if (what === 'sweep') {
@@ -192,7 +194,7 @@ export class Lanes {
       return due;
     }
     // Not remembered while the first sweep is still to come.
-    return begun || kind?.scan === undefined ? now : now + 1000;
+    return begun || one?.kind.scan === undefined ? now : now + 1000;
   }
 
   #after(what: 'poll' | 'sweep', name: string, now: number): number {

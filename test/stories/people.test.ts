@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
 import { afterEach, describe, expect, it } from 'vitest';
+import { traceReport } from '../../src/health/trace.ts';
+import { viewOf } from '../../src/http/api.ts';
 import { imbalances } from '../../src/merge/books.ts';
 import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';
 import { recordOf } from '../../src/sync/hub.ts';
@@ -71,6 +73,17 @@ describe.skipIf(missing !== undefined)('1,000 people whom nobody here wrote', ()
       ),
     ).toEqual([]);
     expect(lineage.length).toBeGreaterThanOrEqual(2);
+    for (const row of [there[0], there[499], there[999]]) {
+      const id = ids[rows.findIndex((person) => person.id === row?.['title'])] ?? '';
+      const view = viewOf(gateway);
+      const here = await traceReport(view, { connection: 'hubspot', kind: 'contact', id });
+      const far = await traceReport(view, { connection: 'crm', kind: 'contact', id: String(row?.['_id']) });
+      expect(far).toEqual(here);
+      expect(here.lines[0]?.text).toContain(`created from hubspot/contact ${id}`);
+      expect(here.lines.some((line) => line.text.includes(`written to crm/contact ${row?.['_id']}`))).toBe(
+        true,
+      );
+    }
   });
 
   it(
