@@ -105,4 +105,19 @@ describe('crosswalk sync --plan', () => {
     expect((await at.commands.run('sync', 'hubspot-contacts')).code).toBe(0);
     expect(await at.story.crmRows()).toHaveLength(2);
   });
+
+  it('plans beside a gateway that works, from one consistent copy', { timeout: 60_000 }, async () => {
+    const at = await begin(usual.replace(/(crm-contacts:.*)mode: live/u, '$1mode: plan'));
+    await at.story.open();
+    await at.story.fileContacts([ann(1), ann(2), ann(3)]);
+    const [plan] = await Promise.all([
+      planned(at.commands, 'hubspot-contacts', '--full'),
+      at.story.fileContacts([ann(4)]),
+    ]);
+    expect(plan.totals['crm-contacts']?.['create']).toBeGreaterThanOrEqual(3);
+    expect(plan.planning).toEqual(['crm-contacts']);
+    expect(await at.story.atRest()).toBe(true);
+    expect(await at.story.crmRows()).toEqual([]);
+    expect(await at.story.gateway?.store.count('effect', 'state', { state: 'open' })).toBe(0);
+  });
 });
