@@ -1,11 +1,14 @@
 import type { Json } from '../connector.ts';
 import { composedSteps } from './composed.ts';
 import { formatSteps } from './formats.ts';
+import { identifierSteps } from './identifiers.ts';
+import { listSteps } from './lists.ts';
 import { isObject, member } from './place.ts';
 import { ALL_TYPES, shown, typeOfValue } from './schema.ts';
 import type { JsonType } from './schema.ts';
 import { Misfit, textStep, wrongType } from './step.ts';
 import type { Fallback, Outcome, Step } from './step.ts';
+import { wordSteps } from './words.ts';
 
 /** The one table of steps. `forward` reads the remote's value, `backward` writes it. */
 
@@ -295,7 +298,10 @@ const STEPS: Readonly<Record<string, Step>> = {
   constant,
   prefix,
   ...formatSteps,
+  ...wordSteps,
+  ...identifierSteps,
   ...composedSteps,
+  ...listSteps((name) => stepNamed(name)),
 };
 
 export const stepNames: readonly string[] = Object.keys(STEPS);

@@ -127,3 +127,74 @@ test('a table falls back as it is told', () => {
   const dropped = step?.bind(arg, { inward: 'null', outward: 'null', places: 1 });
   expect(dropped?.forward('x')).toBe(null);
 });
+
+test('a credit code with one character mistyped is never taken for another', () => {
+  const { forward } = bound('credit-code');
+  const letters = '0123456789ABCDEFGHJKLMNPQRTUWXY';
+  // From the tests of others, with both check digits right.
+  for (const code of [
+    '91110000600037341L',
+    '121200004013590816',
+    '91340600MA2PBM9HXD',
+    '91310115MA1K3BTP2B',
+  ]) {
+    expect(forward(code)).toBe(code);
+    for (let at = 0; at < code.length; at += 1) {
+      for (const letter of letters) {
+        if (letter === code[at]) continue;
+        const mistyped = code.slice(0, at) + letter + code.slice(at + 1);
+        expect(forward(mistyped), mistyped).toBeInstanceOf(Misfit);
+      }
+    }
+  }
+});
+
+test('every day of 400 years comes back in every pattern', () => {
+  for (const pattern of ['iso', 'compact', 'slash', 'chinese']) {
+    const { forward, backward } = bound('date', pattern);
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 146_096 }), (days) => {
+        const day = new Date(Date.UTC(1800, 0, 1 + days)).toISOString().slice(0, 10);
+        expect(forward(backward?.(day) as Json)).toBe(day);
+      }),
+    );
+  }
+});
+
+test('percent loses nothing that people write', () => {
+  const { forward, backward } = bound('percent');
+  fc.assert(
+    fc.property(fc.integer({ min: -1_000_000, max: 1_000_000 }), (n) => {
+      const text = `${n / 100}%`;
+      const share = forward(text);
+      expect(share).toBeCloseTo(n / 10_000, 12);
+      expect(backward?.(share as Json)).toBe(text === '-0%' ? '0%' : text);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('hash-key parts do not run into each other, and spelling does not matter', () => {
+  const { forward } = bound('hash-key');
+  expect(forward(['ab', 'c'])).not.toBe(forward(['a', 'bc']));
+  expect(forward(['Ａb ', 1])).toBe(forward(['ab', '1']));
+});
+
+test('list names the item that does not fit, and refuses steps that work on more than one', () => {
+  const { forward } = bound('list', { phone: 'CN' });
+  expect(forward(['13800138000', '+8613900139000'])).toEqual(['+8613800138000', '+8613900139000']);
+  expect((forward(['13800138000', 'ask Li']) as Misfit).message).toContain('item 2: ');
+  const fault = stepNamed('list')?.fault;
+  for (const inner of [
+    'trimm',
+    'person-name',
+    'list',
+    'phone',
+    { trim: 1 },
+    { default: 'x' },
+    { phone: 'china' },
+  ])
+    expect(fault?.(inner as Json), JSON.stringify(inner)).toEqual(expect.any(String));
+  for (const inner of ['trim', { phone: 'CN' }, { table: { a: 'b' } }])
+    expect(fault?.(inner as Json)).toBe(null);
+});
