@@ -6,6 +6,7 @@ import { listSteps } from './lists.ts';
 import { isObject, member } from './place.ts';
 import { ALL_TYPES, shown, typeOfValue } from './schema.ts';
 import type { JsonType } from './schema.ts';
+import { moneySteps } from './money.ts';
 import { Misfit, textStep, wrongType } from './step.ts';
 import type { Fallback, Outcome, Step } from './step.ts';
 import { wordSteps } from './words.ts';
@@ -299,6 +300,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   prefix,
   ...formatSteps,
   ...wordSteps,
+  ...moneySteps,
   ...identifierSteps,
   ...composedSteps,
   ...listSteps((name) => stepNamed(name)),

@@ -198,3 +198,27 @@ test('list names the item that does not fit, and refuses steps that work on more
   for (const inner of ['trim', { phone: 'CN' }, { table: { a: 'b' } }])
     expect(fault?.(inner as Json)).toBe(null);
 });
+
+test('money is exact: what is written and read again is the same to the last unit', () => {
+  for (const currency of ['CNY', 'JPY', 'KWD', 'CLF']) {
+    for (const as of ['decimal', 'minor']) {
+      const { forward, backward } = bound('money', { currency, as });
+      fc.assert(
+        fc.property(fc.maxSafeInteger(), (amount) => {
+          const written = backward?.({ amount, currency });
+          expect(forward(written as Json)).toEqual({ amount: amount + 0, currency });
+        }),
+      );
+    }
+  }
+  const { backward } = bound('money', { currency: 'CNY' });
+  for (const wrong of [
+    { amount: 1, currency: 'USD' },
+    { amount: 1.5, currency: 'CNY' },
+    12,
+    null,
+    { amount: '1' },
+  ])
+    expect(backward?.(wrong as Json), JSON.stringify(wrong)).toBeInstanceOf(Misfit);
+  expect(stepNamed('money')?.fault?.({ currency: 'XAU' })).toContain('nobody pays');
+});

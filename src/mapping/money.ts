@@ -1,0 +1,137 @@
+import type { Json } from '../connector.ts';
+import { member } from './place.ts';
+import { shown } from './schema.ts';
+import { Misfit, wrongType } from './step.ts';
+import type { Outcome, Step } from './step.ts';
+
+/** Money: whole minor units and a currency, never floating point. */
+
+/**
+ * Decimals of a currency that has not two, by ISO 4217 (list of 2024-06-25). Not from `Intl`: its data says 0 for
+ * HUF, IDR and a dozen others, where ISO has 2.
+ */
+const DECIMALS: ReadonlyMap<string, number> = new Map(
+  [
+    [0, 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'],
+    [3, 'BHD IQD JOD KWD LYD OMR TND'],
+    [4, 'CLF UYW'],
+  ].flatMap(([digits, codes]) =>
+    String(codes)
+      .split(' ')
+      .map((code): [string, number] => [code, Number(digits)]),
+  ),
+);
+/** Metals, bonds and tests: no money that is paid with. */
+const NO_MONEY = /^X(?:A[GU]|B[A-D]|DR|P[DT]|SU|TS|UA|XX)$/u;
+
+const AMOUNT = /^([+-]?)(\d{1,3}(?:,\d{3})+|\d+)(?:\.(\d+))?$/u;
+
+const safe = (text: string, value: Json): number | Misfit => {
+  const made = Number(text);
+  return Number.isSafeInteger(made)
+    ? made + 0
+    : new Misfit('format', `${shown(value)} is more money than a record keeps exactly`);
+};
+
+/** The minor units of a decimal text. */
+const unitsOf = (value: Json, currency: string, digits: number): number | null | Misfit => {
+  if (typeof value !== 'string' && typeof value !== 'number') return wrongType(value, ['string', 'number']);
+  const text = String(value).normalize('NFKC').replace(/\s+/gu, '');
+  if (text === '') return null;
+  const [, sign = '', whole = '', part = ''] = AMOUNT.exec(text) ?? [];
+  if (whole === '') return new Misfit('format', `${shown(value)} is no amount such as 1234.50`);
+  if (/[1-9]/u.test(part.slice(digits)))
+    return new Misfit('format', `${shown(value)} has more decimals than the ${digits} of ${currency}`);
+  const units = whole.replaceAll(',', '') + part.slice(0, digits).padEnd(digits, '0');
+  return safe(`${sign === '-' ? '-' : ''}${units}`, value);
+};
+
+const decimalOf = (units: number, digits: number): string => {
+  const text = String(Math.abs(units)).padStart(digits + 1, '0');
+  const whole = text.slice(0, text.length - digits);
+  return `${units < 0 ? '-' : ''}${whole}${digits === 0 ? '' : `.${text.slice(-digits)}`}`;
+};
+
+const minorOf = (value: Json): number | null | Misfit => {
+  if (value === '') return null;
+  if (typeof value !== 'number' && typeof value !== 'string') return wrongType(value, ['integer', 'string']);
+  const text = String(value).trim();
+  return /^-?\d+$/u.test(text)
+    ? safe(text, value)
+    : new Misfit('format', `${shown(value)} is no whole number of minor units`);
+};
+
+const currencyOf = (arg: Json | undefined): string => String(member(arg, 'currency') ?? '');
+
+const digitsOf = (arg: Json | undefined): number => {
+  const told = member(arg, 'decimals');
+  return typeof told === 'number' ? told : (DECIMALS.get(currencyOf(arg)) ?? 2);
+};
+
+const money: Step = {
+  doc:
+    'Reads an amount as {"amount": 123450, "currency": "CNY"}, whole minor units, exactly, and writes it as the remote ' +
+    'does: decimal text ("1234.50"), or with "as": "minor" the units themselves. "decimals" where ISO 4217 is not followed.',
+  class: 'settling',
+  arg: {
+    type: 'object',
+    required: ['currency'],
+    additionalProperties: false,
+    properties: {
+      currency: { type: 'string', pattern: '^[A-Z]{3}$' },
+      as: { enum: ['decimal', 'minor'] },
+      decimals: { type: 'integer', minimum: 0, maximum: 6 },
+    },
+  },
+  fault: (arg) =>
+    NO_MONEY.test(currencyOf(arg)) ? `names ${currencyOf(arg)}, which nobody pays with` : null,
+  takes: ['string', 'number'],
+  gives: () => ['object'],
+  writes: (arg) => [member(arg, 'as') === 'minor' ? 'integer' : 'string'],
+  bind: (arg) => {
+    const currency = currencyOf(arg);
+    const digits = digitsOf(arg);
+    const isMinor = member(arg, 'as') === 'minor';
+    return {
+      forward: (value): Outcome => {
+        const amount = isMinor ? minorOf(value) : unitsOf(value, currency, digits);
+        return typeof amount === 'number' ? { amount, currency } : amount;
+      },
+      backward: (value): Outcome => {
+        const amount = member(value, 'amount');
+        if (typeof amount !== 'number' || !Number.isSafeInteger(amount))
+          return new Misfit(
+            'type',
+            `${shown(value)} is no money: {"amount": whole minor units, "currency": code}`,
+          );
+        const own = member(value, 'currency');
+        if (own !== currency)
+          return new Misfit('step', `${shown(value)} is in ${shown(own)}, and this place holds ${currency}`);
+        return isMinor ? amount : decimalOf(amount, digits);
+      },
+    };
+  },
+  examples: [
+    { arg: { currency: 'CNY' }, remote: '1234.50', entity: { amount: 123_450, currency: 'CNY' } },
+    {
+      arg: { currency: 'CNY' },
+      remote: ' １,２３４,５６７.8 ',
+      entity: { amount: 123_456_780, currency: 'CNY' },
+      back: '1234567.80',
+    },
+    { arg: { currency: 'CNY' }, remote: 0.07, entity: { amount: 7, currency: 'CNY' }, back: '0.07' },
+    { arg: { currency: 'CNY' }, remote: '-0.01', entity: { amount: -1, currency: 'CNY' } },
+    { arg: { currency: 'JPY' }, remote: '1200', entity: { amount: 1200, currency: 'JPY' } },
+    { arg: { currency: 'HUF' }, remote: '12.30', entity: { amount: 1230, currency: 'HUF' } },
+    { arg: { currency: 'KWD' }, remote: '1.234', entity: { amount: 1234, currency: 'KWD' } },
+    { arg: { currency: 'CNY', as: 'minor' }, remote: 123_450, entity: { amount: 123_450, currency: 'CNY' } },
+    { arg: { currency: 'MGA', decimals: 0 }, remote: '500', entity: { amount: 500, currency: 'MGA' } },
+    { arg: { currency: 'CNY' }, remote: '', entity: null },
+    { arg: { currency: 'CNY' }, remote: '1.005' },
+    { arg: { currency: 'CNY' }, remote: '1,23.00' },
+    { arg: { currency: 'CNY' }, remote: '12345678901234567.00' },
+    { arg: { currency: 'CNY', as: 'minor' }, remote: 1.5 },
+  ],
+};
+
+export const moneySteps: Readonly<Record<string, Step>> = { money };
