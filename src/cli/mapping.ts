@@ -98,7 +98,13 @@ const kindOf = async (
   return schemaFile(connectors, connector, kind);
 };
 
-const lensOf = async (folder: string, name: string): Promise<Lens> => {
+/** A mapping of the installation at `dir`, compiled against its kind. Throws CrosswalkError. */
+export const mappingOf = async (
+  dir: string,
+  name: string,
+): Promise<{ readonly document: MappingDocument; readonly entity: Entity; readonly lens: Lens }> => {
+  const isFile = statSync(dir, { throwIfNoEntry: false })?.isFile() === true;
+  const folder = path.resolve(isFile ? path.dirname(dir) : dir);
   const mappings = loadMappings(folder);
   const entities = loadEntities(folder);
   const document = mappings.get(name);
@@ -113,7 +119,8 @@ const lensOf = async (folder: string, name: string): Promise<Lens> => {
     const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
     throw new CrosswalkError('config-unknown', params, place);
   }
-  return compile(document, entity, await kindOf(folder, document, mappings, entities));
+  const lens = compile(document, entity, await kindOf(folder, document, mappings, entities));
+  return { document, entity, lens };
 };
 
 const inputOf = async (file: string | undefined): Promise<AsyncIterable<Buffer>> => {
@@ -137,8 +144,7 @@ export const map = async (
   options: Common & { file?: string; reverse?: boolean },
   name: string,
 ): Promise<number> => {
-  const isFile = statSync(options.dir, { throwIfNoEntry: false })?.isFile() === true;
-  const lens = await lensOf(path.resolve(isFile ? path.dirname(options.dir) : options.dir), name);
+  const { lens } = await mappingOf(options.dir, name);
   let bad = 0;
   let bytes = 0;
   const size =

@@ -46,6 +46,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { init } = await import('./init.ts');
   const { check } = await import('./checking.ts');
   const { map } = await import('./mapping.ts');
+  const { explain } = await import('./explaining.ts');
   const { serve, demoVerb } = await import('./running.ts');
   const { sync } = await import('./syncing.ts');
   const { doctor } = await import('./doctor.ts');
@@ -63,6 +64,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('map <mapping>', 'map records, NDJSON in and out', map)
     .option('--file <file>', 'instead of standard input')
     .option('--reverse', 'from entity to remote', false);
+  verb('explain <mapping>', 'what a mapping does, field by field, both ways', explain);
   verb('status', 'what is connected, waiting, parked, paused', status);
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
   verb('sync <sync>', 'poll and deliver now', sync)

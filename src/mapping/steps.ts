@@ -8,7 +8,7 @@ import { ALL_TYPES, shown, typeOfValue } from './schema.ts';
 import type { JsonType } from './schema.ts';
 import { moneySteps } from './money.ts';
 import { Misfit, textStep, wrongType } from './step.ts';
-import type { Fallback, Outcome, Step } from './step.ts';
+import type { Fallback, Outcome, Step, StepClass } from './step.ts';
 import { wordSteps } from './words.ts';
 
 /** The one table of steps. `forward` reads the remote's value, `backward` writes it. */
@@ -313,5 +313,5 @@ export const stepNamed = (name: string): Step | undefined =>
   Object.hasOwn(STEPS, name) ? STEPS[name] : undefined;
 
 /** The class of a step with its argument. */
-export const classOf = (step: Step, arg: Json | undefined): Step['class'] & string =>
+export const classOf = (step: Step, arg: Json | undefined): StepClass =>
   typeof step.class === 'function' ? step.class(arg) : step.class;

@@ -5,6 +5,7 @@ import type { Json, JsonObject, JsonSchema } from '../../src/connector.ts';
 import { check } from '../../src/mapping/check.ts';
 import { compile } from '../../src/mapping/compile.ts';
 import { readMapping } from '../../src/mapping/document.ts';
+import { explain } from '../../src/mapping/explain.ts';
 import { putAt, segmentsOf, valueAt } from '../../src/mapping/place.ts';
 import { enumOf, schemaAt, typesOf } from '../../src/mapping/schema.ts';
 import { entityOf, root, textOf } from './sample.ts';
@@ -134,3 +135,27 @@ describe.each(shipped)('%s', (path) => {
     }
   });
 });
+
+test.each(shipped)(
+  '%s explains itself: every field, its places, its class, and an example that comes back',
+  (path) => {
+    const { document, entity, kind } = open(path);
+    const lens = compile(document, entity, kind);
+    const story = explain(document, entity, lens);
+    expect(story.fields.map((one) => one.field)).toEqual(Object.keys(document.fields));
+    expect([...story.fields.map((one) => one.field), ...story.absent].sort()).toEqual(
+      [...entity.fields.keys()].sort(),
+    );
+    for (const { field, at, flow, steps, example } of story.fields) {
+      expect(at, field).toEqual(lens.pointers(field));
+      for (const step of steps) expect(step.doc, field).not.toBe('');
+      if (example === undefined) throw new Error(`${field} has no example`);
+      if (flow === 'in') expect(example.back, field).toBe(undefined);
+      if (flow !== 'both' || example.back === undefined) continue;
+      const places = at.length === 1 ? [example.back] : (example.back as Json[]);
+      const remote: JsonObject = {};
+      at.forEach((pointer, index) => putAt(remote, segmentsOf(pointer) ?? [], places[index] ?? null));
+      expect(lens.read(remote).fields[field], field).toEqual(example.entity);
+    }
+  },
+);
