@@ -68,6 +68,10 @@ const hashOf = (document: MappingDocument, fields: ReadonlyMap<string, JsonSchem
 
 const readOne = (field: BoundField, object: JsonObject, fields: Fields, problems: FieldProblem[]): void => {
   const value = field.read(object);
+  if (typeof value === 'string' || (value !== undefined && value !== null && !(value instanceof Misfit))) {
+    fields[field.name] = value;
+    return;
+  }
   const pointer = field.pointers.join(' + ');
   if (value instanceof Misfit) {
     problems.push({ field: field.name, pointer, code: value.code, message: `${value.message}.` });

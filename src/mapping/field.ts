@@ -1,7 +1,7 @@
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { fallbacksOf, partsOf, placesOf } from './document.ts';
 import type { FieldRule, StepUse } from './document.ts';
-import { canonical, sameValue, segmentsOf, valueAt } from './place.ts';
+import { canonical, getterOf, sameValue, segmentsOf } from './place.ts';
 import type { Segments } from './place.ts';
 import { schemaAt, shown, validatorOf } from './schema.ts';
 import type { Validator } from './schema.ts';
@@ -49,11 +49,15 @@ const emptied = (value: Json): Json =>
 
 const forward = (chain: Chain, start: Json): Outcome => {
   let value = start;
-  for (const { bound, fills } of chain.steps) {
-    if (value === null && !fills) continue;
-    const next = bound.forward(value);
-    if (next instanceof Misfit) return next;
-    value = emptied(next);
+  const { steps } = chain;
+  for (let i = 0; i < steps.length; i += 1) {
+    const step = steps[i];
+    if (step === undefined || (value === null && !step.fills)) continue;
+    const next = step.bound.forward(value);
+    // Most values are text, which needs no more than this.
+    if (typeof next === 'string') value = next === '' ? null : next;
+    else if (next instanceof Misfit) return next;
+    else value = emptied(next);
   }
   return value;
 };
@@ -73,8 +77,8 @@ const backward = (chain: Chain, start: Json): Outcome => {
 const UNFIT = new Misfit('type', 'The value holds a number that is none, or is nested more than 64 deep');
 
 const checked = (value: Outcome, validate: Validator): Outcome => {
-  if (value === null || value instanceof Misfit) return value;
-  const clean = canonical(value);
+  if (value === null || (typeof value === 'object' && value instanceof Misfit)) return value;
+  const clean = typeof value === 'string' ? value : canonical(value);
   if (clean === undefined) return UNFIT;
   const wrong = validate(clean);
   return wrong === null ? clean : new Misfit(wrong.code, `${shown(clean)} ${wrong.expected}`);
@@ -95,6 +99,8 @@ export interface FieldSchemas {
 /** The places of a field and what turns their values into the field's. */
 interface Reader {
   readonly segments: readonly Segments[];
+  /** The value at each of the places. */
+  readonly getters: readonly ((value: Json) => Json | undefined)[];
   /** True if the steps take the places as a list. */
   readonly listed: boolean;
   readonly chain: Chain;
@@ -114,10 +120,23 @@ const fromPlaces = (reader: Reader, values: readonly Json[]): Outcome => {
   return checked(forward(reader.chain, start), reader.validate);
 };
 
+/** Most fields live in one place and hold text: nothing is allocated for them. */
+const readPlace = (
+  reader: Reader,
+  get: (value: Json) => Json | undefined,
+  object: JsonObject,
+): Outcome | undefined => {
+  const value = get(object);
+  if (value === undefined && !reader.chain.fills) return undefined;
+  const clean = typeof value === 'string' ? value : canonical(value ?? null);
+  if (clean === undefined) return UNFIT;
+  return checked(forward(reader.chain, emptied(clean)), reader.validate);
+};
+
 const readPlaces = (reader: Reader, object: JsonObject): Outcome | undefined => {
   const values: Json[] = [];
-  for (const place of reader.segments) {
-    const value = valueAt(object, place);
+  for (const get of reader.getters) {
+    const value = get(object);
     // A default stands in for what was not sent; without one the field was simply not seen.
     if (value === undefined && !reader.chain.fills) return undefined;
     values.push(value ?? null);
@@ -151,8 +170,8 @@ const alreadyThere = (
   made: readonly Json[],
 ): readonly Json[] | undefined => {
   const there: Json[] = [];
-  for (const place of reader.segments) {
-    const value = valueAt(base, place);
+  for (const get of reader.getters) {
+    const value = get(base);
     if (value === undefined) return undefined;
     there.push(value);
   }
@@ -174,10 +193,12 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
   const segments = pointers.map((pointer) => segmentsOf(pointer) ?? []);
   const reader: Reader = {
     segments,
+    getters: segments.map(getterOf),
     listed: Array.isArray(rule.at),
     chain: chainOf(rule.steps ?? [], rule.otherwise, segments.length),
     validate: validatorOf(schemas.field, schemas.entity),
   };
+  const get = segments.length === 1 && !reader.listed ? (reader.getters[0] ?? null) : null;
   const habits = chainOf(rule.remote ?? [], undefined, 1);
   const validators = segments.map((place) => placeValidator(schemas.kind, place));
   const lossy = isLossy(rule);
@@ -189,7 +210,7 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
     inward: flow !== 'out',
     outward: flow !== 'in' && segments.length > 0,
     required: rule.required === true,
-    read: (object) => readPlaces(reader, object),
+    read: get === null ? (object) => readPlaces(reader, object) : (object) => readPlace(reader, get, object),
     write: (value, base) => {
       const made = toPlaces(reader, validators, value);
       if (base === null || lossy || made instanceof Misfit || value === null) return made;

@@ -165,7 +165,9 @@ export const validatorOf = (schema: JsonSchema, root: JsonSchema): Validator => 
   const rest = Object.keys(schema).some((key) => !PLAIN_KEYWORDS.has(key) && !key.startsWith('x-'))
     ? deepValidator(schema, root)
     : null;
+  const isText = types !== ALL_TYPES && types.includes('string');
   return (value) => {
+    if (isText && typeof value === 'string' && listed === null && rest === null) return null;
     if (types !== ALL_TYPES && !typeFits(typeOfValue(value), types)) {
       return { code: 'type', expected: `is not ${typeWords(types)}` };
     }

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- accept|w1 [--events N] [--connections C] [--rounds R]`: the gateway beside bare Express and bare
+ * `npm run bench -- accept|w1|mapping [--events N] [--connections C] [--rounds R]`: the gateway beside bare Express and bare
  * node:http, in turn, in the same run. `accept`: hooks made durable and answered. `w1`: hook in → map → deliver
  * to a loopback HTTP sink. Read the ratios: the figures are one machine's.
  */
@@ -22,8 +22,14 @@ const { values, positionals } = parseArgs({
   },
 });
 const what = positionals[0];
+if (what === 'mapping') {
+  await import('./mapping.ts');
+  process.exit(0);
+}
 if (what !== 'accept' && what !== 'w1') {
-  process.stderr.write('usage: npm run bench -- accept|w1 [--events N] [--connections C] [--rounds R]\n');
+  process.stderr.write(
+    'usage: npm run bench -- accept|w1|mapping [--events N] [--connections C] [--rounds R]\n',
+  );
   process.exit(2);
 }
 const events = Number(values.events);

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { parsePhoneNumberFromString } from 'libphonenumber-js/min';
 import { describe, expect, test } from 'vitest';
 import type { Json } from '../../src/connector.ts';
 import { schemaChecker, typeFits, typeOfValue } from '../../src/mapping/schema.ts';
@@ -221,4 +222,17 @@ test('money is exact: what is written and read again is the same to the last uni
   ])
     expect(backward?.(wrong as Json), JSON.stringify(wrong)).toBeInstanceOf(Misfit);
   expect(stepNamed('money')?.fault?.({ currency: 'XAU' })).toContain('nobody pays');
+});
+
+test('the fast way for mainland mobile numbers says what the library says', () => {
+  const { forward } = bound('phone', 'CN');
+  for (let prefix = 130; prefix < 200; prefix += 1) {
+    for (const rest of ['00000000', '12345678', '99999999', '13800138']) {
+      const number = `${prefix}${rest}`;
+      const told = parsePhoneNumberFromString(number, { defaultCountry: 'CN', extract: false });
+      expect(told?.isPossible(), number).toBe(true);
+      for (const text of [number, `+86${number}`, ` ${number} `])
+        expect(forward(text), text).toBe(told?.number);
+    }
+  }
 });
