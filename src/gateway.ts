@@ -246,7 +246,7 @@ export class Gateway {
 let pool = '';
 
 /** Ids sort by time of making: `<prefix>_<base36 ms><random>`. */
-const newId = (prefix: string): string => {
+export const newId = (prefix: string): string => {
   if (pool.length < 14) pool = randomBytes(3500).toString('hex');
   const random = pool.slice(0, 14);
   pool = pool.slice(14);

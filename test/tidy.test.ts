@@ -183,7 +183,7 @@ it('makes no banned calls', () => {
 /** Longer than 400 lines, with the reason; the number may only fall. */
 const long: Readonly<Record<string, { readonly lines: number; readonly why: string }>> = {
   'src/simulate/world.ts': {
-    lines: 475,
+    lines: 453,
     why: 'one seeded course of events: its random draws must stay in one order',
   },
 };

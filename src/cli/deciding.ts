@@ -1,7 +1,7 @@
 /** parked, conflicts, pause, resume: what people decide. A running gateway sees it within a second. */
-import { randomBytes } from 'node:crypto';
 import { CrosswalkError } from '../errors.ts';
 import { rulesOf } from '../config.ts';
+import { newId } from '../gateway.ts';
 import { conflictsReport, parkedOne, parkedReport, type View } from '../health/reports.ts';
 import type { Installation } from '../installation.ts';
 import { compile } from '../mapping/compile.ts';
@@ -38,7 +38,7 @@ const hubOf = (view: View, { config, mappings, entities }: Installation): Hub =>
     syncs: new Map(syncs),
     entities: new Map(Object.values(config.entities).map(({ name, keys }) => [name, { name, keys }])),
     now: Date.now,
-    newId: (prefix) => `${prefix}_${Date.now().toString(36)}${randomBytes(7).toString('hex')}`,
+    newId,
     random: Math.random,
     nudge: () => undefined,
     alarm: (subject, text) => warn(`${subject}: ${text}`),

@@ -13,7 +13,7 @@ import type { Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
 import { planOf, type Planned } from '../sync/plan.ts';
 import { standingRun, type Run } from '../sync/runs.ts';
-import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from './draining.ts';
+import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from './reading.ts';
 import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
 

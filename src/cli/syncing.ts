@@ -15,7 +15,7 @@ import type { Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
 import { closeRuns, runOf, standingRun, type Run } from '../sync/runs.ts';
 import { withView } from './asking.ts';
-import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from './draining.ts';
+import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from './reading.ts';
 import { hold, holderOf } from './holder.ts';
 import { errorJson, exits, fail, json, say, table, wordsOf } from './output.ts';
 import type { Common } from './program.ts';

@@ -6,8 +6,10 @@ import type { Config } from '../config.ts';
 import type { Json } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import { imbalances } from '../merge/books.ts';
+import { labelOf } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
+import { idOf, idParts } from '../sync/decide.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import type { Pause, Switches } from '../sync/switches.ts';
 
@@ -174,7 +176,7 @@ const itemReport = (row: Row): ParkedReport => ({
 });
 
 const effectReport = (row: Row): ParkedReport => ({
-  id: `effect:${partsOf(String(row['sync']), String(row['record']), String(row['object']))}`,
+  id: `effect:${idOf(String(row['sync']), String(row['record']), String(row['object']))}`,
   what: 'effect',
   where: `${row['sync']}/${row['object'] === '' ? '(to be created)' : row['object']} of ${row['record']}`,
   ...reasonOf(row),
@@ -206,8 +208,6 @@ export const parkedOne = async ({ store }: Pick<View, 'store'>, id: string): Pro
   if (!waits) throw new CrosswalkError('not-there', { what: 'parked item', id });
   return what === 'item' ? itemReport(found) : what === 'effect' ? effectReport(found) : noticeReport(found);
 };
-
-const partsOf = (...parts: readonly string[]): string => parts.map(encodeURIComponent).join('/');
 
 export const parkedReport = async ({ store }: Pick<View, 'store'>, limit = 500): Promise<ParkedReport[]> => {
   const items = await store.list('parked', 'at', { where: {}, newest: true, limit });
@@ -255,16 +255,13 @@ export const conflictsReport = async (
     ) as [string, string, string, string];
     const stored = await store.get('record', { id: record });
     const fields = (stored?.['fields'] ?? {}) as Record<string, { value: Json }>;
-    const label = ['name', 'email', 'mobile', 'creditCode']
-      .map((name) => fields[name]?.value)
-      .find((value) => typeof value === 'string');
     found.push({
-      id: partsOf(record, field, sync, object),
+      id: idOf(record, field, sync, object),
       record,
       field,
       sync,
       object,
-      label: typeof label === 'string' ? label : record,
+      label: labelOf(record, fields),
       why: String(row['why']),
       ours: fields[field]?.value ?? null,
       theirs: row['theirs'] as Json,
@@ -272,13 +269,4 @@ export const conflictsReport = async (
     });
   }
   return found;
-};
-
-/** The parts of a conflict's or a parked effect's id; none of a text that is no such id. */
-export const idParts = (id: string): string[] => {
-  try {
-    return id.split('/').map((part) => decodeURIComponent(part));
-  } catch {
-    return [];
-  }
 };

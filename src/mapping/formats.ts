@@ -5,7 +5,7 @@ import { shown } from './schema.ts';
 import { Misfit, wrongType } from './step.ts';
 import type { Outcome, Step } from './step.ts';
 
-/** Steps for values that the world spells in many ways: phone numbers and times. */
+/** Steps for values that the world spells in many ways: phone numbers, times and days. */
 
 const EXTENSION = /\s*(?:转|轉|分机|ext\.?|x|#)\s*(\d{1,7})\s*$/iu;
 
@@ -122,4 +122,64 @@ const time: Step = {
   ],
 };
 
-export const formatSteps: Readonly<Record<string, Step>> = { phone, time };
+const two = (text: string | undefined): string => (text ?? '').padStart(2, '0');
+
+/** How each pattern is read, and written from year, month and day. */
+const DAYS: Readonly<
+  Record<string, { readonly read: RegExp; write(y: string, m: string, d: string): string }>
+> = {
+  iso: { read: /^(\d{4})-(\d{1,2})-(\d{1,2})$/u, write: (y, m, d) => `${y}-${m}-${d}` },
+  compact: { read: /^(\d{4})(\d{2})(\d{2})$/u, write: (y, m, d) => `${y}${m}${d}` },
+  slash: { read: /^(\d{4})\/(\d{1,2})\/(\d{1,2})$/u, write: (y, m, d) => `${y}/${m}/${d}` },
+  chinese: {
+    read: /^(\d{4})年(\d{1,2})月(\d{1,2})日?$/u,
+    write: (y, m, d) => `${y}年${Number(m)}月${Number(d)}日`,
+  },
+};
+
+const dayOf = (value: Json, pattern: string): Outcome => {
+  if (typeof value !== 'string') return wrongType(value, ['string']);
+  const text = value.normalize('NFKC').replace(/\s+/gu, '');
+  if (text === '') return null;
+  const parts = DAYS[pattern]?.read.exec(text);
+  const day = parts === null || parts === undefined ? '' : `${parts[1]}-${two(parts[2])}-${two(parts[3])}`;
+  // A day that does not exist would be rolled over to the next month.
+  const real = day !== '' && new Date(`${day}T00:00:00Z`).toJSON()?.slice(0, 10) === day;
+  const like = DAYS[pattern]?.write('2026', '03', '01') ?? '';
+  return real ? day : new Misfit('format', `${shown(value)} is not a day such as ${like}`);
+};
+
+const date: Step = {
+  doc:
+    'Reads a day as 2026-03-01 and writes it as the remote does: "iso" (2026-03-01), "compact" (20260301), ' +
+    '"slash" (2026/03/01) or "chinese" (2026年3月1日). A day has no zone.',
+  class: 'settling',
+  arg: { enum: Object.keys(DAYS) },
+  takes: ['string'],
+  gives: () => ['string'],
+  bind: (arg) => {
+    const pattern = String(arg);
+    return {
+      forward: (value) => dayOf(value, pattern),
+      backward: (value) => {
+        const day = dayOf(value, 'iso');
+        if (typeof day !== 'string') return day;
+        const [y = '', m = '', d = ''] = day.split('-');
+        return DAYS[pattern]?.write(y, m, d) ?? day;
+      },
+    };
+  },
+  examples: [
+    { arg: 'iso', remote: '2026-03-01', entity: '2026-03-01' },
+    { arg: 'iso', remote: '2026-3-1', entity: '2026-03-01', back: '2026-03-01' },
+    { arg: 'compact', remote: '20260301', entity: '2026-03-01' },
+    { arg: 'slash', remote: '2026/3/1', entity: '2026-03-01', back: '2026/03/01' },
+    { arg: 'chinese', remote: '２０２６年３月１日', entity: '2026-03-01', back: '2026年3月1日' },
+    { arg: 'iso', remote: ' ', entity: null },
+    { arg: 'iso', remote: '2026-02-30' },
+    { arg: 'compact', remote: '2026-03-01' },
+    { arg: 'slash', remote: 20260301 },
+  ],
+};
+
+export const formatSteps: Readonly<Record<string, Step>> = { phone, time, date };

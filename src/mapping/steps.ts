@@ -1,4 +1,5 @@
 import type { Json } from '../connector.ts';
+import { amountSteps } from './amounts.ts';
 import { composedSteps } from './composed.ts';
 import { formatSteps } from './formats.ts';
 import { identifierSteps } from './identifiers.ts';
@@ -6,10 +7,8 @@ import { listSteps } from './lists.ts';
 import { isObject, member } from './place.ts';
 import { ALL_TYPES, shown, typeOfValue } from './schema.ts';
 import type { JsonType } from './schema.ts';
-import { moneySteps } from './money.ts';
 import { Misfit, textStep, wrongType } from './step.ts';
 import type { Fallback, Outcome, Step, StepClass } from './step.ts';
-import { wordSteps } from './words.ts';
 
 /** The one table of steps. `forward` reads the remote's value, `backward` writes it. */
 
@@ -126,6 +125,69 @@ const booleanStep: Step = {
     { remote: 'FALSE', entity: false, back: 'false' },
     { arg: { true: '是', false: '否' }, remote: '是', entity: true },
     { remote: 'maybe' },
+  ],
+};
+
+const wordList = {
+  type: 'array',
+  minItems: 1,
+  maxItems: 50,
+  uniqueItems: true,
+  items: { type: 'string', minLength: 1, maxLength: 50 },
+};
+
+const plain = (text: string): string => text.normalize('NFKC').trim().toLowerCase();
+
+const wordsOf = (arg: Json | undefined, which: 'true' | 'false'): readonly string[] => {
+  const list = member(arg, which);
+  return Array.isArray(list) ? list.map(String) : [];
+};
+
+const boolWords: Step = {
+  doc: 'Reads any of these words as true or false, whatever their case and width, and writes the first of them.',
+  class: 'settling',
+  arg: {
+    type: 'object',
+    required: ['true', 'false'],
+    additionalProperties: false,
+    properties: { true: wordList, false: wordList },
+  },
+  fault: (arg) => {
+    const yes = new Set(wordsOf(arg, 'true').map(plain));
+    const both = wordsOf(arg, 'false').find((word) => yes.has(plain(word)));
+    return both === undefined ? null : `has ${shown(both)} for true and for false`;
+  },
+  takes: ['string', 'boolean'],
+  gives: () => ['boolean'],
+  writes: () => ['string'],
+  bind: (arg) => {
+    const known = new Map<string, boolean>();
+    for (const word of wordsOf(arg, 'true')) known.set(plain(word), true);
+    for (const word of wordsOf(arg, 'false')) known.set(plain(word), false);
+    const [yes = 'true'] = wordsOf(arg, 'true');
+    const [no = 'false'] = wordsOf(arg, 'false');
+    return {
+      forward: (value) => {
+        if (typeof value === 'boolean') return value;
+        if (typeof value !== 'string') return wrongType(value, ['string', 'boolean']);
+        if (value.trim() === '') return null;
+        return (
+          known.get(plain(value)) ??
+          new Misfit(
+            'not-covered',
+            `${shown(value)} is none of the words for yes and no (${[...known.keys()].join(', ')})`,
+          )
+        );
+      },
+      backward: (value) => (typeof value === 'boolean' ? (value ? yes : no) : wrongType(value, ['boolean'])),
+    };
+  },
+  examples: [
+    { arg: { true: ['是', 'yes', 'Y'], false: ['否', 'no', 'N'] }, remote: '是', entity: true },
+    { arg: { true: ['是', 'yes', 'Y'], false: ['否', 'no', 'N'] }, remote: ' Ｙ ', entity: true, back: '是' },
+    { arg: { true: ['是', 'yes', 'Y'], false: ['否', 'no', 'N'] }, remote: 'NO', entity: false, back: '否' },
+    { arg: { true: ['是'], false: ['否'] }, remote: '', entity: null },
+    { arg: { true: ['是'], false: ['否'] }, remote: '也许' },
   ],
 };
 
@@ -294,13 +356,13 @@ const STEPS: Readonly<Record<string, Step>> = {
   number: numberStep(false),
   integer: numberStep(true),
   boolean: booleanStep,
+  'bool-words': boolWords,
   table,
   default: fallbackValue,
   constant,
   prefix,
   ...formatSteps,
-  ...wordSteps,
-  ...moneySteps,
+  ...amountSteps,
   ...identifierSteps,
   ...composedSteps,
   ...listSteps((name) => stepNamed(name)),

@@ -33,6 +33,14 @@ export interface RecordState {
   readonly fields: Readonly<Record<string, FieldState>>;
 }
 
+/** What people know a record by: a name, an address, a number; its id if it has none of them. */
+export const labelOf = (id: string, fields: Readonly<Record<string, { readonly value: Json }>>): string => {
+  const known = ['name', 'email', 'mobile', 'creditCode']
+    .map((name) => fields[name]?.value)
+    .find((value) => typeof value === 'string');
+  return typeof known === 'string' ? known : id;
+};
+
 /** A value of ours that was written to a link and may still have to show. */
 export interface Written {
   readonly asked: Json;

@@ -17,6 +17,7 @@ import { poll, sweep } from '../sync/sweep.ts';
 import { recover } from '../sync/unsettled.ts';
 import { drawRules, drawTraits, generator, type Dice } from './draw.ts';
 import type { Fault, Tally } from './faults.ts';
+import { forgetCalls } from './forgetting.ts';
 import { Joining } from './joining.ts';
 import { People } from './people.ts';
 import { toyKind, toyLens, ToySystem, type ToyHook, type Wire } from './toy.ts';
@@ -337,28 +338,9 @@ export class World implements Wire, Dice {
     this.hub = this.#start();
     const depth = this.#depth;
     this.#depth = 0;
-    if (this.options.mutation === 'forget-crashed-calls') await this.#forgetCalls();
+    if (this.options.mutation === 'forget-crashed-calls') await forgetCalls(this.store);
     else await recover(this.hub, await standingRun(this.hub, 'upkeep', 'recovery', this.#runs));
     this.#depth = depth;
-  }
-
-  /** The mutation that takes a call without an answer for one that was never sent. */
-  async #forgetCalls(): Promise<void> {
-    for (const row of await this.store.list('call', 'state', { where: { state: 'sent' }, limit: 1000 })) {
-      const item = row['item'] as { record: string; object: string };
-      const sync = String(row['sync']);
-      const effect = { sync, record: item.record, object: item.object };
-      await this.store.commit([
-        {
-          when: [],
-          write: [
-            { op: 'delete', table: 'call', key: { id: String(row['id']) } },
-            { op: 'set', table: 'effect', key: effect, row: { call: null, state: 'open' } },
-            { op: 'set', table: 'link', key: { sync, object: item.object }, row: { call: null } },
-          ],
-        },
-      ]);
-    }
   }
 
   advance(ms: number): void {

@@ -6,7 +6,11 @@ import type { Hub } from './hub.ts';
 import { dropParked, replayEffect, replayParked, resolveConflict, type Choice } from './resolve.ts';
 import { standingRun } from './runs.ts';
 
-const parts = (id: string): string[] => {
+/** The id of a conflict or of a parked effect: its parts, each of which may hold a slash. */
+export const idOf = (...parts: readonly string[]): string => parts.map(encodeURIComponent).join('/');
+
+/** The parts of such an id; none of a text that is no such id. */
+export const idParts = (id: string): string[] => {
   try {
     return id.split('/').map((part) => decodeURIComponent(part));
   } catch {
@@ -29,7 +33,7 @@ const insist = (done: boolean, what: string, id: string): void => {
 export const replay = async (hub: Hub, id: string): Promise<void> => {
   const [what, rest] = split(id);
   const run = await people(hub);
-  const [sync = '', record = '', object = ''] = what === 'effect' ? parts(rest) : [];
+  const [sync = '', record = '', object = ''] = what === 'effect' ? idParts(rest) : [];
   if (what === 'item') insist(await replayParked(hub, rest, run), 'parked item', id);
   else if (what === 'effect')
     insist(await replayEffect(hub, { sync, record, object }, run), 'parked effect', id);
@@ -44,7 +48,7 @@ export const drop = async (hub: Hub, id: string, by: string): Promise<void> => {
     insist((await dropParked(hub, rest, by, run)) !== undefined, 'parked item', id);
     return;
   }
-  const [sync = '', record = '', object = ''] = parts(rest);
+  const [sync = '', record = '', object = ''] = idParts(rest);
   const key: Key = what === 'effect' ? { sync, record, object } : { id: rest };
   const table = what === 'effect' ? 'effect' : 'notice';
   const row = await hub.store.get(table, key);
@@ -86,7 +90,7 @@ export const drop = async (hub: Hub, id: string, by: string): Promise<void> => {
 
 /** Decides a conflict: `ours` is written to the remote, `theirs` becomes the record's value. */
 export const resolve = async (hub: Hub, id: string, choice: Choice, by: string): Promise<void> => {
-  const [record = '', field = '', sync = '', object = ''] = parts(id);
+  const [record = '', field = '', sync = '', object = ''] = idParts(id);
   insist(
     await resolveConflict(hub, { record, field, sync, object }, choice, by, await people(hub)),
     'conflict',

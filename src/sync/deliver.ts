@@ -29,7 +29,7 @@ import {
 import { writtenBy } from './identify.ts';
 import { callRow, triedAnew, writable } from './item.ts';
 import { drawLook } from './look.ts';
-import { isTakenIn } from './first.ts';
+import { isTakenIn } from './first-reading.ts';
 import { drawGone, touchAgain } from './gone.ts';
 import { batchesOf, send, type Prepared } from './send.ts';
 import { parkEffect } from './settle.ts';

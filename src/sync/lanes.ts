@@ -12,7 +12,7 @@ import { Trouble } from '../connector.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
 import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
-import { isRead } from './first.ts';
+import { isRead } from './first-reading.ts';
 import type { Hub } from './hub.ts';
 import { intake } from './intake.ts';
 import { closeRuns, standingRun } from './runs.ts';

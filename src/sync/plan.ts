@@ -3,6 +3,7 @@
  * copy of the store that is thrown away afterwards: no remote is written, and no other sync sees what it made.
  */
 import type { Json, Trouble } from '../connector.ts';
+import { labelOf } from '../merge/record.ts';
 import type { Operation } from '../store/store.ts';
 import { prepare } from './deliver.ts';
 import { effectOf, linkOf, loadRecord, type CallRow, type EffectRow, type Hub, type Sync } from './hub.ts';
@@ -69,15 +70,12 @@ const plannedOf = async (hub: Hub, sync: Sync, { item }: CallRow): Promise<Plann
     item.object === '' ? undefined : await hub.store.get('link', { sync: sync.name, object: item.object });
   const shown = row === undefined ? {} : sync.lens.read(linkOf(row).shadow).fields;
   const { fields } = await loadRecord(hub, item.record);
-  const label = ['name', 'email', 'mobile', 'creditCode']
-    .map((name) => fields[name]?.value)
-    .find((value) => typeof value === 'string');
   return {
     sync: sync.name,
     op: item.op,
     object: item.object,
     record: item.record,
-    label: String(label ?? item.record),
+    label: labelOf(item.record, fields),
     fields: Object.entries(item.fields).map(([field, after]) => ({
       field,
       before: shown[field] ?? null,

@@ -6,7 +6,7 @@
 import { Trouble, type Kind, type Page } from '../connector.ts';
 import { same } from '../merge/record.ts';
 import type { Group, Operation } from '../store/store.ts';
-import { firstRead } from './first.ts';
+import { firstRead } from './first-reading.ts';
 import { linkOf, syncsOfLane, type Hub, type Sync } from './hub.ts';
 import type { StoredHint } from './intake.ts';
 import { openRun } from './runs.ts';

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../../src/connector.ts';
-import { meaningless } from './words.ts';
+import { meaningless } from './meaningless.ts';
 import { imbalances, verdicts, worst, type Books } from '../../src/merge/books.ts';
 import { keysOf, strongKeys } from '../../src/merge/identify.ts';
 import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';

@@ -4,7 +4,7 @@ import { shown } from './schema.ts';
 import { Misfit, wrongType } from './step.ts';
 import type { Outcome, Step } from './step.ts';
 
-/** Money: whole minor units and a currency, never floating point. */
+/** Steps for amounts, exact to the last digit: money in whole minor units with its currency, and shares. */
 
 /**
  * Decimals of a currency that has not two, by ISO 4217 (list of 2024-06-25). Not from `Intl`: its data says 0 for
@@ -134,4 +134,55 @@ const money: Step = {
   ],
 };
 
-export const moneySteps: Readonly<Record<string, Step>> = { money };
+// ---------------------------------------------------------------- shares
+
+const DECIMAL = /^([+-]?)(\d{1,15})(?:\.(\d{1,15}))?$/u;
+
+/** A decimal text with its point moved: exact, where multiplying by 100 would make 7.000000000000001 of 0.07. */
+const shifted = (text: string, by: 2 | -2): string | undefined => {
+  const [, sign = '', whole = '', part = ''] = DECIMAL.exec(text) ?? [];
+  if (whole === '') return undefined;
+  const digits = `000${whole}${part}00`;
+  const point = 3 + whole.length + by;
+  const left = digits.slice(0, point).replace(/^0+(?=\d)/u, '');
+  const right = digits.slice(point).replace(/0+$/u, '');
+  const made = right === '' ? left : `${left}.${right}`;
+  return sign === '-' && /[1-9]/u.test(made) ? `-${made}` : made;
+};
+
+const percent: Step = {
+  doc: 'Reads "12.5%" as the share 0.125, exactly, and writes it so. A number without the sign is taken for per cent too.',
+  class: 'settling',
+  takes: ['string', 'number'],
+  gives: () => ['number'],
+  writes: () => ['string'],
+  bind: () => ({
+    forward: (value) => {
+      if (typeof value !== 'string' && typeof value !== 'number')
+        return wrongType(value, ['string', 'number']);
+      const text = String(value).normalize('NFKC').replace(/\s+/gu, '');
+      if (text === '') return null;
+      const made = shifted(text.replace(/%$/u, ''), -2);
+      return made === undefined ? new Misfit('format', `${shown(value)} is no percentage`) : Number(made);
+    },
+    backward: (value) => {
+      if (typeof value !== 'number') return wrongType(value, ['number']);
+      const made = shifted(String(value), 2);
+      return made === undefined
+        ? new Misfit('format', `${shown(value)} is too small or too large a share`)
+        : `${made}%`;
+    },
+  }),
+  examples: [
+    { remote: '12.5%', entity: 0.125 },
+    { remote: '7%', entity: 0.07 },
+    { remote: ' 100 ％', entity: 1, back: '100%' },
+    { remote: '-0.5%', entity: -0.005 },
+    { remote: '013.10', entity: 0.131, back: '13.1%' },
+    { remote: 6, entity: 0.06, back: '6%' },
+    { remote: 'half' },
+    { remote: '1e3%' },
+  ],
+};
+
+export const amountSteps: Readonly<Record<string, Step>> = { money, percent };

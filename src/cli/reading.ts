@@ -5,7 +5,7 @@ import { Trouble } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import { catchUp } from '../sync/catch-up.ts';
-import { isRead } from '../sync/first.ts';
+import { isRead } from '../sync/first-reading.ts';
 import type { Hub, Sync } from '../sync/hub.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
