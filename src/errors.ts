@@ -197,6 +197,12 @@ export const catalogue = {
     text: 'Sync {sync} says "{detail}", and connection {connection} cannot do that with a {kind}.',
     remedy: 'Set "direction: in", or take out "create: true"; the connector’s README.md says what it can.',
   },
+  'sync-mapping-beyond': {
+    status: 422,
+    text: 'Sync {sync}: mapping {mapping} has {what}, which syncs do not follow yet.',
+    remedy:
+      'Try the mapping with "crosswalk map" meanwhile, or take that out of it: references and parts come with relations.',
+  },
   'notice-no-voice': {
     status: 422,
     text: 'Notice {notice} goes to connection {connection}, which cannot send messages.',

@@ -8,11 +8,13 @@ import { fileURLToPath } from 'node:url';
 import { findConnectors, type Connection, type ConnectorFolders } from './connections.ts';
 import { loadConfig, rulesOf, type Config, type Environment, type SyncConfig } from './config.ts';
 import type { Known } from './config-check.ts';
-import type { Kind } from './connector.ts';
+import type { ItemResult, Kind, Look, Page, RemoteObject, Writer } from './connector.ts';
 import { Trouble } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import { compile } from './mapping/compile.ts';
 import { readEntity, readMapping, type Entity, type MappingDocument } from './mapping/document.ts';
+import { preparing, type Preparing } from './mapping/expressions.ts';
+import type { Lens } from './mapping/lens.ts';
 import type { Sync } from './sync/hub.ts';
 
 export interface Installation {
@@ -108,8 +110,56 @@ export const loadInstallation = (where: string, environment: Environment): Insta
   return { folder, config, mappings, entities, connectors: findConnectors(folder) };
 };
 
+/** The kind with the results of expressions beside every object that it shows. */
+const preparedKind = (kind: Kind, prepare: Preparing): Kind => {
+  const whole = async (object: RemoteObject): Promise<RemoteObject> => ({
+    ...object,
+    value: await prepare(object.value),
+  });
+  const page = async ({ objects, ...rest }: Page): Promise<Page> => ({
+    ...rest,
+    objects: await Promise.all(objects.map(whole)),
+  });
+  const look = async (one: Look): Promise<Look> =>
+    one.is === 'object' ? { is: 'object', object: await whole(one.object) } : one;
+  const result = async (one: ItemResult): Promise<ItemResult> =>
+    'object' in one && one.object !== undefined ? { ...one, object: await whole(one.object) } : one;
+  const writer = <Item>(own: Writer<Item>): Writer<Item> => ({
+    ...own,
+    send: async (...call) => Promise.all((await own.send(...call)).map(result)),
+  });
+  const { read, scan, changes, create, update } = kind;
+  return {
+    ...kind,
+    ...(read === undefined
+      ? {}
+      : {
+          read: async (ids) => {
+            const looks = [...(await read.call(kind, ids))].map(
+              async ([id, one]): Promise<[string, Look]> => [id, await look(one)],
+            );
+            return new Map(await Promise.all(looks));
+          },
+        }),
+    ...(scan === undefined ? {} : { scan: async (at) => page(await scan.call(kind, at)) }),
+    ...(changes === undefined
+      ? {}
+      : { changes: async (window, at) => page(await changes.call(kind, window, at)) }),
+    ...(create === undefined ? {} : { create: writer(create) }),
+    ...(update === undefined ? {} : { update: writer(update) }),
+  };
+};
+
+/** What a mapping has that the engine does not follow yet; null if there is nothing. */
+const beyondSyncs = ({ references, parts }: Lens): string | null => {
+  const [field] = references.keys();
+  if (field !== undefined) return `the reference of field ${field}`;
+  const [part] = parts.keys();
+  return part === undefined ? null : `part ${part}`;
+};
+
 /** A connector that throws anything but a Trouble has broken its contract; for the engine the outcome is unknown. */
-const guardKind = (kind: Kind, connection: string, name: string): Kind => {
+const guardKind = (kind: Kind, connection: string, name: string, prepare: Preparing | undefined): Kind => {
   const guard =
     <Args extends unknown[], Result>(work: (...args: Args) => Promise<Result>) =>
     async (...args: Args): Promise<Result> => {
@@ -125,12 +175,13 @@ const guardKind = (kind: Kind, connection: string, name: string): Kind => {
         throw new Trouble('unknown', { message: fault.message });
       }
     };
-  const { read, scan, changes, create, update, find } = kind;
+  const own = prepare === undefined ? kind : preparedKind(kind, prepare);
+  const { read, scan, changes, create, update, find } = own;
   return {
-    ...kind,
-    ...(read === undefined ? {} : { read: guard(read.bind(kind)) }),
-    ...(scan === undefined ? {} : { scan: guard(scan.bind(kind)) }),
-    ...(changes === undefined ? {} : { changes: guard(changes.bind(kind)) }),
+    ...own,
+    ...(read === undefined ? {} : { read: guard(read.bind(own)) }),
+    ...(scan === undefined ? {} : { scan: guard(scan.bind(own)) }),
+    ...(changes === undefined ? {} : { changes: guard(changes.bind(own)) }),
     ...(create === undefined ? {} : { create: { ...create, send: guard(create.send.bind(create)) } }),
     ...(update === undefined ? {} : { update: { ...update, send: guard(update.send.bind(update)) } }),
     ...(find === undefined ? {} : { find: { ...find, by: guard(find.by.bind(find)) } }),
@@ -160,15 +211,29 @@ export const compileSync = (
   }
   const rules = rulesOf(config, sync);
   const inward = sync.direction !== 'out';
+  const lens = compile(document, entity, kind.schema, entities);
+  const beyond = beyondSyncs(lens);
+  if (beyond !== null)
+    throw new CrosswalkError(
+      'sync-mapping-beyond',
+      { sync: sync.name, mapping: document.name, what: beyond },
+      place,
+    );
+  const prepare = preparing(
+    Object.values(config.syncs)
+      .filter((one) => one.connection === sync.connection && one.kind === sync.kind)
+      .flatMap((one) => mappings.get(one.mapping) ?? []),
+  );
   const required = entity.schema['required'];
   return {
     name: sync.name,
     connection: sync.connection,
     lane: `${sync.connection}/${sync.kind}`,
     kindName: sync.kind,
-    kind: guardKind(kind, sync.connection, sync.kind),
+    kind: guardKind(kind, sync.connection, sync.kind, prepare),
+    ...(prepare === undefined ? {} : { prepare }),
     entity: sync.entity,
-    lens: compile(document, entity, kind.schema),
+    lens,
     rules: inward ? rules : (field) => ({ ...rules(field), role: 'reader' }),
     inward,
     outward: sync.direction !== 'in' && live,

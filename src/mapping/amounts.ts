@@ -1,6 +1,5 @@
 import type { Json } from '../connector.ts';
 import { member } from './place.ts';
-import { shown } from './schema.ts';
 import { Misfit, wrongType } from './step.ts';
 import type { Outcome, Step } from './step.ts';
 
@@ -30,7 +29,7 @@ const safe = (text: string, value: Json): number | Misfit => {
   const made = Number(text);
   return Number.isSafeInteger(made)
     ? made + 0
-    : new Misfit('format', `${shown(value)} is more money than a record keeps exactly`);
+    : new Misfit('format', `is more money than a record keeps exactly`, value);
 };
 
 /** The minor units of a decimal text. */
@@ -39,9 +38,9 @@ const unitsOf = (value: Json, currency: string, digits: number): number | null |
   const text = String(value).normalize('NFKC').replace(/\s+/gu, '');
   if (text === '') return null;
   const [, sign = '', whole = '', part = ''] = AMOUNT.exec(text) ?? [];
-  if (whole === '') return new Misfit('format', `${shown(value)} is no amount such as 1234.50`);
+  if (whole === '') return new Misfit('format', `is no amount such as 1234.50`, value);
   if (/[1-9]/u.test(part.slice(digits)))
-    return new Misfit('format', `${shown(value)} has more decimals than the ${digits} of ${currency}`);
+    return new Misfit('format', `has more decimals than the ${digits} of ${currency}`, value);
   const units = whole.replaceAll(',', '') + part.slice(0, digits).padEnd(digits, '0');
   return safe(`${sign === '-' ? '-' : ''}${units}`, value);
 };
@@ -58,7 +57,7 @@ const minorOf = (value: Json): number | null | Misfit => {
   const text = String(value).trim();
   return /^-?\d+$/u.test(text)
     ? safe(text, value)
-    : new Misfit('format', `${shown(value)} is no whole number of minor units`);
+    : new Misfit('format', `is no whole number of minor units`, value);
 };
 
 const currencyOf = (arg: Json | undefined): string => String(member(arg, 'currency') ?? '');
@@ -67,6 +66,22 @@ const digitsOf = (arg: Json | undefined): number => {
   const told = member(arg, 'decimals');
   return typeof told === 'number' ? told : (DECIMALS.get(currencyOf(arg)) ?? 2);
 };
+
+/** The units of what a remote holds, as decimal text or as units already. */
+const amountOf = (value: Json, isMinor: boolean, currency: string, digits: number): number | null | Misfit =>
+  isMinor ? minorOf(value) : unitsOf(value, currency, digits);
+
+/** The whole units of a money value, or what is wrong with it. */
+const heldOf = (value: Json): { readonly amount: number; readonly currency: string } | Misfit => {
+  const amount = member(value, 'amount');
+  const currency = member(value, 'currency');
+  return typeof amount === 'number' && Number.isSafeInteger(amount) && typeof currency === 'string'
+    ? { amount, currency }
+    : new Misfit('type', 'is no money: {"amount": whole minor units, "currency": code}', value);
+};
+
+const currencyFault = (arg: Json): string | null =>
+  NO_MONEY.test(currencyOf(arg)) ? `names ${currencyOf(arg)}, which nobody pays with` : null;
 
 const money: Step = {
   doc:
@@ -83,8 +98,7 @@ const money: Step = {
       decimals: { type: 'integer', minimum: 0, maximum: 6 },
     },
   },
-  fault: (arg) =>
-    NO_MONEY.test(currencyOf(arg)) ? `names ${currencyOf(arg)}, which nobody pays with` : null,
+  fault: currencyFault,
   takes: ['string', 'number'],
   gives: () => ['object'],
   writes: (arg) => [member(arg, 'as') === 'minor' ? 'integer' : 'string'],
@@ -94,20 +108,15 @@ const money: Step = {
     const isMinor = member(arg, 'as') === 'minor';
     return {
       forward: (value): Outcome => {
-        const amount = isMinor ? minorOf(value) : unitsOf(value, currency, digits);
+        const amount = amountOf(value, isMinor, currency, digits);
         return typeof amount === 'number' ? { amount, currency } : amount;
       },
       backward: (value): Outcome => {
-        const amount = member(value, 'amount');
-        if (typeof amount !== 'number' || !Number.isSafeInteger(amount))
-          return new Misfit(
-            'type',
-            `${shown(value)} is no money: {"amount": whole minor units, "currency": code}`,
-          );
-        const own = member(value, 'currency');
-        if (own !== currency)
-          return new Misfit('step', `${shown(value)} is in ${shown(own)}, and this place holds ${currency}`);
-        return isMinor ? amount : decimalOf(amount, digits);
+        const held = heldOf(value);
+        if (held instanceof Misfit) return held;
+        if (held.currency !== currency)
+          return new Misfit('step', `is in ${held.currency}, and this place holds ${currency}`, value);
+        return isMinor ? held.amount : decimalOf(held.amount, digits);
       },
     };
   },
@@ -131,6 +140,124 @@ const money: Step = {
     { arg: { currency: 'CNY' }, remote: '1,23.00' },
     { arg: { currency: 'CNY' }, remote: '12345678901234567.00' },
     { arg: { currency: 'CNY', as: 'minor' }, remote: 1.5 },
+  ],
+};
+
+const CURRENCY = /^[A-Z]{3}$/u;
+
+const moneyPair: Step = {
+  doc:
+    'Makes money of two places, an amount and its currency’s code: "1234.50" + "CNY" is {"amount": 123450, "currency": ' +
+    '"CNY"}. The amount is decimal text, or with "as": "minor" whole minor units.',
+  class: 'settling',
+  arg: {
+    type: 'object',
+    required: ['as'],
+    additionalProperties: false,
+    properties: { as: { enum: ['decimal', 'minor'] } },
+  },
+  bare: true,
+  takes: ['array'],
+  gives: () => ['object'],
+  places: 2,
+  bind: (arg) => {
+    const isMinor = member(arg, 'as') === 'minor';
+    return {
+      forward: (value): Outcome => {
+        const [given = null, code = null] = Array.isArray(value) ? value : [];
+        if (given === null) return null;
+        const currency = typeof code === 'string' ? code.normalize('NFKC').trim().toUpperCase() : '';
+        if (!CURRENCY.test(currency) || NO_MONEY.test(currency))
+          return new Misfit('format', 'is no currency code such as CNY', code);
+        const amount = amountOf(given, isMinor, currency, DECIMALS.get(currency) ?? 2);
+        return typeof amount === 'number' ? { amount, currency } : amount;
+      },
+      backward: (value): Outcome => {
+        const held = heldOf(value);
+        if (held instanceof Misfit) return held;
+        if (!CURRENCY.test(held.currency) || NO_MONEY.test(held.currency))
+          return new Misfit('format', 'is no currency code such as CNY', held.currency);
+        const digits = DECIMALS.get(held.currency) ?? 2;
+        return [isMinor ? held.amount : decimalOf(held.amount, digits), held.currency];
+      },
+    };
+  },
+  examples: [
+    { remote: ['1234.50', 'CNY'], entity: { amount: 123_450, currency: 'CNY' } },
+    { remote: ['1200', ' jpy'], entity: { amount: 1200, currency: 'JPY' }, back: ['1200', 'JPY'] },
+    { arg: { as: 'minor' }, remote: [1234, 'KWD'], entity: { amount: 1234, currency: 'KWD' } },
+    { remote: [null, 'CNY'], entity: null },
+    { remote: ['1.00', 'yuan'] },
+    { remote: ['1.00', null] },
+    { remote: ['1.00', 'XAU'] },
+  ],
+};
+
+const sum: Step = {
+  doc:
+    'Adds and subtracts the amounts of several places, exactly: {"sum": {"currency": "CNY", "signs": "+-"}} is the first ' +
+    'less the second. An empty place counts as nothing, unless all are empty. There is no way back.',
+  class: 'lossy',
+  arg: {
+    type: 'object',
+    required: ['currency', 'signs'],
+    additionalProperties: false,
+    properties: {
+      currency: { type: 'string', pattern: '^[A-Z]{3}$' },
+      signs: { type: 'string', pattern: '^[+-]{2,10}$' },
+      as: { enum: ['decimal', 'minor'] },
+      decimals: { type: 'integer', minimum: 0, maximum: 6 },
+    },
+  },
+  fault: currencyFault,
+  takes: ['array'],
+  gives: () => ['object'],
+  places: (arg) => String(member(arg, 'signs') ?? '').length,
+  bind: (arg) => {
+    const currency = currencyOf(arg);
+    const digits = digitsOf(arg);
+    const isMinor = member(arg, 'as') === 'minor';
+    const signs = String(member(arg, 'signs'));
+    return {
+      forward: (value): Outcome => {
+        if (!Array.isArray(value)) return wrongType(value, ['array']);
+        if (value.every((given) => given === null)) return null;
+        let total = 0;
+        for (const [index, given] of value.entries()) {
+          const amount = given === null ? 0 : amountOf(given, isMinor, currency, digits);
+          if (amount instanceof Misfit) return amount.inside(`amount ${index + 1}`);
+          total += signs[index] === '-' ? -(amount ?? 0) : (amount ?? 0);
+          if (!Number.isSafeInteger(total))
+            return new Misfit('format', 'add up to more money than a record keeps exactly', value);
+        }
+        return { amount: total + 0, currency };
+      },
+    };
+  },
+  examples: [
+    {
+      arg: { currency: 'CNY', signs: '+-' },
+      remote: ['100.00', '0.60'],
+      entity: { amount: 9940, currency: 'CNY' },
+    },
+    {
+      arg: { currency: 'CNY', signs: '++' },
+      remote: ['0.10', '0.20'],
+      entity: { amount: 30, currency: 'CNY' },
+    },
+    {
+      arg: { currency: 'CNY', signs: '+-' },
+      remote: ['100.00', null],
+      entity: { amount: 10_000, currency: 'CNY' },
+    },
+    { arg: { currency: 'CNY', signs: '+-' }, remote: [null, null], entity: null },
+    {
+      arg: { currency: 'CNY', signs: '+-', as: 'minor' },
+      remote: [5, 5],
+      entity: { amount: 0, currency: 'CNY' },
+    },
+    { arg: { currency: 'CNY', signs: '+-' }, remote: ['100.00', 'free'] },
+    { arg: { currency: 'CNY', signs: '++' }, remote: ['90071992547409.91', '0.01'] },
   ],
 };
 
@@ -163,13 +290,13 @@ const percent: Step = {
       const text = String(value).normalize('NFKC').replace(/\s+/gu, '');
       if (text === '') return null;
       const made = shifted(text.replace(/%$/u, ''), -2);
-      return made === undefined ? new Misfit('format', `${shown(value)} is no percentage`) : Number(made);
+      return made === undefined ? new Misfit('format', `is no percentage`, value) : Number(made);
     },
     backward: (value) => {
       if (typeof value !== 'number') return wrongType(value, ['number']);
       const made = shifted(String(value), 2);
       return made === undefined
-        ? new Misfit('format', `${shown(value)} is too small or too large a share`)
+        ? new Misfit('format', `is too small or too large a share`, value)
         : `${made}%`;
     },
   }),
@@ -185,4 +312,4 @@ const percent: Step = {
   ],
 };
 
-export const amountSteps: Readonly<Record<string, Step>> = { money, percent };
+export const amountSteps: Readonly<Record<string, Step>> = { money, 'money-pair': moneyPair, sum, percent };

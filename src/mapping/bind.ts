@@ -1,12 +1,26 @@
 import { createHash } from 'node:crypto';
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
-import { propertiesOf } from './schema.ts';
-import type { MappingDocument } from './document.ts';
+import type { MappingDocument, PartRule, WhenRule } from './document.ts';
+import { preparing } from './expressions.ts';
 import { bindField } from './field.ts';
 import type { BoundField } from './field.ts';
-import type { FieldProblem, Fields, Lens, Reading, Writing } from './lens.ts';
-import { canonical, canonicalText, isObject, member, putAt, segmentsOf, valueAt } from './place.ts';
+import { fastReader } from './generate.ts';
+import type { FieldNote, FieldProblem, Fields, Lens, Part, Reading, Writing } from './lens.ts';
+import {
+  pointerOf as placePointer,
+  canonical,
+  canonicalText,
+  isObject,
+  member,
+  putAt,
+  sameValue,
+  segmentsOf,
+  valueAt,
+} from './place.ts';
 import type { Segments } from './place.ts';
+import { referenceOf } from './reference.ts';
+import { rowSchema } from './rows.ts';
+import { propertiesOf, schemaAt } from './schema.ts';
 import { Misfit } from './step.ts';
 import { STEPS_REVISION } from './steps.ts';
 
@@ -59,6 +73,9 @@ const hashOf = (document: MappingDocument, fields: ReadonlyMap<string, JsonSchem
     entity: document.entity,
     anchor: document.anchor ?? null,
     rules,
+    ...(document.when === undefined ? {} : { when: document.when as unknown as Json }),
+    ...(document.parts === undefined ? {} : { parts: JSON.stringify(document.parts) }),
+    ...(document.overflow === undefined ? {} : { overflow: document.overflow }),
     fields: Object.fromEntries(
       Object.keys(document.fields).map((name) => [name, meaningOf(fields.get(name) ?? {})]),
     ),
@@ -66,20 +83,45 @@ const hashOf = (document: MappingDocument, fields: ReadonlyMap<string, JsonSchem
   return createHash('sha256').update(canonicalText(meaning)).digest('hex').slice(0, 16);
 };
 
-const readOne = (field: BoundField, object: JsonObject, fields: Fields, problems: FieldProblem[]): void => {
+/** What reading and writing find out besides values. */
+interface Told {
+  readonly problems: FieldProblem[];
+  readonly notes: FieldNote[];
+}
+
+const pointerOf = (field: BoundField): string => field.pointers.join(' + ');
+
+const tellMisfit = (field: BoundField, misfit: Misfit, told: Told): void => {
+  const { code, step } = misfit;
+  const said = `${misfit.sentence(field.personal)}${step === undefined ? '' : ` (step ${step})`}.`;
+  const at = { field: field.name, pointer: pointerOf(field) };
+  if (code === 'overflow' && field.refuses) {
+    told.notes.push({ ...at, message: `${said} It was not taken, as the mapping says.` });
+    return;
+  }
+  told.problems.push({ ...at, code, message: said, ...(step === undefined ? {} : { step }) });
+};
+
+const tellNotes = (field: BoundField, way: 'read' | 'write', given: JsonObject | Json, told: Told): void => {
+  for (const note of field.notes(way, given))
+    told.notes.push({ field: field.name, pointer: pointerOf(field), message: `The value ${note}.` });
+};
+
+const readOne = (field: BoundField, object: JsonObject, fields: Fields, told: Told): void => {
   const value = field.read(object);
+  tellNotes(field, 'read', object, told);
   if (typeof value === 'string' || (value !== undefined && value !== null && !(value instanceof Misfit))) {
     fields[field.name] = value;
     return;
   }
-  const pointer = field.pointers.join(' + ');
   if (value instanceof Misfit) {
-    problems.push({ field: field.name, pointer, code: value.code, message: `${value.message}.` });
+    tellMisfit(field, value, told);
     return;
   }
-  if (field.required && (value === undefined || value === null)) {
+  if (field.required) {
+    const pointer = pointerOf(field);
     const how = value === undefined ? 'is missing' : 'is empty';
-    problems.push({
+    told.problems.push({
       pointer,
       code: 'required',
       message: `The place ${pointer} ${how}, and ${field.name} is required.`,
@@ -93,53 +135,157 @@ const writeOne = (
   value: Json,
   base: JsonObject | null,
   target: JsonObject,
-  problems: FieldProblem[],
+  told: Told,
 ): void => {
   const made = field.write(value, base);
   if (made instanceof Misfit) {
-    const pointer = field.pointers.join(' + ');
-    problems.push({ field: field.name, pointer, code: made.code, message: `${made.message}.` });
+    tellMisfit(field, made, told);
     return;
   }
+  tellNotes(field, 'write', value, told);
   field.segments.forEach((place, index) => putAt(target, place, canonical(made[index] ?? null) ?? null));
 };
 
-const readAll = (fields: readonly BoundField[], anchor: Segments | null, value: JsonObject): Reading => {
+/** Notes are rare: most answers do not have the member. */
+const withNotes = <T extends object>(made: T, { notes }: Told): T & { notes?: readonly FieldNote[] } =>
+  notes.length === 0 ? made : { ...made, notes };
+
+/** Our record id at this place; '' where there is none. */
+const anchorAt =
+  (place: Segments): ((value: JsonObject) => string) =>
+  (value) => {
+    const held = valueAt(value, place);
+    return typeof held === 'string' || typeof held === 'number' ? String(held).trim() : '';
+  };
+
+const readAll = (
+  fields: readonly BoundField[],
+  anchorOf: ((value: JsonObject) => string) | null,
+  value: JsonObject,
+): Reading => {
   const read: Fields = {};
-  const problems: FieldProblem[] = [];
-  for (const field of fields) if (field.inward) readOne(field, value, read, problems);
-  const held = anchor === null ? undefined : valueAt(value, anchor);
-  const id = typeof held === 'string' || typeof held === 'number' ? String(held).trim() : '';
-  return id === '' ? { fields: read, problems } : { fields: read, problems, anchor: id };
+  const told: Told = { problems: [], notes: [] };
+  for (const field of fields) if (field.inward) readOne(field, value, read, told);
+  const id = anchorOf?.(value) ?? '';
+  const made = { fields: read, problems: told.problems };
+  return withNotes(id === '' ? made : { ...made, anchor: id }, told);
 };
 
 const writeAll = (all: readonly BoundField[], fields: Fields, base: JsonObject | null): Writing => {
   const value: JsonObject = {};
-  const problems: FieldProblem[] = [];
+  const told: Told = { problems: [], notes: [] };
   for (const field of all) {
     if (!field.outward || !Object.hasOwn(fields, field.name)) continue;
     const wanted = fields[field.name];
-    if (wanted !== undefined) writeOne(field, wanted, base, value, problems);
+    if (wanted !== undefined) writeOne(field, wanted, base, value, told);
   }
-  return { value, problems };
+  return withNotes({ value, problems: told.problems }, told);
+};
+
+const appliesTo = (when: WhenRule | undefined): ((value: JsonObject) => boolean) => {
+  if (when === undefined) return () => true;
+  const place = segmentsOf(when.at) ?? [];
+  return (value) => {
+    const held = valueAt(value, place) ?? null;
+    return when.is.some((one) => sameValue(one, held));
+  };
+};
+
+const partOf = (
+  document: MappingDocument,
+  name: string,
+  rule: PartRule,
+  entity: JsonSchema,
+  kind: JsonSchema | null,
+): Part => {
+  const list = segmentsOf(rule.at) ?? [];
+  const keyAt = segmentsOf(rule.key) ?? [];
+  const there = kind === null ? null : rowSchema(schemaAt(kind, list), kind);
+  const own: MappingDocument = {
+    file: document.file,
+    name: `${document.name}/${name}`,
+    remote: document.remote,
+    entity: rule.entity,
+    fields: rule.fields,
+    ignored: rule.ignored ?? [],
+    examples: [],
+    lineOf: (pointer) => document.lineOf(`/parts/${name}${pointer}`),
+    ...(document.overflow === undefined ? {} : { overflow: document.overflow }),
+  };
+  return {
+    entity: rule.entity,
+    lens: bind(own, entity, there),
+    rows: (value) => {
+      const held = valueAt(value, list) ?? null;
+      const problem = (pointer: string, message: string): FieldProblem => ({
+        pointer,
+        code: 'type',
+        message,
+      });
+      if (held === null) return { rows: [], problems: [] };
+      if (!Array.isArray(held))
+        return { rows: [], problems: [problem(rule.at, `The place ${rule.at} holds no list of rows.`)] };
+      const rows: { key: string; value: JsonObject }[] = [];
+      const problems: FieldProblem[] = [];
+      held.forEach((row, index) => {
+        const key = valueAt(row, keyAt) ?? null;
+        const at = `${rule.at}/${index}`;
+        if (!isObject(row)) problems.push(problem(at, `Row ${index + 1} is no object.`));
+        else if ((typeof key !== 'string' && typeof key !== 'number') || String(key).trim() === '')
+          problems.push(problem(at + rule.key, `Row ${index + 1} has no id at ${rule.key}.`));
+        else rows.push({ key: String(key).trim(), value: row });
+      });
+      return { rows, problems };
+    },
+  };
+};
+
+/** What a mapping is bound to besides its document. */
+export interface Bound {
+  /** The entities of its parts, by name. */
+  readonly entities?: ReadonlyMap<string, JsonSchema>;
+  /** False reads everything the long way: for the test that holds both ways against each other. */
+  readonly generated?: boolean;
+}
+
+/** Fields with what the document says for all of them. */
+const rulesOf = (document: MappingDocument): MappingDocument['fields'] => {
+  const { overflow } = document;
+  if (overflow === undefined) return document.fields;
+  return Object.fromEntries(
+    Object.entries(document.fields).map(([name, rule]) => [name, { overflow, ...rule }]),
+  );
 };
 
 /** Binds a mapping that `check` has passed. */
-export const bind = (document: MappingDocument, entity: JsonSchema, kind: JsonSchema | null): Lens => {
+export const bind = (
+  document: MappingDocument,
+  entity: JsonSchema,
+  kind: JsonSchema | null,
+  { entities = new Map(), generated = true }: Bound = {},
+): Lens => {
   const schemas = propertiesOf(entity, entity);
   const bound = new Map<string, BoundField>();
-  for (const [name, rule] of Object.entries(document.fields)) {
-    bound.set(name, bindField(name, rule, { field: schemas.get(name) ?? {}, entity, kind }));
+  for (const [name, rule] of Object.entries(rulesOf(document))) {
+    bound.set(
+      name,
+      bindField(name, rule, { field: schemas.get(name) ?? {}, entity, kind, mapping: document.name }),
+    );
   }
   const all = [...bound.values()];
   const anchor = document.anchor;
   const anchorPlace = anchor === undefined ? null : segmentsOf(anchor);
+  const parts = Object.entries(document.parts ?? {});
   const tree = treeOf([
     ...all.flatMap((field) => field.segments),
+    ...parts.map(([, part]) => segmentsOf(part.at) ?? []),
     ...(anchorPlace === null ? [] : [anchorPlace]),
   ]);
   const namesOf = (fields: readonly BoundField[]): ReadonlySet<string> =>
     new Set(fields.map((field) => field.name));
+  const anchorOf = anchorPlace === null ? null : anchorAt(anchorPlace);
+  const slow = (value: JsonObject): Reading => readAll(all, anchorOf, value);
+  const prepare = preparing([document]);
   return {
     name: document.name,
     hash: hashOf(document, schemas),
@@ -150,8 +296,21 @@ export const bind = (document: MappingDocument, entity: JsonSchema, kind: JsonSc
     outward: namesOf(all.filter((field) => field.outward)),
     history: namesOf(all.filter((field) => schemas.get(field.name)?.['history'] === 'every')),
     ...(anchor === undefined ? {} : { anchor }),
-    pointers: (field) => bound.get(field)?.pointers ?? [],
-    read: (value) => readAll(all, anchorPlace, value),
+    references: new Map(
+      Object.entries(document.fields).flatMap(([name, { reference }]) =>
+        reference === undefined ? [] : [[name, referenceOf(reference)]],
+      ),
+    ),
+    parts: new Map(
+      parts.map(([name, rule]) => [
+        name,
+        partOf(document, name, rule, entities.get(rule.entity) ?? {}, kind),
+      ]),
+    ),
+    applies: appliesTo(document.when),
+    ...(prepare === undefined ? {} : { prepare }),
+    pointers: (field) => bound.get(field)?.segments.map(placePointer) ?? [],
+    read: generated ? fastReader(all, anchorOf, slow) : slow,
     write: (fields, base, id) => {
       const writing = writeAll(all, fields, base);
       if (id !== undefined && anchorPlace !== null) putAt(writing.value, anchorPlace, id);

@@ -49,8 +49,9 @@ const argumentFault = (step: Step, arg: Json | undefined): string | null => {
 
 const checkPlaces = (name: string, rule: FieldRule, tell: Tell): boolean => {
   const uses = (rule.steps ?? []).map((use) => {
-    const { name: id } = partsOf(use);
-    return { name: id, step: stepNamed(id) };
+    const { name: id, arg } = partsOf(use);
+    const places = stepNamed(id)?.places;
+    return { name: id, places: typeof places === 'function' ? places(arg) : places };
   });
   const count = placesOf(rule).length;
   const wrong = (detail: string): boolean => {
@@ -62,9 +63,9 @@ const checkPlaces = (name: string, rule: FieldRule, tell: Tell): boolean => {
     const free = rule.flow === 'in' && first?.name === 'constant';
     return free || wrong('says no place ("at"), which only a constant with "flow": "in" may leave out');
   }
-  const late = uses.slice(1).find(({ step }) => typeof step?.places === 'number');
+  const late = uses.slice(1).find(({ places }) => typeof places === 'number');
   if (late !== undefined) return wrong(`has step ${late.name} after others, and it must be the first`);
-  const wanted = first?.step?.places;
+  const wanted = first?.places;
   if (typeof wanted === 'number' && count !== wanted) {
     return wrong(
       `lives in ${count} ${count === 1 ? 'place' : 'places'}, and step ${first?.name} composes ${wanted}`,

@@ -17,6 +17,8 @@ import { Misfit } from './step.ts';
 export interface Against {
   readonly entity: Entity;
   readonly kind: JsonSchema | null;
+  /** The entities that it may name besides its own. Without them names are taken on trust. */
+  readonly entities?: ReadonlyMap<string, Entity>;
 }
 
 /** A mapping under check, and where its findings go. */

@@ -7,10 +7,17 @@ import type { Lens } from './lens.ts';
 
 /**
  * Checks a mapping and binds it once. `kind` is the kind's schema, or null where it is not known
- * (what is known of the remote is then taken on trust). Throws the first error that `check` finds.
+ * (what is known of the remote is then taken on trust); `entities` are those that it names besides its own.
+ * Throws the first error that `check` finds.
  */
-export const compile = (document: MappingDocument, entity: Entity, kind: JsonSchema | null): Lens => {
-  const first = check(document, { entity, kind }).find((finding) => finding.severity === 'error');
+export const compile = (
+  document: MappingDocument,
+  entity: Entity,
+  kind: JsonSchema | null,
+  entities: ReadonlyMap<string, Entity> = new Map(),
+): Lens => {
+  const first = check(document, { entity, kind, entities }).find((finding) => finding.severity === 'error');
   if (first !== undefined) throw errorOf(first);
-  return bind(document, entity.schema, kind);
+  const schemas = new Map([...entities].map(([name, one]) => [name, one.schema]));
+  return bind(document, entity.schema, kind, { entities: schemas });
 };

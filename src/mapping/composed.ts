@@ -108,7 +108,7 @@ const split: Step = {
         if (texts === null) return wrongType(value, ['array']);
         const bad = texts.find((text) => text.includes(mark));
         if (bad !== undefined) {
-          return new Misfit('step', `${shown(bad)} contains the separator ${shown(mark)}`);
+          return new Misfit('step', `contains the separator ${shown(mark)}`, bad);
         }
         return texts.filter((text) => text !== '').join(mark);
       },
@@ -128,13 +128,23 @@ const join: Step = {
   takes: ['array'],
   gives: () => ['string'],
   places: 'any',
-  bind: (arg) => ({
-    forward: (value): Outcome => {
-      const texts = textsOf(value);
-      if (texts === null) return wrongType(value, ['string']);
-      return orEmpty(texts.filter((text) => text.trim() !== '').join(String(arg)));
-    },
-  }),
+  bind: (arg) => {
+    const between = String(arg);
+    return {
+      forward: (value): Outcome => {
+        const texts = textsOf(value);
+        if (texts === null) return wrongType(value, ['string']);
+        let made = '';
+        let first = true;
+        for (const text of texts) {
+          if (text === '' || text.trim() === '') continue;
+          made = first ? text : made + between + text;
+          first = false;
+        }
+        return orEmpty(made);
+      },
+    };
+  },
   examples: [
     { arg: ' ', remote: ['浦东新区', null, '世纪大道 1 号'], entity: '浦东新区 世纪大道 1 号' },
     { arg: '', remote: ['上海', '浦东'], entity: '上海浦东' },

@@ -12,6 +12,30 @@ import { readJson } from './text.ts';
 
 export type StepUse = string | { readonly [step: string]: Json };
 
+/**
+ * A field that names another record. The lens speaks in the remote's terms: the key of the other object there, as
+ * text, `customer/57` where the place may name objects of several kinds. Which record that is, the engine knows from
+ * its links (`by: id`) or from a field of the other entity (`by: customerId`).
+ */
+export interface ReferenceRule {
+  /** The other entity; or for a polymorphic place, by the kind's name there: {"res.partner": "customer"}. */
+  readonly to: string | Readonly<Record<string, string>>;
+  /** `id`: the place holds the other object's id. Else the field of the other entity whose value it holds. */
+  readonly by: string;
+}
+
+/** A field that is a table: a list of rows there, a list of rows here, told apart by a key. */
+export interface RowsRule {
+  /** The row's field that tells it from the others. */
+  readonly key: string;
+  readonly fields: Readonly<Record<string, FieldRule>>;
+  /** What becomes of the remote's rows that the record has not: `keep` leaves them, `remove` takes them away. */
+  readonly missing: 'keep' | 'remove';
+}
+
+/** What becomes of a value that is too long or too large for the other side. */
+export type Overflow = 'park' | 'refuse';
+
 /** How one field of the entity is read and written. */
 export interface FieldRule {
   /** JSON pointer(s) of the place(s). Absent only where a constant needs none. */
@@ -25,11 +49,33 @@ export interface FieldRule {
   readonly otherwise?: Json;
   /** Steps that the remote itself applies to what is written. */
   readonly remote?: readonly StepUse[];
+  readonly reference?: ReferenceRule;
+  readonly rows?: RowsRule;
+  readonly overflow?: Overflow;
+}
+
+/** Which objects of the kind a mapping is for: those that hold one of these values there. */
+export interface WhenRule {
+  readonly at: string;
+  readonly is: readonly Json[];
+}
+
+/** Records of their own that one object carries: the rows of a sub-form. */
+export interface PartRule {
+  /** The list. */
+  readonly at: string;
+  /** The place in a row that holds its id. */
+  readonly key: string;
+  readonly entity: string;
+  readonly fields: Readonly<Record<string, FieldRule>>;
+  readonly ignored?: readonly string[];
 }
 
 export interface MappingExample {
   readonly remote: JsonObject;
   readonly entity: JsonObject;
+  /** By part: the fields that its rows give, in order. */
+  readonly parts?: Readonly<Record<string, readonly JsonObject[]>>;
 }
 
 export interface MappingDocument {
@@ -39,7 +85,11 @@ export interface MappingDocument {
   readonly remote: { readonly connector: string; readonly kind: string };
   readonly entity: string;
   readonly anchor?: string;
+  readonly when?: WhenRule;
+  /** For fields that do not say it themselves. */
+  readonly overflow?: Overflow;
   readonly fields: Readonly<Record<string, FieldRule>>;
+  readonly parts?: Readonly<Record<string, PartRule>>;
   readonly ignored: readonly string[];
   readonly examples: readonly MappingExample[];
   /** Line (from 1) in the file of what a JSON pointer into the document names. */
@@ -143,11 +193,24 @@ const pointersIn = (value: Json): readonly (readonly [string, string])[] => {
     if (typeof pointer === 'string') found.push([at, pointer]);
     if (Array.isArray(pointer)) pointer.forEach((inner, index) => add(`${at}/${index}`, inner));
   };
+  const inFields = (at: string, fields: Json | undefined): void => {
+    if (!isObject(fields)) return;
+    for (const [name, rule] of Object.entries(fields)) {
+      add(`${at}/${name}/at`, member(rule, 'at'));
+      inFields(`${at}/${name}/rows/fields`, member(member(rule, 'rows'), 'fields'));
+    }
+  };
   add('/anchor', member(value, 'anchor'));
+  add('/when/at', member(member(value, 'when'), 'at'));
   add('/ignored', member(value, 'ignored'));
-  const fields = member(value, 'fields');
-  if (isObject(fields))
-    for (const [name, rule] of Object.entries(fields)) add(`/fields/${name}/at`, member(rule, 'at'));
+  inFields('/fields', member(value, 'fields'));
+  const parts = member(value, 'parts');
+  for (const [name, part] of isObject(parts) ? Object.entries(parts) : []) {
+    add(`/parts/${name}/at`, member(part, 'at'));
+    add(`/parts/${name}/key`, member(part, 'key'));
+    add(`/parts/${name}/ignored`, member(part, 'ignored'));
+    inFields(`/parts/${name}/fields`, member(part, 'fields'));
+  }
   return found;
 };
 

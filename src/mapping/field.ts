@@ -1,88 +1,60 @@
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
-import { fallbacksOf, partsOf, placesOf } from './document.ts';
-import type { FieldRule, StepUse } from './document.ts';
-import { canonical, getterOf, sameValue, segmentsOf } from './place.ts';
+import { partsOf, placesOf } from './document.ts';
+import type { FieldRule } from './document.ts';
+import { computedAt } from './expressions.ts';
+import { canonical, getterOf, sameValue, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
-import { schemaAt, shown, validatorOf } from './schema.ts';
+import { referenceStep } from './reference.ts';
+import { bindRows } from './rows.ts';
+import type { BoundRows } from './rows.ts';
+import { backward, chainOf, checked, cleaned, emptied, forward, notesOf } from './run.ts';
+import type { Chain, Link } from './run.ts';
+import { schemaAt, validatorOf } from './schema.ts';
 import type { Validator } from './schema.ts';
 import { Misfit } from './step.ts';
-import type { BoundStep, Outcome } from './step.ts';
+import type { Outcome } from './step.ts';
 import { classOf, stepNamed } from './steps.ts';
 
 /** One field of a mapping with its steps bound: from places to a value and back. */
 export interface BoundField {
   readonly name: string;
+  /** The places that the document names. */
   readonly pointers: readonly string[];
+  /** The places that hold what is read and written; for an expression the one that holds its result. */
   readonly segments: readonly Segments[];
   readonly inward: boolean;
   readonly outward: boolean;
   readonly required: boolean;
+  /** True if no sentence may show its values. */
+  readonly personal: boolean;
+  /** True if a value that is too long or too large is left where it is instead of parking the field. */
+  readonly refuses: boolean;
+  /** How its places are read, for the generated reader. */
+  readonly reading: Reading;
   /** The field's value, undefined where a place of it was not seen. */
   read(object: JsonObject): Outcome | undefined;
   /** What the places are to hold, in order. `base` is the remote as last seen. */
   write(value: Json, base: JsonObject | null): readonly Json[] | Misfit;
   /** The value that is read after `value` was written and the remote did to it what it is known to do. */
   settle(value: Json): Json;
+  /** What a person should know of what became of the value on its way; empty for most. */
+  notes(way: 'read' | 'write', given: JsonObject | Json): readonly string[];
 }
 
-interface Chain {
-  readonly steps: readonly { readonly bound: BoundStep; readonly fills: boolean }[];
-  /** True if an empty or missing place may still give a value. */
-  readonly fills: boolean;
+export interface Reading {
+  readonly chain: Chain;
+  readonly validate: Validator;
+  /** True if the steps take the places as a list. */
+  readonly listed: boolean;
 }
 
-const chainOf = (uses: readonly StepUse[], otherwise: Json | undefined, places: number): Chain => {
-  const { inward, outward } = fallbacksOf(otherwise);
-  const steps = uses.flatMap((use) => {
-    const { name, arg } = partsOf(use);
-    const step = stepNamed(name);
-    return step === undefined
-      ? []
-      : [{ bound: step.bind(arg, { inward, outward, places }), fills: step.fills === true }];
-  });
-  return { steps, fills: steps.some((step) => step.fills) };
-};
-
-/** An empty text and an empty list hold nothing: most systems cannot tell them from an empty place. */
-const emptied = (value: Json): Json =>
-  value === '' || (Array.isArray(value) && value.length === 0) ? null : value;
-
-const forward = (chain: Chain, start: Json): Outcome => {
-  let value = start;
-  const { steps } = chain;
-  for (let i = 0; i < steps.length; i += 1) {
-    const step = steps[i];
-    if (step === undefined || (value === null && !step.fills)) continue;
-    const next = step.bound.forward(value);
-    // Most values are text, which needs no more than this.
-    if (typeof next === 'string') value = next === '' ? null : next;
-    else if (next instanceof Misfit) return next;
-    else value = emptied(next);
-  }
-  return value;
-};
-
-const backward = (chain: Chain, start: Json): Outcome => {
-  let value = start;
-  for (const { bound } of chain.steps.toReversed()) {
-    if (value === null) return null;
-    if (bound.backward === undefined) return new Misfit('step', 'a step of this field has no way back');
-    const next = bound.backward(value);
-    if (next instanceof Misfit) return next;
-    value = emptied(next);
-  }
-  return value;
-};
-
-const UNFIT = new Misfit('type', 'The value holds a number that is none, or is nested more than 64 deep');
-
-const checked = (value: Outcome, validate: Validator): Outcome => {
-  if (value === null || (typeof value === 'object' && value instanceof Misfit)) return value;
-  const clean = typeof value === 'string' ? value : canonical(value);
-  if (clean === undefined) return UNFIT;
-  const wrong = validate(clean);
-  return wrong === null ? clean : new Misfit(wrong.code, `${shown(clean)} ${wrong.expected}`);
-};
+export interface FieldSchemas {
+  readonly field: JsonSchema;
+  readonly entity: JsonSchema;
+  readonly kind: JsonSchema | null;
+  /** The mapping's name, under which the results of its expressions stand. */
+  readonly mapping?: string;
+}
 
 /** The schema of a place for checking what is written there. */
 const placeValidator = (kind: JsonSchema | null, segments: Segments): Validator => {
@@ -90,34 +62,28 @@ const placeValidator = (kind: JsonSchema | null, segments: Segments): Validator 
   return kind === null || schema === undefined ? () => null : validatorOf(schema, kind);
 };
 
-export interface FieldSchemas {
-  readonly field: JsonSchema;
-  readonly entity: JsonSchema;
-  readonly kind: JsonSchema | null;
-}
-
 /** The places of a field and what turns their values into the field's. */
-interface Reader {
+interface Reader extends Reading {
   readonly segments: readonly Segments[];
   /** The value at each of the places. */
   readonly getters: readonly ((value: Json) => Json | undefined)[];
-  /** True if the steps take the places as a list. */
-  readonly listed: boolean;
-  readonly chain: Chain;
-  readonly validate: Validator;
 }
 
-const fromPlaces = (reader: Reader, values: readonly Json[]): Outcome => {
+const startOf = (reader: Reader, values: readonly Json[]): Outcome => {
   const seen: Json[] = [];
   for (const value of values) {
     // Before any step sees it: what a remote sends may be nested beyond what JSON.stringify survives.
-    const clean = canonical(value);
-    if (clean === undefined) return UNFIT;
+    const clean = cleaned(value);
+    if (clean instanceof Misfit) return clean;
     seen.push(emptied(clean));
   }
   const empty = seen.every((value) => value === null);
-  const start = empty ? null : reader.listed ? seen : (seen[0] ?? null);
-  return checked(forward(reader.chain, start), reader.validate);
+  return empty ? null : reader.listed ? seen : (seen[0] ?? null);
+};
+
+const fromPlaces = (reader: Reader, values: readonly Json[]): Outcome => {
+  const start = startOf(reader, values);
+  return start instanceof Misfit ? start : checked(forward(reader.chain, start), reader.validate);
 };
 
 /** Most fields live in one place and hold text: nothing is allocated for them. */
@@ -128,12 +94,13 @@ const readPlace = (
 ): Outcome | undefined => {
   const value = get(object);
   if (value === undefined && !reader.chain.fills) return undefined;
-  const clean = typeof value === 'string' ? value : canonical(value ?? null);
-  if (clean === undefined) return UNFIT;
+  const clean = typeof value === 'string' ? value : cleaned(value ?? null);
+  if (clean instanceof Misfit) return clean;
   return checked(forward(reader.chain, emptied(clean)), reader.validate);
 };
 
-const readPlaces = (reader: Reader, object: JsonObject): Outcome | undefined => {
+/** The values of the places; undefined where one was not seen. */
+const seenAt = (reader: Reader, object: JsonObject): readonly Json[] | undefined => {
   const values: Json[] = [];
   for (const get of reader.getters) {
     const value = get(object);
@@ -141,7 +108,12 @@ const readPlaces = (reader: Reader, object: JsonObject): Outcome | undefined => 
     if (value === undefined && !reader.chain.fills) return undefined;
     values.push(value ?? null);
   }
-  return fromPlaces(reader, values);
+  return values;
+};
+
+const readPlaces = (reader: Reader, object: JsonObject): Outcome | undefined => {
+  const values = seenAt(reader, object);
+  return values === undefined ? undefined : fromPlaces(reader, values);
 };
 
 const toPlaces = (
@@ -187,17 +159,49 @@ const isLossy = (rule: FieldRule): boolean =>
     return step !== undefined && classOf(step, arg) === 'lossy';
   });
 
-/** Binds a field's steps once. What cannot be bound is for `check` to name; here it is left out. */
-export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas): BoundField => {
-  const pointers = placesOf(rule);
+/** True if the field's first step is an expression, whose result stands in a place of its own. */
+const isComputed = (rule: FieldRule): boolean =>
+  rule.steps?.[0] !== undefined && partsOf(rule.steps[0]).name === 'expression';
+
+/** The step that a rule has besides those that it lists. */
+const ownStep = (rule: FieldRule, rows: BoundRows | null, place: JsonSchema | undefined): readonly Link[] => {
+  if (rows !== null)
+    return [
+      {
+        name: 'rows',
+        fills: false,
+        bound: { forward: (list) => rows.read(list), backward: (list) => rows.write(list, undefined) },
+      },
+    ];
+  if (rule.reference === undefined) return [];
+  return [{ name: 'reference', fills: false, bound: referenceStep(rule.reference, place) }];
+};
+
+const readerOf = (name: string, rule: FieldRule, schemas: FieldSchemas, rows: BoundRows | null): Reader => {
+  const pointers = isComputed(rule) ? [computedAt(schemas.mapping ?? '', name)] : placesOf(rule);
   const segments = pointers.map((pointer) => segmentsOf(pointer) ?? []);
-  const reader: Reader = {
+  const place = schemas.kind === null ? undefined : schemaAt(schemas.kind, segments[0] ?? []);
+  return {
     segments,
     getters: segments.map(getterOf),
-    listed: Array.isArray(rule.at),
-    chain: chainOf(rule.steps ?? [], rule.otherwise, segments.length),
+    listed: Array.isArray(rule.at) && !isComputed(rule),
+    chain: chainOf(rule.steps ?? [], rule.otherwise, segments.length, ownStep(rule, rows, place)),
     validate: validatorOf(schemas.field, schemas.entity),
   };
+};
+
+const rowsOf = (rule: FieldRule, schemas: FieldSchemas): BoundRows | null => {
+  if (rule.rows === undefined) return null;
+  const at = segmentsOf(placesOf(rule)[0] ?? '') ?? [];
+  const place = schemas.kind === null ? undefined : schemaAt(schemas.kind, at);
+  return bindRows(rule.rows, { ...schemas, place }, bindField);
+};
+
+/** Binds a field's steps once. What cannot be bound is for `check` to name; here it is left out. */
+export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas): BoundField => {
+  const rows = rowsOf(rule, schemas);
+  const reader = readerOf(name, rule, schemas, rows);
+  const { segments, chain } = reader;
   const get = segments.length === 1 && !reader.listed ? (reader.getters[0] ?? null) : null;
   const habits = chainOf(rule.remote ?? [], undefined, 1);
   const validators = segments.map((place) => placeValidator(schemas.kind, place));
@@ -205,13 +209,21 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
   const flow = rule.flow ?? 'both';
   return {
     name,
-    pointers,
+    pointers: placesOf(rule),
     segments,
     inward: flow !== 'out',
     outward: flow !== 'in' && segments.length > 0,
     required: rule.required === true,
+    personal: schemas.field['personal'] === true,
+    refuses: rule.overflow === 'refuse',
+    reading: reader,
     read: get === null ? (object) => readPlaces(reader, object) : (object) => readPlace(reader, get, object),
     write: (value, base) => {
+      if (rows !== null && base !== null && value !== null) {
+        const made = rows.write(value, valueAt(base, segments[0] ?? []));
+        const fit = checked(made, validators[0] ?? (() => null));
+        return fit instanceof Misfit ? fit : [fit];
+      }
       const made = toPlaces(reader, validators, value);
       if (base === null || lossy || made instanceof Misfit || value === null) return made;
       return alreadyThere(reader, base, made) ?? made;
@@ -225,6 +237,13 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
       });
       const seen = fromPlaces(reader, kept);
       return seen instanceof Misfit ? value : seen;
+    },
+    notes: (way, given) => {
+      if (!chain.notes) return [];
+      if (way === 'write') return notesOf(chain, canonical(given) ?? null, 'backward');
+      const values = seenAt(reader, given as JsonObject);
+      const start = values === undefined ? null : startOf(reader, values);
+      return start instanceof Misfit ? [] : notesOf(chain, start, 'forward');
     },
   };
 };

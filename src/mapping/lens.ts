@@ -1,4 +1,6 @@
 import type { Json, JsonObject } from '../connector.ts';
+import type { Preparing } from './expressions.ts';
+import type { Reference } from './reference.ts';
 
 /**
  * A compiled mapping: reads a remote kind into an entity's fields and writes fields onto the kind.
@@ -16,10 +18,31 @@ export interface FieldProblem {
   readonly field?: string;
   /** JSON pointer into the remote object. */
   readonly pointer: string;
-  /** Short code: `type`, `not-covered`, `required`, `format`, `placeholder`, `step`. */
+  /** Short code: `type`, `not-covered`, `required`, `format`, `overflow`, `reference`, `placeholder`, `step`. */
   readonly code: string;
   /** One sentence naming the value and what was expected. */
   readonly message: string;
+  /** The step that could not take the value. */
+  readonly step?: string;
+}
+
+/** What became of a value that was taken, where a person should know: it was cut, or left where it is. */
+export interface FieldNote {
+  readonly field: string;
+  readonly pointer: string;
+  readonly message: string;
+}
+
+/** Records of their own that an object carries: the rows of a sub-form. */
+export interface Part {
+  readonly entity: string;
+  /** The rows with their own ids, in order; a row without one, or a list that is none, is a problem. */
+  rows(value: JsonObject): {
+    readonly rows: readonly { readonly key: string; readonly value: JsonObject }[];
+    readonly problems: readonly FieldProblem[];
+  };
+  /** Reads and writes one row. */
+  readonly lens: Lens;
 }
 
 export interface Reading {
@@ -28,12 +51,14 @@ export interface Reading {
   readonly problems: readonly FieldProblem[];
   /** Our record id, if the remote carries it. */
   readonly anchor?: string;
+  readonly notes?: readonly FieldNote[];
 }
 
 export interface Writing {
   /** Only the places to be changed, in the connector's shape; `null` clears a place. */
   readonly value: JsonObject;
   readonly problems: readonly FieldProblem[];
+  readonly notes?: readonly FieldNote[];
 }
 
 export interface Lens {
@@ -52,6 +77,14 @@ export interface Lens {
   readonly history: ReadonlySet<string>;
   /** Pointer of the place that holds our record id, if there is one. */
   readonly anchor?: string;
+  /** Fields that name another record; their values are the other object's keys in this remote's terms. */
+  readonly references: ReadonlyMap<string, Reference>;
+  /** Records that an object carries besides itself, by the part's name. */
+  readonly parts: ReadonlyMap<string, Part>;
+  /** False for an object of the kind that is another mapping's. */
+  applies(value: JsonObject): boolean;
+  /** Computes the expressions of an object that was just read; absent where the mapping has none. */
+  readonly prepare?: Preparing;
   /** The pointers under which a field lives on the remote, in order. */
   pointers(field: string): readonly string[];
   /** Reads an object. Never throws for bad input: it tells problems. */

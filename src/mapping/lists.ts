@@ -31,7 +31,7 @@ const each = (turn: ((value: Json) => Outcome) | undefined, value: Json): Outcom
   const made: Json[] = [];
   for (const [index, item] of value.entries()) {
     const one = item === null ? null : turn(item);
-    if (one instanceof Misfit) return new Misfit(one.code, `item ${index + 1}: ${one.message}`);
+    if (one instanceof Misfit) return one.inside(`item ${index + 1}`);
     if (one !== null) made.push(one);
   }
   return made;
@@ -124,7 +124,71 @@ const pick: Step = {
   ],
 };
 
+const item: Step = {
+  doc:
+    'Takes the item at this place of a list, counted from 0: {"item": 0} reads 57 of [57, "Germany"], as Odoo shows a ' +
+    'link, and writes 57. A value that is no list stands for itself.',
+  class: 'settling',
+  arg: { type: 'integer', minimum: 0, maximum: 100 },
+  takes: ['array', 'string', 'number', 'boolean'],
+  gives: () => ['string', 'number', 'integer', 'boolean'],
+  bind: (arg) => ({
+    forward: (value) => {
+      const found = Array.isArray(value) ? (value[Number(arg)] ?? null) : value;
+      return typeof found === 'object' && found !== null ? wrongType(found, ['string', 'number']) : found;
+    },
+    backward: (value) => value,
+  }),
+  examples: [
+    { arg: 0, remote: [57, 'Germany'], entity: 57, back: 57 },
+    { arg: 1, remote: [57, 'Germany'], entity: 'Germany', back: 'Germany' },
+    { arg: 0, remote: 57, entity: 57 },
+    { arg: 5, remote: [57, 'Germany'], entity: null },
+    { arg: 0, remote: [[1]] },
+  ],
+};
+
+/** Odoo's command that replaces all: [6, 0, ids]. */
+const REPLACE = 6;
+
+const commands: Step = {
+  doc:
+    'Reads the ids of a many-to-many place as Odoo shows them, [3, 8], and writes the command that makes it hold just ' +
+    'these: [[6, 0, [3, 8]]]. The ids come sorted, each once.',
+  class: 'settling',
+  takes: ['array'],
+  gives: () => ['array'],
+  bind: () => {
+    const sorted = (value: Json): Outcome => {
+      if (!Array.isArray(value)) return wrongType(value, ['array']);
+      const [first] = value;
+      const list =
+        value.length === 1 && Array.isArray(first) && first[0] === REPLACE && Array.isArray(first[2])
+          ? first[2]
+          : value;
+      const bad = list.find((id) => typeof id !== 'number' || !Number.isSafeInteger(id));
+      if (bad !== undefined) return wrongType(bad, ['integer']);
+      return [...new Set(list.map(Number))].sort((a, b) => a - b);
+    };
+    return {
+      forward: sorted,
+      backward: (value) => {
+        const ids = sorted(value);
+        return ids instanceof Misfit ? ids : [[REPLACE, 0, ids]];
+      },
+    };
+  },
+  examples: [
+    { remote: [8, 3], entity: [3, 8], back: [[6, 0, [3, 8]]] },
+    { remote: [[6, 0, [3, 8, 3]]], entity: [3, 8], back: [[6, 0, [3, 8]]] },
+    { remote: ['a'] },
+    { remote: 3 },
+  ],
+};
+
 export const listSteps = (find: (name: string) => Step | undefined): Readonly<Record<string, Step>> => ({
   list: listStep(find),
   pick,
+  item,
+  commands,
 });

@@ -13,10 +13,14 @@ export const ALL_TYPES: readonly JsonType[] = ['string', 'number', 'integer', 'b
 
 /** What is wrong with a value: a short code and the rest of a sentence that starts with the value. */
 export interface Wrong {
-  readonly code: 'type' | 'not-covered' | 'format';
+  readonly code: 'type' | 'not-covered' | 'format' | 'overflow';
   readonly expected: string;
 }
-export type Validator = (value: Json) => Wrong | null;
+export interface Validator {
+  (value: Json): Wrong | null;
+  /** Set if text of at most so many units needs no further look. */
+  readonly text?: number;
+}
 
 const compiler = (allErrors: boolean): Ajv2020 => {
   const ajv = new Ajv2020({ strict: false, allErrors, verbose: true, addUsedSchema: false });
@@ -146,6 +150,17 @@ export const shown = (value: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 };
 
+/** A personal value for a sentence: how long it is and how it begins and ends, nothing more. */
+export const masked = (value: unknown): string => {
+  if (typeof value !== 'string' && typeof value !== 'number')
+    return Array.isArray(value) ? '[•••]' : typeof value === 'boolean' ? '•••' : '{•••}';
+  const letters = [...String(value)];
+  const size = letters.length;
+  const [head, tail] = size >= 8 ? [3, 2] : size >= 3 ? [1, 0] : [0, 0];
+  const hidden = '•'.repeat(Math.min(size - head - tail, 12));
+  return JSON.stringify(`${letters.slice(0, head).join('')}${hidden}${letters.slice(size - tail).join('')}`);
+};
+
 const PLAIN_KEYWORDS: ReadonlySet<string> = new Set([
   'type',
   'enum',
@@ -153,21 +168,39 @@ const PLAIN_KEYWORDS: ReadonlySet<string> = new Set([
   'description',
   'examples',
   'history',
+  'personal',
   'readOnly',
+  'maxLength',
   '$comment',
 ]);
+
+/** Keywords that say how long or how large a value may be, besides maxLength. */
+const SIZES: ReadonlySet<string> = new Set([
+  'maximum',
+  'minimum',
+  'exclusiveMaximum',
+  'exclusiveMinimum',
+  'multipleOf',
+  'maxItems',
+]);
+
+/** JSON Schema counts code points; a text has at most as many of them as units. */
+const isLonger = (text: string, most: number): boolean => text.length > most && [...text].length > most;
 
 /** A check of one place or field. A value that may always be empty (null) is never given to it. */
 export const validatorOf = (schema: JsonSchema, root: JsonSchema): Validator => {
   const types = typesOf(schema);
   const values = member(schema, 'enum');
   const listed = Array.isArray(values) ? new Set(values) : null;
+  const most = lengthOf(schema);
   const rest = Object.keys(schema).some((key) => !PLAIN_KEYWORDS.has(key) && !key.startsWith('x-'))
     ? deepValidator(schema, root)
     : null;
-  const isText = types !== ALL_TYPES && types.includes('string');
-  return (value) => {
-    if (isText && typeof value === 'string' && listed === null && rest === null) return null;
+  const isText = types !== ALL_TYPES && types.includes('string') && listed === null && rest === null;
+  const validate = (value: Json): Wrong | null => {
+    if (typeof value === 'string' && isLonger(value, most))
+      return { code: 'overflow', expected: `has ${[...value].length} characters, and at most ${most} fit` };
+    if (isText && typeof value === 'string') return null;
     if (types !== ALL_TYPES && !typeFits(typeOfValue(value), types)) {
       return { code: 'type', expected: `is not ${typeWords(types)}` };
     }
@@ -176,6 +209,13 @@ export const validatorOf = (schema: JsonSchema, root: JsonSchema): Validator => 
     }
     return rest === null ? null : rest(value);
   };
+  return isText ? Object.assign(validate, { text: most }) : validate;
+};
+
+/** The longest text that a schema lets through, in code points; Infinity if it does not say. */
+export const lengthOf = (schema: JsonSchema): number => {
+  const said = member(schema, 'maxLength');
+  return typeof said === 'number' ? said : Infinity;
 };
 
 const deepValidator = (schema: JsonSchema, root: JsonSchema): Validator => {
@@ -187,7 +227,11 @@ const deepValidator = (schema: JsonSchema, root: JsonSchema): Validator => {
     if (check(value)) return null;
     const error = check.errors?.[0];
     const choice = error?.keyword === 'oneOf' || error?.keyword === 'const' || error?.keyword === 'enum';
-    return { code: choice ? 'not-covered' : 'format', expected: error?.message ?? 'does not fit its schema' };
+    const size = SIZES.has(error?.keyword ?? '');
+    return {
+      code: choice ? 'not-covered' : size ? 'overflow' : 'format',
+      expected: error?.message ?? 'does not fit its schema',
+    };
   };
 };
 

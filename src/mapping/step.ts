@@ -1,5 +1,5 @@
 import type { Json, JsonSchema } from '../connector.ts';
-import { shown, typeOfValue, typeWords } from './schema.ts';
+import { masked, shown, typeOfValue, typeWords } from './schema.ts';
 import type { JsonType } from './schema.ts';
 
 /** What a step of a mapping is. The steps themselves are in `steps.ts`. */
@@ -12,11 +12,37 @@ export type StepClass = 'exact' | 'settling' | 'lossy';
 
 /** A value that a step cannot take: handed back, not thrown, because bad input is everyday. */
 export class Misfit {
-  readonly code: 'type' | 'not-covered' | 'format' | 'step';
-  readonly message: string;
-  constructor(code: Misfit['code'], message: string) {
+  readonly code: 'type' | 'not-covered' | 'format' | 'step' | 'overflow' | 'reference';
+  /** The rest of a sentence that starts with the value; the whole sentence where none is given. */
+  readonly said: string;
+  readonly value: Json | undefined;
+  /** Where in a list or a row the value stands: `item 2: `. */
+  readonly where: string;
+  /** The step that could not take it. */
+  step?: string;
+  constructor(code: Misfit['code'], said: string, value?: Json, where = '') {
     this.code = code;
-    this.message = message;
+    this.said = said;
+    this.value = value;
+    this.where = where;
+  }
+
+  /** The sentence without its full stop; `hidden` leaves only the shape of the value to be seen. */
+  sentence(hidden: boolean): string {
+    if (this.value === undefined) return this.where + this.said;
+    return `${this.where}${(hidden ? masked : shown)(this.value)} ${this.said}`;
+  }
+
+  /** The same inside of something. */
+  inside(where: string): Misfit {
+    const made = new Misfit(this.code, this.said, this.value, `${where}: ${this.where}`);
+    return this.step === undefined ? made : made.from(this.step);
+  }
+
+  /** The same, from this step unless a step inside of it is known. */
+  from(step: string): this {
+    this.step ??= step;
+    return this;
   }
 }
 
@@ -36,6 +62,10 @@ export interface StepPlace {
 export interface BoundStep {
   forward(value: Json): Outcome;
   backward?(value: Json): Outcome;
+  /** The same as `forward`, for a step that makes text of every text. */
+  readonly text?: (text: string) => string;
+  /** What a person should know of what the step does to this value, as the rest of a sentence; null for most. */
+  note?(value: Json): string | null;
 }
 
 export interface StepExample {
@@ -65,7 +95,7 @@ export interface Step {
   /** Types that it writes back; absent where it writes what it takes. */
   writes?(arg: Json | undefined): readonly JsonType[];
   /** Set for a step that composes places: exactly so many, or any number. */
-  readonly places?: number | 'any';
+  readonly places?: number | 'any' | ((arg: Json | undefined) => number);
   /** True if it has a say about an empty place. */
   readonly fills?: boolean;
   bind(arg: Json | undefined, place: StepPlace): BoundStep;
@@ -74,10 +104,7 @@ export interface Step {
 
 /** A value of the wrong type, in words. */
 export const wrongType = (value: Json, wanted: readonly JsonType[]): Misfit =>
-  new Misfit(
-    'type',
-    `${shown(value)} is ${typeWords([typeOfValue(value)])}, and ${typeWords(wanted)} is needed`,
-  );
+  new Misfit('type', `is ${typeWords([typeOfValue(value)])}, and ${typeWords(wanted)} is needed`, value);
 
 /** A step from text to text that is its own way back: twice is once. */
 export const textStep = (
@@ -92,7 +119,7 @@ export const textStep = (
     class: 'settling',
     takes: ['string'],
     gives: () => ['string'],
-    bind: () => ({ forward: turn, backward: turn }),
+    bind: () => ({ forward: turn, backward: turn, text: change }),
     examples,
   };
 };

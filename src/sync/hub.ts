@@ -4,6 +4,7 @@
  */
 import type { JsonObject, Json, Kind } from '../connector.ts';
 import { invariant } from '../errors.ts';
+import type { Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
 import type { KeyFields } from '../merge/identify.ts';
 import type { Rules } from '../merge/policy.ts';
@@ -30,6 +31,8 @@ export interface Sync {
   readonly create: boolean;
   /** Fields that must be filled before a create goes out. */
   readonly required: readonly string[];
+  /** Computes the expressions of every mapping of the lane for an object that a hook brought; `kind` does it for the rest. */
+  readonly prepare?: Preparing;
 }
 
 export interface Entity {

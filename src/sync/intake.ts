@@ -71,11 +71,18 @@ export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 3
   return { taken: rows.length, stale: done.filter((one) => !one).length };
 };
 
+/** The hint with its object's expressions computed: a hook's object did not come through the kind. */
+const prepared = async ([sync]: readonly Sync[], hint: StoredHint): Promise<StoredHint> => {
+  if (sync?.prepare === undefined || hint.object === undefined) return hint;
+  return { ...hint, object: { ...hint.object, value: await sync.prepare(hint.object.value) } };
+};
+
 const gather = async (hub: Hub, syncs: readonly Sync[], rows: readonly Row[]): Promise<Job[]> => {
   const byObject = new Map<string, Touch[]>();
   for (const row of rows) {
     const object = String(row['object']);
-    const touch = { seq: Number(row['seq']), run: String(row['run']), hint: row['hint'] as StoredHint };
+    const hint = await prepared(syncs, row['hint'] as StoredHint);
+    const touch = { seq: Number(row['seq']), run: String(row['run']), hint };
     const list = byObject.get(object);
     if (list === undefined) byObject.set(object, [touch]);
     else list.push(touch);
@@ -204,6 +211,7 @@ const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerd
   if (job.look?.is === 'moved') return drawMoved(draft, sync, link, job.look.to);
   // A kind that cannot be read, and a state that may be older than the shadow: nothing to learn.
   if (job.sight === undefined) return 'unchanged';
+  if (!sync.lens.applies(job.sight.object.value)) return notOurs(draft, sync, link, job.sight);
   const reading = sync.lens.read(job.sight.object.value);
   const whole = reading.problems.filter((problem) => problem.field === undefined);
   if (whole.length > 0) {
@@ -211,6 +219,14 @@ const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerd
     return 'parked';
   }
   return mergeObject(draft, sync, link, job);
+};
+
+/** An object that is another mapping's. One that was this one's until now is a person's to decide. */
+const notOurs = (draft: Draft, sync: Sync, link: LinkState | null, { object }: Sight): ItemVerdict => {
+  if (link === null) return 'filtered';
+  const message = `The object is not what mapping ${sync.lens.name} is for any more (its "when" does not hold), and a record is linked to it.`;
+  draft.park(sync.lane, object.id, { pointer: '', code: 'when', message }, { object });
+  return 'parked';
 };
 
 /** The record that an object is merged into, and how it got there. */

@@ -74,7 +74,7 @@ describe('read', () => {
       ['stage', '/stage', 'not-covered'],
       ['open', '/open', 'type'],
     ]);
-    expect(problems[2]?.message).toBe('"新" is not in the table ("线索", "客户", "老客户").');
+    expect(problems[2]?.message).toBe('"新" is not in the table ("线索", "客户", "老客户") (step table).');
     expect(lens.read({ last: 7, first: null }).problems[0]).toMatchObject({
       pointer: '/last + /first',
       code: 'type',

@@ -52,7 +52,12 @@ test('a validator tells what was expected', () => {
     code: 'not-covered',
     expected: 'is not one of "a"',
   });
-  expect(validatorOf({ type: 'string', maxLength: 2 }, root)('abc')?.code).toBe('format');
+  expect(validatorOf({ type: 'string', maxLength: 2 }, root)('abc')).toEqual({
+    code: 'overflow',
+    expected: 'has 3 characters, and at most 2 fit',
+  });
+  expect(validatorOf({ type: 'string', maxLength: 2 }, root)('👩👩')).toBe(null);
+  expect(validatorOf({ type: 'number', multipleOf: 0.01 }, root)(1.005)?.code).toBe('overflow');
   expect(validatorOf({ type: 'array', items: { $ref: '#/$defs/stage' } }, root)(['a', 'c'])?.code).toBe(
     'not-covered',
   );
