@@ -132,6 +132,28 @@ export const catalogue = {
     text: 'No example shows field {field}.',
     remedy: 'Add a value for it to an example, different from all others there.',
   },
+  'mapping-example-alike': {
+    status: 422,
+    text: 'No example tells field {field} from field {other}: they hold the same in each.',
+    remedy: 'Give one of them another value in an example, so that a mix-up of the two would show.',
+  },
+  'mapping-limit': {
+    status: 422,
+    text: 'Field {field}: {side} takes {takes}.',
+    remedy:
+      'Add the step {"truncate": n} to cut it, or say "overflow": "park" (a person decides) or "refuse" (it is not taken), for the field or at the top for all.',
+  },
+  'mapping-reference': {
+    status: 422,
+    text: 'The mapping names another entity, and {detail}.',
+    remedy:
+      'Correct the name; mappings/entities/ lists the entities, in the installation and in the program.',
+  },
+  'mapping-when': {
+    status: 422,
+    text: 'The mapping is for objects by "when", and {detail}.',
+    remedy: 'Correct the values of "when", or the place that they are compared with.',
+  },
   'mapping-example-fails': {
     status: 422,
     text: 'The example does not hold: field {field} {detail}.',

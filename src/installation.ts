@@ -65,11 +65,8 @@ export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
   const found = new Map<string, MappingDocument>();
   for (const root of roots) {
     const below = folders(root).filter((name) => name !== 'entities' && name !== 'reconciliation');
-    const files = [
-      ...jsonFiles(root).filter((file) => !file.endsWith('.schema.json')),
-      ...below.flatMap((name) => jsonFiles(path.join(root, name))),
-    ];
-    for (const file of files) {
+    const files = [...jsonFiles(root), ...below.flatMap((name) => jsonFiles(path.join(root, name)))];
+    for (const file of files.filter((one) => !one.endsWith('.schema.json'))) {
       const document = readMapping(readFileSync(file, 'utf8'), file);
       found.set(document.name, document);
     }

@@ -7,6 +7,7 @@ import type { JsonSchema } from '../connector.ts';
 import { CrosswalkError, placeText, type Place } from '../errors.ts';
 import { knownOf, loadEntities, loadMappings, voiceless } from '../installation.ts';
 import { check as checkMapping } from '../mapping/check.ts';
+import { preparedExamples } from '../mapping/expressions.ts';
 import { parseMapping, readEntity, type Entity, type MappingDocument } from '../mapping/document.ts';
 import { openAll, schemaFile, type Opened } from './kinds.ts';
 import { exits, json, say } from './output.ts';
@@ -69,7 +70,7 @@ const readDocuments = (folder: string, found: Found[]): Documents => {
       }
       continue;
     }
-    const isMapping = rest.length === 0 ? !file.endsWith('.schema.json') : rest.length === 1;
+    const isMapping = rest.length <= 1 && !file.endsWith('.schema.json');
     if (!isMapping || first === 'entities' || first === 'reconciliation') continue;
     const { document, findings } = parseMapping(read(), whole);
     for (const one of findings) found.push(ofMapping(one));
@@ -146,18 +147,21 @@ const checkAll = async (folder: string): Promise<Found[]> => {
   const connectors = findConnectors(folder);
   const config = readConfigOf(folder, documents, found);
   const used = new Set<string>();
-  const checkOne = (document: MappingDocument, kind: JsonSchema | null): void => {
+  const checkOne = async (document: MappingDocument, kind: JsonSchema | null): Promise<void> => {
     used.add(document.name);
-    const entity = documents.entities.get(document.entity);
-    if (entity !== undefined) found.push(...checkMapping(document, { entity, kind }).map(ofMapping));
-    else {
+    const { entities } = documents;
+    const entity = entities.get(document.entity);
+    if (entity !== undefined) {
+      const prepared = await preparedExamples(document);
+      const against = { entity, kind, entities, ...(prepared === undefined ? {} : { prepared }) };
+      found.push(...checkMapping(document, against).map(ofMapping));
+    } else {
       const place = { file: document.file, line: document.lineOf('/entity'), pointer: '/entity' };
       const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
       found.push(foundOf('error', new CrosswalkError('config-unknown', params, place)));
     }
   };
-  const fileOf = ({ remote }: MappingDocument): JsonSchema | null =>
-    schemaFile(connectors, remote.connector, remote.kind);
+  const fileOf = (document: MappingDocument): JsonSchema | null => schemaFile(connectors, document);
   if (config !== undefined) {
     const opened = await openAll(config, connectors, process.env);
     found.push(...opened.faults.map((fault) => foundOf('error', fault)));
@@ -166,10 +170,11 @@ const checkAll = async (folder: string): Promise<Found[]> => {
     for (const { connection, mapping, kind } of Object.values(config.syncs)) {
       const document = documents.mappings.get(mapping);
       if (document === undefined) continue;
-      checkOne(document, opened.sessions.get(connection)?.kinds[kind]?.schema ?? fileOf(document));
+      await checkOne(document, opened.sessions.get(connection)?.kinds[kind]?.schema ?? fileOf(document));
     }
   }
-  for (const document of documents.own) if (!used.has(document.name)) checkOne(document, fileOf(document));
+  for (const document of documents.own)
+    if (!used.has(document.name)) await checkOne(document, fileOf(document));
   const told = new Set<string>();
   return found.filter(({ code, place, message }) => {
     const key = `${code}\n${place}\n${message}`;

@@ -11,6 +11,7 @@ import {
 } from '../connections.ts';
 import type { Json, JsonObject, JsonSchema, Session } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
+import type { MappingDocument } from '../mapping/document.ts';
 
 export interface Opened {
   /** By connection; those that do not open are missing. */
@@ -91,17 +92,22 @@ export const openAll = async (
   return { sessions, faults };
 };
 
-/** The schema file of a kind, for mappings that no connection uses; null where there is none. */
-export const schemaFile = (
-  connectors: ConnectorFolders,
-  connector: string,
-  kind: string,
-): JsonSchema | null => {
-  const folder = connectors.get(connector);
-  if (folder === undefined || !/^[\w-]+$/u.test(kind)) return null;
+const schemaIn = (file: string): JsonSchema | null => {
   try {
-    return JSON.parse(readFileSync(path.join(folder, 'schema', `${kind}.json`), 'utf8')) as JsonSchema;
+    return JSON.parse(readFileSync(file, 'utf8')) as JsonSchema;
   } catch {
     return null;
   }
+};
+
+/**
+ * The schema of a mapping's kind where no connection shows it: the connector's file, else `<kind>.schema.json` beside
+ * the mapping, for systems that have no connector yet; null where there is neither.
+ */
+export const schemaFile = (connectors: ConnectorFolders, document: MappingDocument): JsonSchema | null => {
+  const { connector, kind } = document.remote;
+  if (!/^[\w-]+$/u.test(kind)) return null;
+  const folder = connectors.get(connector);
+  const own = folder === undefined ? null : schemaIn(path.join(folder, 'schema', `${kind}.json`));
+  return own ?? schemaIn(path.join(path.dirname(document.file), `${kind}.schema.json`));
 };

@@ -9,7 +9,7 @@ import { CrosswalkError } from '../errors.ts';
 import { knownOf, loadEntities, loadMappings } from '../installation.ts';
 import { compile } from '../mapping/compile.ts';
 import type { Entity, MappingDocument } from '../mapping/document.ts';
-import type { FieldProblem, Lens } from '../mapping/lens.ts';
+import type { FieldNote, FieldProblem, Lens } from '../mapping/lens.ts';
 import { nearest } from '../mapping/nearest.ts';
 import { readFileSync } from 'node:fs';
 import { openAll, schemaFile } from './kinds.ts';
@@ -57,9 +57,27 @@ type Problem = Pick<FieldProblem, 'pointer' | 'code' | 'message'>;
 interface Mapped {
   readonly value?: JsonObject;
   readonly problems: readonly Problem[];
+  readonly notes?: readonly FieldNote[];
 }
 
-const mapLine = ({ text }: Line, lens: Lens, reverse: boolean): Mapped => {
+/** The fields of an object, with the records that it carries besides under their part's name. */
+const readWhole = (lens: Lens, object: JsonObject): Mapped => {
+  const { fields, problems, notes = [] } = lens.read(object);
+  const value: JsonObject = { ...fields };
+  const all: Problem[] = [...problems];
+  for (const [name, part] of lens.parts) {
+    const found = part.rows(object);
+    all.push(...found.problems);
+    value[`/${name}`] = found.rows.map(({ key, value: row }) => {
+      const own = part.lens.read(row);
+      all.push(...own.problems.map((one) => ({ ...one, pointer: `/${name}/${key}${one.pointer}` })));
+      return { key, ...own.fields };
+    });
+  }
+  return { value, problems: all, notes };
+};
+
+const mapLine = async ({ text }: Line, lens: Lens, reverse: boolean): Promise<Mapped> => {
   const whole = (message: string): Mapped => ({ problems: [{ pointer: '', code: 'line', message }] });
   if (text === null) return whole('is longer than 8 MiB');
   let given: unknown;
@@ -71,8 +89,9 @@ const mapLine = ({ text }: Line, lens: Lens, reverse: boolean): Mapped => {
   if (given === null || typeof given !== 'object' || Array.isArray(given))
     return whole('is not a JSON object');
   if (reverse) return lens.write(given as JsonObject, null);
-  const { fields, problems } = lens.read(given as JsonObject);
-  return { value: fields, problems };
+  const object = (await lens.prepare?.(given as JsonObject)) ?? (given as JsonObject);
+  if (!lens.applies(object)) return whole('is not what the mapping is for (its "when" does not hold)');
+  return readWhole(lens, object);
 };
 
 /** The kind's schema: from a connection that opens, since its settings may add places; else the connector's file. */
@@ -95,7 +114,7 @@ const kindOf = async (
       if (schema !== undefined) return schema;
     }
   }
-  return schemaFile(connectors, connector, kind);
+  return schemaFile(connectors, document);
 };
 
 /** A mapping of the installation at `dir`, compiled against its kind. Throws CrosswalkError. */
@@ -119,7 +138,7 @@ export const mappingOf = async (
     const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
     throw new CrosswalkError('config-unknown', params, place);
   }
-  const lens = compile(document, entity, await kindOf(folder, document, mappings, entities));
+  const lens = compile(document, entity, await kindOf(folder, document, mappings, entities), entities);
   return { document, entity, lens };
 };
 
@@ -155,13 +174,21 @@ export const map = async (
     bytes += (line.text?.length ?? 0) + 1;
     bar.show(bytes, size, `line ${line.number}, ${bad} with problems`);
     if (line.text?.trim() === '') continue;
-    const { value, problems } = mapLine(line, lens, options.reverse === true);
+    const { value, problems, notes = [] } = await mapLine(line, lens, options.reverse === true);
     if (problems.length > 0) bad += 1;
     if (options.json)
-      await write(jsonLine({ line: line.number, ...(value === undefined ? {} : { value }), problems }));
+      await write(
+        jsonLine({
+          line: line.number,
+          ...(value === undefined ? {} : { value }),
+          problems,
+          ...(notes.length === 0 ? {} : { notes }),
+        }),
+      );
     else {
       for (const { pointer, message } of problems)
         warn(`line ${line.number} ${pointer === '' ? '' : `${pointer}: `}${message}`);
+      for (const { pointer, message } of notes) warn(`line ${line.number} ${pointer}: note: ${message}`);
       if (value !== undefined) await write(jsonLine(value));
     }
   }

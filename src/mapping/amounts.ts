@@ -83,10 +83,14 @@ const heldOf = (value: Json): { readonly amount: number; readonly currency: stri
 const currencyFault = (arg: Json): string | null =>
   NO_MONEY.test(currencyOf(arg)) ? `names ${currencyOf(arg)}, which nobody pays with` : null;
 
+/** The type that is written, where it is not text. */
+const WRITTEN: Readonly<Record<string, 'number' | 'integer'>> = { number: 'number', minor: 'integer' };
+
 const money: Step = {
   doc:
     'Reads an amount as {"amount": 123450, "currency": "CNY"}, whole minor units, exactly, and writes it as the remote ' +
-    'does: decimal text ("1234.50"), or with "as": "minor" the units themselves. "decimals" where ISO 4217 is not followed.',
+    'does: decimal text ("1234.50"), with "as": "number" a number (1234.5), with "as": "minor" the units themselves. ' +
+    '"decimals" where ISO 4217 is not followed.',
   class: 'settling',
   arg: {
     type: 'object',
@@ -94,14 +98,14 @@ const money: Step = {
     additionalProperties: false,
     properties: {
       currency: { type: 'string', pattern: '^[A-Z]{3}$' },
-      as: { enum: ['decimal', 'minor'] },
+      as: { enum: ['decimal', 'number', 'minor'] },
       decimals: { type: 'integer', minimum: 0, maximum: 6 },
     },
   },
   fault: currencyFault,
   takes: ['string', 'number'],
   gives: () => ['object'],
-  writes: (arg) => [member(arg, 'as') === 'minor' ? 'integer' : 'string'],
+  writes: (arg) => [WRITTEN[String(member(arg, 'as'))] ?? 'string'],
   bind: (arg) => {
     const currency = currencyOf(arg);
     const digits = digitsOf(arg);
@@ -116,7 +120,13 @@ const money: Step = {
         if (held instanceof Misfit) return held;
         if (held.currency !== currency)
           return new Misfit('step', `is in ${held.currency}, and this place holds ${currency}`, value);
-        return isMinor ? held.amount : decimalOf(held.amount, digits);
+        if (isMinor) return held.amount;
+        const text = decimalOf(held.amount, digits);
+        if (member(arg, 'as') !== 'number') return text;
+        // Fifteen digits are what a number keeps of any decimal.
+        return text.replace(/\D/gu, '').length <= 15
+          ? Number(text)
+          : new Misfit('overflow', 'has more digits than a number keeps exactly', value);
       },
     };
   },
@@ -134,6 +144,7 @@ const money: Step = {
     { arg: { currency: 'HUF' }, remote: '12.30', entity: { amount: 1230, currency: 'HUF' } },
     { arg: { currency: 'KWD' }, remote: '1.234', entity: { amount: 1234, currency: 'KWD' } },
     { arg: { currency: 'CNY', as: 'minor' }, remote: 123_450, entity: { amount: 123_450, currency: 'CNY' } },
+    { arg: { currency: 'CNY', as: 'number' }, remote: 1280.5, entity: { amount: 128_050, currency: 'CNY' } },
     { arg: { currency: 'MGA', decimals: 0 }, remote: '500', entity: { amount: 500, currency: 'MGA' } },
     { arg: { currency: 'CNY' }, remote: '', entity: null },
     { arg: { currency: 'CNY' }, remote: '1.005' },

@@ -47,6 +47,9 @@ const argumentFault = (step: Step, arg: Json | undefined): string | null => {
   return error === undefined ? 'does not fit' : faultWords(error);
 };
 
+/** True if the place may name objects of several kinds. */
+const isPolymorphic = ({ reference }: FieldRule): boolean => typeof reference?.to === 'object';
+
 const checkPlaces = (name: string, rule: FieldRule, tell: Tell): boolean => {
   const uses = (rule.steps ?? []).map((use) => {
     const { name: id, arg } = partsOf(use);
@@ -59,11 +62,21 @@ const checkPlaces = (name: string, rule: FieldRule, tell: Tell): boolean => {
     return false;
   };
   const first = uses[0];
+  const many = placesOf(rule).length > 1;
+  if (rule.rows !== undefined && (rule.reference !== undefined || rule.otherwise !== undefined || many))
+    return wrong('is a table ("rows"): it lives in one place, and is neither a reference nor a pick-list');
+  if (isPolymorphic(rule) !== many && rule.reference !== undefined)
+    return wrong(
+      'is a reference; two places, the id and the kind’s name, go with "to" naming an entity for each kind',
+    );
+  if (isPolymorphic(rule)) return count === 2 || wrong('needs two places, the id and the kind’s name');
   if (rule.at === undefined) {
     const free = rule.flow === 'in' && first?.name === 'constant';
     return free || wrong('says no place ("at"), which only a constant with "flow": "in" may leave out');
   }
-  const late = uses.slice(1).find(({ places }) => typeof places === 'number');
+  const late = uses
+    .slice(1)
+    .find(({ name: id, places }) => typeof places === 'number' || id === 'expression');
   if (late !== undefined) return wrong(`has step ${late.name} after others, and it must be the first`);
   const wanted = first?.places;
   if (typeof wanted === 'number' && count !== wanted) {
@@ -107,6 +120,16 @@ const known = (
     return step === undefined ? [] : [{ step, name, arg, index }];
   });
 
+/** What a rule does besides its steps: reads rows, or names another record. */
+const ownTypes = (
+  rule: FieldRule,
+): { what: string; at: string; takes: readonly JsonType[]; gives: readonly JsonType[] } | null => {
+  if (rule.rows !== undefined) return { what: 'a table', at: '/rows', takes: ['array'], gives: ['array'] };
+  if (rule.reference === undefined) return null;
+  const takes: readonly JsonType[] = isPolymorphic(rule) ? ['array'] : ['string', 'integer'];
+  return { what: 'a reference', at: '/reference', takes, gives: ['string'] };
+};
+
 /** Follows the types along the steps, from the place to the field and back. */
 export const checkTypes = (
   name: string,
@@ -118,13 +141,17 @@ export const checkTypes = (
   const pointers = placesOf(rule);
   const only = pointers.length === 1 && !Array.isArray(rule.at) ? segmentsOf(pointers[0] ?? '') : null;
   const schema = kind === null || only === null ? undefined : schemaAt(kind, only);
-  const places: readonly JsonType[] = Array.isArray(rule.at)
-    ? ['array']
-    : schema === undefined
-      ? ALL_TYPES
-      : typesOf(schema);
-  const wanted = typesOf(field);
   const steps = known(rule.steps ?? []);
+  // An expression reads its own result, whatever its places hold.
+  const isComputed = steps[0]?.name === 'expression';
+  const places: readonly JsonType[] = isComputed
+    ? ['object']
+    : Array.isArray(rule.at)
+      ? ['array']
+      : schema === undefined
+        ? ALL_TYPES
+        : typesOf(schema);
+  const wanted = typesOf(field);
   const { inward, outward } = fallbacksOf(rule.otherwise);
   const where = pointers.length === 0 ? 'nothing' : pointers.join(' + ');
 
@@ -140,13 +167,22 @@ export const checkTypes = (
     types = id === 'table' && inward === 'keep' ? [...new Set([...made, ...types])] : made;
     from = `step ${id} gives`;
   }
+  const own = ownTypes(rule);
+  if (own !== null) {
+    if (!overlap(types, own.takes)) {
+      const detail = `${from} ${typeWords(types)}, and ${own.what} needs ${typeWords(own.takes)}`;
+      tell('mapping-types', own.at, { field: name, detail });
+      return;
+    }
+    [types, from] = [own.gives, `${own.what} gives`];
+  }
   if (rule.flow !== 'out' && !overlap(types, wanted)) {
     const detail = `${from} ${typeWords(types)}, and the entity's field is ${typeWords(wanted)}`;
     tell('mapping-types', steps.length === 0 ? '/at' : '/steps', { field: name, detail });
     return;
   }
   if (rule.flow === 'in') return;
-  let back = wanted;
+  let back = own === null ? wanted : own.takes;
   for (const { step, name: id, arg } of steps.toReversed()) {
     const made = step.writes?.(arg) ?? (step.takes === ALL_TYPES ? back : step.takes);
     back = id === 'table' && outward === 'keep' ? [...new Set([...made, ...back])] : made;

@@ -1,34 +1,22 @@
-import type { Json, JsonObject, JsonSchema } from '../connector.ts';
-import type { ErrorCode, ErrorParams } from '../errors.ts';
+import type { JsonObject, JsonSchema } from '../connector.ts';
 import { bind } from './bind.ts';
 import { checkSteps, checkTypes } from './chain.ts';
 import type { Tell } from './chain.ts';
 import { finding, partsOf, placesOf } from './document.ts';
 import type { Entity, FieldRule, Finding, MappingDocument } from './document.ts';
 import { bindField } from './field.ts';
-import type { Lens } from './lens.ts';
+import { checkExamples } from './examples.ts';
+import { hinted } from './finding.ts';
+import type { Against, Check } from './finding.ts';
+import { checkLimits } from './limits.ts';
+import { rowSchema } from './rows.ts';
+import { checkRounds } from './rounds.ts';
 import { nearest } from './nearest.ts';
-import { pointerOf, putAt, sameValue, segmentsOf } from './place.ts';
+import { pointerOf, putAt, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
-import { enumOf, propertiesOf, schemaAt, shown } from './schema.ts';
+import { referenceOf } from './reference.ts';
+import { enumOf, propertiesOf, schemaAt, shown, validatorOf } from './schema.ts';
 import { Misfit } from './step.ts';
-
-/** What a mapping is checked against. `kind` is null where the remote's schema is not known. */
-export interface Against {
-  readonly entity: Entity;
-  readonly kind: JsonSchema | null;
-  /** The entities that it may name besides its own. Without them names are taken on trust. */
-  readonly entities?: ReadonlyMap<string, Entity>;
-}
-
-/** A mapping under check, and where its findings go. */
-interface Check extends Against {
-  readonly document: MappingDocument;
-  readonly found: Finding[];
-  tell(code: ErrorCode, pointer: string, params: ErrorParams, severity?: Finding['severity']): void;
-}
-
-const hinted = (hint: string | undefined): string => (hint === undefined ? '' : ` (did you mean ${hint}?)`);
 
 /** Every innermost place that a kind's schema names. */
 const leavesOf = (schema: JsonSchema, root: JsonSchema, above: Segments = []): readonly Segments[] => {
@@ -67,9 +55,124 @@ const checkField = (check: Check, name: string, rule: FieldRule): void => {
   }
   const tell: Tell = (code, below, params) => check.tell(code, at + below, params);
   if (checkSteps(name, rule, tell)) checkTypes(name, rule, schema, check.kind, tell);
+  checkLimits(check, name, rule, schema);
+  checkReference(check, at, rule);
+  if (rule.rows !== undefined) checkRows(check, name, rule, schema);
   const uses = [...(rule.steps ?? [])].map((use) => partsOf(use).name);
   if (rule.otherwise !== undefined && !uses.includes('table')) {
     check.tell('mapping-otherwise', `${at}/otherwise`, { field: name });
+  }
+};
+
+/** That the other entity is known, and has the field by which it is named. */
+const checkReference = ({ entities, tell }: Check, at: string, { reference }: FieldRule): void => {
+  if (reference === undefined || entities === undefined) return;
+  for (const name of referenceOf(reference).to) {
+    const other = entities.get(name);
+    if (other === undefined) {
+      const hint = hinted(nearest(name, entities.keys()));
+      tell('mapping-reference', `${at}/reference/to`, { detail: `there is no entity ${name}${hint}` });
+    } else if (reference.by !== 'id' && !other.fields.has(reference.by)) {
+      const hint = hinted(nearest(reference.by, other.fields.keys()));
+      tell('mapping-reference', `${at}/reference/by`, {
+        detail: `entity ${name} has no field ${reference.by}${hint}`,
+      });
+    }
+  }
+};
+
+/** The fields of a row, as those of an object of their own. */
+const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSchema): void => {
+  const rows = rule.rows;
+  const row = rowSchema(schema, check.entity.schema);
+  if (rows === undefined || row === null) return;
+  const { kind } = check;
+  const list = kind === null ? undefined : schemaAt(kind, segmentsOf(placesOf(rule)[0] ?? '') ?? []);
+  const above = `/fields/${name}/rows`;
+  const entity: Entity = {
+    ...check.entity,
+    name: `${check.entity.name}/${name}`,
+    schema: row,
+    fields: propertiesOf(row, row),
+  };
+  const inside: Check = {
+    ...check,
+    entity,
+    kind: kind === null ? null : rowSchema(list, kind),
+    document: { ...check.document, fields: rows.fields },
+    tell: (code, pointer, params, severity) => check.tell(code, above + pointer, params, severity),
+  };
+  if (!Object.hasOwn(rows.fields, rows.key)) {
+    const hint = hinted(nearest(rows.key, Object.keys(rows.fields)));
+    check.tell('mapping-field-unknown', `${above}/key`, { field: rows.key, entity: entity.name, hint });
+  }
+  for (const [inner, own] of Object.entries(rows.fields)) checkField(inside, inner, own);
+  checkSamePlace(inside);
+};
+
+const checkWhen = (check: Check): void => {
+  const { document, kind, tell } = check;
+  if (document.when === undefined) return;
+  checkPlace(check, '/when/at', document.when.at, 'error');
+  const place = kind === null ? undefined : schemaAt(kind, segmentsOf(document.when.at) ?? []);
+  if (place === undefined) return;
+  const valid = validatorOf(place, kind ?? {});
+  document.when.is.forEach((value, index) => {
+    const wrong = value === null ? null : valid(value);
+    if (wrong !== null)
+      tell('mapping-when', `/when/is/${index}`, { detail: `${shown(value)} ${wrong.expected} there` });
+  });
+  document.examples.forEach(({ remote }, index) => {
+    if (!bind(document, {}, null).applies(remote))
+      tell('mapping-when', `/examples/${index}/remote`, { detail: 'the example is not what it is for' });
+  });
+};
+
+/** Parts are mappings of their own over the rows of a list. */
+const checkParts = (check: Check): void => {
+  const { document, kind, entities } = check;
+  for (const [name, part] of Object.entries(document.parts ?? {})) {
+    const above = `/parts/${name}`;
+    checkPlace(check, `${above}/at`, part.at, 'error');
+    const entity = entities?.get(part.entity);
+    if (entity === undefined) {
+      const hint = entities === undefined ? '' : hinted(nearest(part.entity, entities.keys()));
+      if (entities !== undefined)
+        check.tell('mapping-reference', `${above}/entity`, {
+          detail: `there is no entity ${part.entity}${hint}`,
+        });
+      continue;
+    }
+    const list = segmentsOf(part.at) ?? [];
+    const there = kind === null ? null : rowSchema(schemaAt(kind, list), kind);
+    const examples = document.examples.flatMap(({ remote, parts }) => {
+      const rows = valueAt(remote, list);
+      const told = parts?.[name] ?? [];
+      return Array.isArray(rows)
+        ? told.map((own, index) => ({ remote: rows[index] as JsonObject, entity: own }))
+        : [];
+    });
+    const own: MappingDocument = {
+      ...document,
+      entity: part.entity,
+      fields: part.fields,
+      ignored: part.ignored ?? [],
+      examples,
+      lineOf: (pointer) => document.lineOf(pointer.startsWith('/examples') ? '/examples' : above + pointer),
+    };
+    const { anchor: _, when: __, parts: ___, ...plain } = own;
+    for (const one of checkAll(plain, {
+      entity,
+      kind: there,
+      ...(entities === undefined ? {} : { entities }),
+    }))
+      check.found.push({ ...one, pointer: above + one.pointer });
+    if (there !== null && schemaAt(there, segmentsOf(part.key) ?? []) === undefined)
+      check.tell('mapping-pointer-unknown', `${above}/key`, {
+        pointer: part.key,
+        ...document.remote,
+        hint: '',
+      });
   }
 };
 
@@ -98,6 +201,8 @@ const checkUnmapped = (check: Check): void => {
     ...Object.values(document.fields).flatMap(placesOf),
     ...document.ignored,
     document.anchor ?? [],
+    document.when?.at ?? [],
+    ...Object.values(document.parts ?? {}).map((part) => part.at),
   ].flat();
   for (const leaf of leavesOf(kind, kind)) {
     const pointer = pointerOf(leaf);
@@ -126,6 +231,7 @@ const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
       }
     }
   }
+  checkRounds(check, name, rule, field);
   if (!field.outward) return;
   for (const value of enumOf(schema) ?? []) {
     if (field.write(value, null) instanceof Misfit) {
@@ -138,73 +244,15 @@ const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
   }
 };
 
-const checkExampleField = (
-  check: Check,
-  lens: Lens,
-  at: string,
-  field: string,
-  wanted: Json,
-  got: Json,
-): void => {
-  if (!sameValue(got, wanted)) {
-    const detail = `reads as ${shown(got)}, and the example says ${shown(wanted)}`;
-    check.tell('mapping-example-fails', at, { field, detail });
-    return;
-  }
-  if (!lens.outward.has(field)) return;
-  const problem = lens.write({ [field]: wanted }, null).problems[0];
-  const back = lens.settle(field, wanted);
-  if (problem !== undefined) {
-    check.tell('mapping-example-fails', at, {
-      field,
-      detail: `cannot be written: ${problem.message.slice(0, -1)}`,
-    });
-  } else if (!sameValue(back, wanted)) {
-    check.tell('mapping-round-trip', at, { field, wrote: shown(wanted), read: shown(back) });
-  }
-};
-
-const checkExamples = (check: Check, lens: Lens): void => {
-  const { document, entity } = check;
-  const exercised = new Set<string>();
-  document.examples.forEach((example, index) => {
-    const { fields, problems } = lens.read(example.remote);
-    for (const problem of problems.filter((one) => one.field === undefined)) {
-      const detail = `makes the whole object park: ${problem.message.slice(0, -1)}`;
-      check.tell('mapping-example-fails', `/examples/${index}/remote`, { field: problem.pointer, detail });
-    }
-    for (const [field, wanted] of Object.entries(example.entity)) {
-      const at = `/examples/${index}/entity/${field}`;
-      const problem = problems.find((one) => one.field === field);
-      if (wanted !== null) exercised.add(field);
-      if (!entity.fields.has(field)) {
-        const hint = hinted(nearest(field, entity.fields.keys()));
-        check.tell('mapping-field-unknown', at, { field, entity: entity.name, hint });
-      } else if (problem !== undefined) {
-        check.tell('mapping-example-fails', at, {
-          field,
-          detail: `does not read: ${problem.message.slice(0, -1)}`,
-        });
-      } else if (fields[field] === undefined) {
-        check.tell('mapping-example-fails', at, { field, detail: 'is not read from that object' });
-      } else checkExampleField(check, lens, at, field, wanted, fields[field]);
-    }
-  });
-  if (document.examples.length === 0) {
-    check.tell('mapping-no-examples', '', {}, 'warning');
-    return;
-  }
-  for (const field of lens.inward) {
-    if (!exercised.has(field)) check.tell('mapping-example-gap', `/fields/${field}`, { field }, 'warning');
-  }
-};
-
 /**
  * Everything that can be known of a mapping without a remote: pointers against the kind's schema, fields
  * against the entity's, types along the steps, enums covered both ways, ways back, places written twice
  * or not at all, and the examples. Errors come in the order of the document's parts.
  */
-export const check = (document: MappingDocument, against: Against): readonly Finding[] => {
+export const check = (document: MappingDocument, against: Against): readonly Finding[] =>
+  checkAll(document, against);
+
+const checkAll = (document: MappingDocument, against: Against): readonly Finding[] => {
   const found: Finding[] = [];
   const whole: Check = {
     ...against,
@@ -224,6 +272,8 @@ export const check = (document: MappingDocument, against: Against): readonly Fin
   for (const [name, rule] of rules) checkField(whole, name, rule);
   checkSamePlace(whole);
   checkUnmapped(whole);
+  checkWhen(whole);
+  checkParts(whole);
   // What follows runs the mapping, so it must be one.
   if (found.some((one) => one.severity === 'error')) return found;
   for (const [name, rule] of rules) checkCoverage(whole, name, rule);

@@ -120,6 +120,21 @@ const expressionOf = (rule: FieldRule): string | null => {
   return name === 'expression' && typeof arg === 'string' ? arg : null;
 };
 
+/** The fields of a mapping that expressions compute. */
+export const computedFields = ({ fields }: Pick<MappingDocument, 'fields'>): readonly string[] =>
+  Object.entries(fields)
+    .filter(([, rule]) => expressionOf(rule) !== null)
+    .map(([field]) => field);
+
+/** The remote objects of a mapping's examples with their expressions computed; undefined where it has none. */
+export const preparedExamples = async (
+  document: Pick<MappingDocument, 'name' | 'fields' | 'examples'>,
+): Promise<readonly JsonObject[] | undefined> => {
+  const prepare = preparing([document]);
+  if (prepare === undefined) return undefined;
+  return Promise.all(document.examples.map(({ remote }) => prepare(remote)));
+};
+
 /** The expressions of one mapping. */
 const computedIn = ({ fields }: Pick<MappingDocument, 'fields'>): readonly Computed[] =>
   Object.entries(fields).flatMap(([field, rule]) => {

@@ -82,7 +82,7 @@ const parsed = (value: Json, pattern: string, zone: string): DateTime | null | M
 
 const epoch = (unit: number): BoundStep => ({
   forward: (value) =>
-    typeof value === 'number' ? isoOf(Math.floor(value * unit)) : wrongType(value, ['number']),
+    typeof value === 'number' ? isoOf(Math.floor(value) * unit) : wrongType(value, ['number']),
   backward: (value) => {
     const ms = msOf(value);
     return ms instanceof Misfit ? ms : Math.floor(ms / unit);
@@ -176,6 +176,7 @@ export const time: Step = {
     { arg: { pattern: 'yyyy-MM-dd HH:mm', zone: 'Europe/Berlin' }, remote: '2026-03-29 02:30' },
     { arg: 'iso', remote: '2026-02-30T00:00:00Z' },
     { arg: 'iso', remote: '2026-03-01T09:30:00' },
+    { arg: 'epoch-s', remote: 1.5, entity: '1970-01-01T00:00:01.000Z', back: 1 },
     { arg: 'epoch-ms', remote: 1e300 },
     { arg: { pattern: 'yyyy-MM-dd HH:mm:ss', zone: 'UTC' }, remote: '2026-02-30 00:00:00' },
   ],

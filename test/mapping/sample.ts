@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { JsonObject, JsonSchema } from '../../src/connector.ts';
 import { check } from '../../src/mapping/check.ts';
-import { compile } from '../../src/mapping/compile.ts';
+import { bind } from '../../src/mapping/bind.ts';
 import { readEntity, readMapping } from '../../src/mapping/document.ts';
 import type { Entity, FieldRule, Finding, MappingDocument } from '../../src/mapping/document.ts';
 import type { Lens } from '../../src/mapping/lens.ts';
@@ -61,6 +61,7 @@ export const sampleText = (fields: Record<string, unknown> = {}, rest: JsonObjec
       remote: { connector: 'shop', kind: 'thing' },
       entity: 'thing',
       anchor: '/crosswalk_id',
+      overflow: 'park',
       fields: {
         name: { at: ['/last', '/first'], steps: ['person-name'] },
         email: { at: '/mail', steps: ['trim', 'lower'] },
@@ -104,7 +105,7 @@ export const sample = (fields: Record<string, unknown> = {}, rest: JsonObject = 
   readMapping(sampleText(fields, rest), 'sample.json');
 
 export const lensOf = (fields: Record<string, unknown> = {}, rest: JsonObject = {}): Lens =>
-  compile(sample(fields, { examples: [], ...rest }), thing, kind);
+  bind(sample(fields, rest), thing.schema, kind);
 
 export const findings = (fields: Record<string, unknown> = {}, rest: JsonObject = {}): readonly Finding[] =>
   check(sample(fields, rest), { entity: thing, kind });

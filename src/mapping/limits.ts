@@ -1,0 +1,65 @@
+import type { JsonSchema } from '../connector.ts';
+import { partsOf, placesOf } from './document.ts';
+import type { FieldRule } from './document.ts';
+import type { Check } from './finding.ts';
+import { member, segmentsOf } from './place.ts';
+import { enumOf, lengthOf, schemaAt, typesOf } from './schema.ts';
+
+/** Limits: where one side takes less than the other may hold, the mapping says in words what becomes of the rest. */
+
+/** Steps that make values of at most so many characters, whatever they are given. */
+const BOUNDED: Readonly<Record<string, number>> = {
+  'credit-code': 18,
+  'e-mail': 254,
+  'hash-key': 64,
+  'tax-id': 30,
+  phone: 40,
+  'phone-area': 20,
+  time: 40,
+  date: 20,
+};
+
+/** The longest text that a field's steps may make of one of `most` characters. */
+const lengthAfter = (rule: FieldRule, most: number): number => {
+  let longest = most;
+  for (const use of rule.steps ?? []) {
+    const { name, arg } = partsOf(use);
+    if (name === 'truncate') longest = Math.min(longest, Number(arg));
+    else if (name === 'table') longest = 0;
+    else longest = Math.min(longest, BOUNDED[name] ?? Infinity);
+  }
+  return longest;
+};
+
+const isText = (schema: JsonSchema): boolean => typesOf(schema).includes('string');
+
+/** Keywords about the size of numbers: a target that has one needs a source that says the same or more. */
+const NUMBERS = ['multipleOf', 'maximum', 'minimum', 'exclusiveMaximum', 'exclusiveMinimum'];
+
+/** How the target is narrower than the source; null if it takes all. */
+const narrower = (rule: FieldRule, source: JsonSchema, target: JsonSchema): string | null => {
+  if (enumOf(source) !== null || enumOf(target) !== null) return null;
+  const most = lengthOf(target);
+  if (isText(target) && lengthAfter(rule, lengthOf(source)) > most)
+    return `at most ${most} characters, and ${lengthOf(source) === Infinity ? 'any number' : lengthOf(source)} may come`;
+  const own = NUMBERS.find((word) => member(target, word) !== undefined);
+  if (own === undefined || JSON.stringify(source[own]) === JSON.stringify(target[own])) return null;
+  return `numbers with ${own} ${JSON.stringify(target[own])}, and others may come`;
+};
+
+/** Tells every field whose values may be too long or too large for the other side, with nothing said about it. */
+export const checkLimits = (check: Check, name: string, rule: FieldRule, field: JsonSchema): void => {
+  const { kind, document } = check;
+  if (kind === null || (rule.overflow ?? document.overflow) !== undefined || rule.rows !== undefined) return;
+  for (const pointer of placesOf(rule)) {
+    const place = schemaAt(kind, segmentsOf(pointer) ?? []);
+    if (place === undefined) continue;
+    const inward = rule.flow === 'out' ? null : narrower(rule, place, field);
+    const outward = rule.flow === 'in' ? null : narrower(rule, field, place);
+    const said = inward === null ? outward : inward;
+    if (said === null) continue;
+    const side = inward === null ? pointer : `the entity's ${name}`;
+    check.tell('mapping-limit', `/fields/${name}`, { field: name, side, takes: said });
+    return;
+  }
+};
