@@ -137,6 +137,11 @@ export const catalogue = {
     text: 'No example tells field {field} from field {other}: they hold the same in each.',
     remedy: 'Give one of them another value in an example, so that a mix-up of the two would show.',
   },
+  'mapping-example-idle': {
+    status: 422,
+    text: 'No example needs {what} of field {field}: without it they would all still hold.',
+    remedy: 'Add or change an example so that it makes a difference, or take it out.',
+  },
   'mapping-limit': {
     status: 422,
     text: 'Field {field}: {side} takes {takes}.',

@@ -158,8 +158,10 @@ export const checkTypes = (
   let types = places;
   let from = `${where} holds`;
   for (const { step, name: id, arg, index } of steps) {
-    if (!overlap(types, step.takes)) {
-      const detail = `${from} ${typeWords(types)}, and step ${id} needs ${typeWords(step.takes)}`;
+    // A table takes what stands on its remote side, unless the rest passes it by.
+    const takes = id === 'table' && inward !== 'keep' ? (step.writes?.(arg) ?? step.takes) : step.takes;
+    if (!overlap(types, takes)) {
+      const detail = `${from} ${typeWords(types)}, and step ${id} needs ${typeWords(takes)}`;
       tell('mapping-types', `/steps/${index}`, { field: name, detail });
       return;
     }

@@ -11,6 +11,7 @@ import type { Against, Check } from './finding.ts';
 import { checkLimits } from './limits.ts';
 import { rowSchema } from './rows.ts';
 import { checkRounds } from './rounds.ts';
+import { checkIdle } from './idle.ts';
 import { nearest } from './nearest.ts';
 import { pointerOf, putAt, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
@@ -278,5 +279,6 @@ const checkAll = (document: MappingDocument, against: Against): readonly Finding
   if (found.some((one) => one.severity === 'error')) return found;
   for (const [name, rule] of rules) checkCoverage(whole, name, rule);
   checkExamples(whole, bind(document, against.entity.schema, against.kind));
+  for (const [name, rule] of rules) checkIdle(whole, name, rule);
   return found;
 };

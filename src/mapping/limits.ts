@@ -36,6 +36,9 @@ const isText = (schema: JsonSchema): boolean => typesOf(schema).includes('string
 /** Keywords about the size of numbers: a target that has one needs a source that says the same or more. */
 const NUMBERS = ['multipleOf', 'maximum', 'minimum', 'exclusiveMaximum', 'exclusiveMinimum'];
 
+const isCut = (rule: FieldRule): boolean =>
+  (rule.steps ?? []).some((use) => partsOf(use).name === 'truncate');
+
 /** How the target is narrower than the source; null if it takes all. */
 const narrower = (rule: FieldRule, source: JsonSchema, target: JsonSchema): string | null => {
   if (enumOf(source) !== null || enumOf(target) !== null) return null;
@@ -50,7 +53,9 @@ const narrower = (rule: FieldRule, source: JsonSchema, target: JsonSchema): stri
 /** Tells every field whose values may be too long or too large for the other side, with nothing said about it. */
 export const checkLimits = (check: Check, name: string, rule: FieldRule, field: JsonSchema): void => {
   const { kind, document } = check;
-  if (kind === null || (rule.overflow ?? document.overflow) !== undefined || rule.rows !== undefined) return;
+  if (kind === null || rule.rows !== undefined || rule.overflow !== undefined) return;
+  // What is cut is meant to fit: what the document says for all other fields is no answer then.
+  if (document.overflow !== undefined && !isCut(rule)) return;
   for (const pointer of placesOf(rule)) {
     const place = schemaAt(kind, segmentsOf(pointer) ?? []);
     if (place === undefined) continue;

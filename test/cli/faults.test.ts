@@ -60,7 +60,7 @@ describe('check', () => {
       expect.objectContaining({
         code: 'mapping-pointer-unknown',
         file: path.join(own, 'typo.json'),
-        line: 10,
+        line: 11,
         pointer: '/fields/email/at',
         message: expect.stringContaining('did you mean /properties/email?'),
         remedy: expect.stringContaining('schema/contact.json'),

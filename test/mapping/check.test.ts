@@ -303,6 +303,7 @@ test('a step is named by its own line', () => {
 const warned: [code: string, fields: Record<string, unknown>, rest: JsonObject, pointer: string][] = [
   ['mapping-unmapped', {}, { ignored: [] }, '/fields'],
   ['mapping-pointer-unknown', {}, { ignored: ['/id', '/gone'] }, '/ignored/1'],
+  ['mapping-example-idle', { size: { at: '/size', steps: ['trim', 'integer'] } }, {}, '/fields/size/steps/0'],
 ];
 test.each(warned)('%s is a warning', (code, fields, rest, pointer) => {
   const found = findings(fields, rest);

@@ -94,6 +94,8 @@ export const sampleText = (fields: Record<string, unknown> = {}, rest: JsonObjec
             seenAt: '2026-03-01T01:30:00.000Z',
           },
         },
+        { remote: { stage: '线索' }, entity: { stage: 'lead' } },
+        { remote: { stage: '客户' }, entity: { stage: 'customer' } },
       ],
       ...rest,
     },

@@ -1,0 +1,88 @@
+/** A mapping of the installation's own: a computed field and one kind for several entities go through the whole engine. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterEach, expect, it } from 'vitest';
+import type { JsonObject } from '../../src/connector.ts';
+import { Story, usual } from '../story.ts';
+
+let story: Story | undefined;
+afterEach(async () => {
+  await story?.end();
+  story = undefined;
+});
+
+type Document = JsonObject & { fields: JsonObject; examples: { remote: JsonObject; entity: JsonObject }[] };
+
+/** The shipped mapping of HubSpot contacts, changed. */
+const own = (change: (document: Document) => void): string => {
+  const shipped = new URL('../../mappings/hubspot/contact.json', import.meta.url);
+  const document = JSON.parse(readFileSync(shipped, 'utf8')) as Document;
+  document['name'] = 'own-contact';
+  change(document);
+  return JSON.stringify(document);
+};
+
+const begin = async (text: string): Promise<Story> => {
+  story = await Story.begin({ config: usual.replace('hubspot-contact,', 'own-contact,') });
+  mkdirSync(`${story.folder}/mappings`);
+  writeFileSync(`${story.folder}/mappings/own.json`, text);
+  return story;
+};
+
+const titleOf = { at: ['/properties/jobtitle', '/properties/company'], flow: 'in' };
+
+it('computes an expression for what hooks, reads and scans show, and leaves alone what another mapping is for', async () => {
+  const now = await begin(
+    own((document) => {
+      document.fields['title'] = {
+        ...titleOf,
+        steps: [{ expression: '$join([properties.jobtitle, properties.company], " @ ")' }],
+      };
+      document['when'] = { at: '/properties/lifecyclestage', is: ['lead', 'salesqualifiedlead'] };
+      document.examples = document.examples.slice(0, 1);
+      const [first] = document.examples;
+      if (first !== undefined) first.entity['title'] = '采购经理 @ 上海示例有限公司';
+    }),
+  );
+  const row = (name: string, mobilephone: string, lifecyclestage: string) => ({
+    lastname: name,
+    mobilephone,
+    jobtitle: '经理',
+    company: '甲公司',
+    lifecyclestage,
+  });
+  const [, other] = await now.fileContacts([
+    row('王一', '13800138001', 'lead'),
+    row('王二', '13800138002', 'subscriber'),
+  ]);
+  await now.open();
+  await expect
+    .poll(async () => (await now.crmRows()).map((one) => one['title']), { timeout: 20_000 })
+    .toEqual(['经理 @ 甲公司']);
+  // Another look at the same changes nothing; a change there is computed anew; the other becomes this mapping's.
+  const [first] = await now.hubspotRows('lastname');
+  await now.inHubspot('PATCH', `/crm/v3/objects/contacts/${String(first?.['id'])}`, {
+    properties: { jobtitle: '总经理' },
+  });
+  await now.inHubspot('PATCH', `/crm/v3/objects/contacts/${String(other)}`, {
+    properties: { lifecyclestage: 'lead' },
+  });
+  await expect
+    .poll(async () => (await now.crmRows()).map((one) => one['title']).sort(), { timeout: 20_000 })
+    .toEqual(['总经理 @ 甲公司', '经理 @ 甲公司']);
+});
+
+it('refuses a mapping with a reference in words, before anything runs', async () => {
+  const now = await begin(
+    own((document) => {
+      document.fields['customerId'] = {
+        at: '/properties/customer_id',
+        steps: ['trim'],
+        reference: { to: 'customer', by: 'customerId' },
+      };
+    }),
+  );
+  await expect(now.open()).rejects.toMatchObject({
+    code: 'sync-mapping-beyond',
+    message: expect.stringContaining('the reference of field customerId'),
+  });
+});
