@@ -50,8 +50,7 @@ const jsonFiles = (root: string): string[] => {
 };
 
 /** Reads each document by itself, so that one fault hides no other. */
-const readDocuments = (folder: string, found: Found[]): Documents => {
-  const root = path.join(folder, 'mappings');
+const readDocuments = (root: string, found: Found[]): Documents => {
   const entities = loadEntities();
   const mappings = loadMappings();
   const own: MappingDocument[] = [];
@@ -141,11 +140,14 @@ const checkToken = ({ server, folder, place }: Config, found: Found[]): void => 
   }
 };
 
-const checkAll = async (folder: string): Promise<Found[]> => {
+/** `mappings` names a folder of documents that is checked by itself, with the installation's connectors. */
+const checkAll = async (folder: string, mappings: string | undefined): Promise<Found[]> => {
   const found: Found[] = [];
-  const documents = readDocuments(folder, found);
+  if (mappings !== undefined && statSync(mappings, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new CrosswalkError('input-unreadable', { file: mappings, detail: 'it is no folder' });
+  const documents = readDocuments(mappings ?? path.join(folder, 'mappings'), found);
   const connectors = findConnectors(folder);
-  const config = readConfigOf(folder, documents, found);
+  const config = mappings === undefined ? readConfigOf(folder, documents, found) : undefined;
   const used = new Set<string>();
   const checkOne = async (document: MappingDocument, kind: JsonSchema | null): Promise<void> => {
     used.add(document.name);
@@ -184,9 +186,10 @@ const checkAll = async (folder: string): Promise<Found[]> => {
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
-export const check = async (options: Common): Promise<number> => {
+export const check = async (options: Common & { mappings?: string }): Promise<number> => {
   const isFile = statSync(options.dir, { throwIfNoEntry: false })?.isFile() === true;
-  const findings = await checkAll(path.resolve(isFile ? path.dirname(options.dir) : options.dir));
+  const folder = path.resolve(isFile ? path.dirname(options.dir) : options.dir);
+  const findings = await checkAll(folder, options.mappings);
   const errors = findings.filter((one) => one.severity === 'error').length;
   const warnings = findings.length - errors;
   if (options.json) json({ ok: errors === 0, findings });

@@ -11,6 +11,7 @@ import { compile } from '../mapping/compile.ts';
 import type { Entity, MappingDocument } from '../mapping/document.ts';
 import type { FieldNote, FieldProblem, Lens } from '../mapping/lens.ts';
 import { nearest } from '../mapping/nearest.ts';
+import { why, type WhyField } from '../mapping/why.ts';
 import { readFileSync } from 'node:fs';
 import { openAll, schemaFile } from './kinds.ts';
 import { exits, jsonLine, warn } from './output.ts';
@@ -117,11 +118,16 @@ const kindOf = async (
   return schemaFile(connectors, document);
 };
 
+/** A mapping with all that it was compiled from. */
+export interface Mapping {
+  readonly document: MappingDocument;
+  readonly entity: Entity;
+  readonly kind: JsonSchema | null;
+  readonly lens: Lens;
+}
+
 /** A mapping of the installation at `dir`, compiled against its kind. Throws CrosswalkError. */
-export const mappingOf = async (
-  dir: string,
-  name: string,
-): Promise<{ readonly document: MappingDocument; readonly entity: Entity; readonly lens: Lens }> => {
+export const mappingOf = async (dir: string, name: string): Promise<Mapping> => {
   const isFile = statSync(dir, { throwIfNoEntry: false })?.isFile() === true;
   const folder = path.resolve(isFile ? path.dirname(dir) : dir);
   const mappings = loadMappings(folder);
@@ -138,8 +144,8 @@ export const mappingOf = async (
     const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
     throw new CrosswalkError('config-unknown', params, place);
   }
-  const lens = compile(document, entity, await kindOf(folder, document, mappings, entities), entities);
-  return { document, entity, lens };
+  const kind = await kindOf(folder, document, mappings, entities);
+  return { document, entity, kind, lens: compile(document, entity, kind, entities) };
 };
 
 const inputOf = async (file: string | undefined): Promise<AsyncIterable<Buffer>> => {
@@ -159,11 +165,52 @@ const write = async (text: string): Promise<void> => {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 };
 
+const shortly = (value: unknown): string => {
+  const text = value === undefined ? 'not sent' : JSON.stringify(value);
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+};
+
+/** One line a field: the value, from where, through what. */
+const whyLine = ({ field, from, through, value, problem }: WhyField): string => {
+  const places = from.map((one) => `${one.pointer} ${shortly(one.value)}`).join(' + ');
+  const hops = through.map((hop) => ` → ${hop.step} ${shortly(hop.value)}`).join('');
+  const end = problem === undefined ? shortly(value) : `nothing: ${problem}`;
+  return `  ${field} = ${end}  ← ${places === '' ? 'no place' : places}${hops}`;
+};
+
+/** Says of each field of each record where its value came from. */
+const explainLines = async (options: Common & { file?: string }, mapping: Mapping): Promise<number> => {
+  const { lens } = mapping;
+  const storyOf = why(mapping.document, mapping.entity, mapping.kind);
+  let bad = 0;
+  for await (const line of linesOf(await inputOf(options.file))) {
+    if (line.text?.trim() === '') continue;
+    const { problems } = await mapLine(line, lens, false);
+    const whole = problems.find((one) => one.code === 'line');
+    if (problems.length > 0) bad += 1;
+    if (whole !== undefined) {
+      warn(`line ${line.number} ${whole.message}`);
+      continue;
+    }
+    const given = JSON.parse(line.text ?? '{}') as JsonObject;
+    const fields = storyOf((await lens.prepare?.(given)) ?? given);
+    if (options.json) await write(jsonLine({ line: line.number, fields }));
+    else await write(`line ${line.number}\n${fields.map(whyLine).join('\n')}\n`);
+  }
+  return bad > 0 ? exits.wrong : exits.ok;
+};
+
 export const map = async (
-  options: Common & { file?: string; reverse?: boolean },
+  options: Common & { file?: string; reverse?: boolean; why?: boolean },
   name: string,
 ): Promise<number> => {
-  const { lens } = await mappingOf(options.dir, name);
+  const mapping = await mappingOf(options.dir, name);
+  const { lens } = mapping;
+  if (options.why === true) {
+    if (options.reverse === true)
+      throw new CrosswalkError('usage', { detail: '--why goes with reading, not with --reverse' });
+    return explainLines(options, mapping);
+  }
   let bad = 0;
   let bytes = 0;
   const size =

@@ -60,10 +60,14 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     false,
   );
   verb('serve', 'run the gateway', serve).option('--host <host>').option('--port <port>');
-  verb('check', 'check config, mappings and connectors', check);
+  verb('check', 'check config, mappings and connectors', check).option(
+    '--mappings <folder>',
+    'only the mappings and entities of a folder, without a configuration',
+  );
   verb('map <mapping>', 'map records, NDJSON in and out', map)
     .option('--file <file>', 'instead of standard input')
-    .option('--reverse', 'from entity to remote', false);
+    .option('--reverse', 'from entity to remote', false)
+    .option('--why', 'for each record, which value came from where and through what', false);
   verb('explain <mapping>', 'what a mapping does, field by field, both ways', explain);
   verb('status', 'what is connected, waiting, parked, paused', status);
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');

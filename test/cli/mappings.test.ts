@@ -1,0 +1,105 @@
+/** A mapping of one's own, as a newcomer meets it: checked by folder, five usual mistakes, and the story of a record. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'crosswalk-mappings-'));
+  mkdirSync(path.join(folder, 'mappings/acme'), { recursive: true });
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const crosswalk = (args: readonly string[], input = '') => {
+  const env = { PATH: process.env['PATH'] ?? '' };
+  const ran = spawnSync(process.execPath, ['src/main.ts', ...args], { env, input, encoding: 'utf8' });
+  return { code: ran.status, out: ran.stdout, err: ran.stderr };
+};
+
+const kind = {
+  type: 'object',
+  properties: {
+    id: { type: 'integer', readOnly: true },
+    mail: { type: ['string', 'null'], maxLength: 60 },
+    who: { type: ['string', 'null'] },
+    level: { type: ['string', 'null'], enum: ['hot', 'cold', null] },
+  },
+};
+
+const document = {
+  name: 'acme-person',
+  remote: { connector: 'acme', kind: 'person' },
+  entity: 'contact',
+  overflow: 'park',
+  fields: {
+    name: { at: '/who', steps: ['collapse-space'] },
+    email: { at: '/mail', steps: ['trim', 'lower'] },
+    stage: {
+      at: '/level',
+      steps: [{ table: { hot: 'opportunity', cold: 'lead' } }],
+      otherwise: { out: 'null' },
+    },
+  },
+  ignored: ['/id'],
+  examples: [
+    {
+      remote: { who: ' Ann Smith', mail: ' Ann@x.cn', level: 'hot' },
+      entity: { name: 'Ann Smith', email: 'ann@x.cn', stage: 'opportunity' },
+    },
+    { remote: { level: 'cold' }, entity: { stage: 'lead' } },
+  ],
+};
+
+const write = (text: string): void => {
+  writeFileSync(path.join(folder, 'mappings/acme/person.schema.json'), JSON.stringify(kind));
+  writeFileSync(path.join(folder, 'mappings/acme/person.json'), text);
+};
+const checked = () => crosswalk(['check', '--mappings', path.join(folder, 'mappings')]);
+
+describe('a mapping of one’s own', () => {
+  it('passes without a configuration, against the schema beside it', () => {
+    write(JSON.stringify(document));
+    expect(checked()).toMatchObject({ code: 0, out: 'all is well\n' });
+    expect(crosswalk(['check', '--mappings', path.join(folder, 'none')]).err).toContain('it is no folder');
+  });
+
+  it.each([
+    ['a pointer that leads nowhere', ['"/mail"', '"/male"'], 'did you mean /mail?'],
+    ['a step that is none', ['"lower"', '"lowwer"'], 'did you mean lower?'],
+    [
+      'a pick-list value that nobody covered',
+      ['"hot":"opportunity",', ''],
+      '"hot", which acme (/level) may hold',
+    ],
+    ['a field that the entity does not have', ['"email":', '"mail":'], 'Entity contact has no field mail'],
+    ['a length that nobody thought of', ['"overflow":"park",', ''], '/mail takes at most 60 characters'],
+  ])('tells %s, where and what to do', (_, [from = '', to = ''], words) => {
+    write(JSON.stringify(document).replaceAll(from, to));
+    const { code, out } = checked();
+    expect(code).toBe(1);
+    expect(out).toContain(words);
+    expect(out).toContain('person.json');
+  });
+});
+
+it('map --why says of each value where it came from and through what', () => {
+  write(JSON.stringify(document));
+  const line = JSON.stringify({ who: 'Ann  Smith', mail: ' ANN@X.cn', level: 'warm' });
+  const { code, out } = crosswalk(['map', 'acme-person', '--why', '--dir', folder], `${line}\nrubbish\n`);
+  expect(code).toBe(1);
+  expect(out).toContain('email = "ann@x.cn"  ← /mail " ANN@X.cn" → trim "ANN@X.cn" → lower "ann@x.cn"');
+  expect(out).toContain('stage = nothing: "warm" is not in the table');
+  const whole = crosswalk(['map', 'acme-person', '--why', '--json', '--dir', folder], line);
+  const { fields } = JSON.parse(whole.out) as {
+    fields: { field: string; through: unknown[]; value?: unknown }[];
+  };
+  expect(fields[0]).toEqual({
+    field: 'name',
+    from: [{ pointer: '/who', value: 'Ann  Smith' }],
+    through: [{ step: 'collapse-space', value: 'Ann Smith' }],
+    value: 'Ann Smith',
+  });
+  expect(crosswalk(['map', 'acme-person', '--why', '--reverse', '--dir', folder]).code).toBe(2);
+});
