@@ -1,5 +1,5 @@
 /** A mapping of one's own, as a newcomer meets it: checked by folder, five usual mistakes, and the story of a record. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -28,29 +28,10 @@ const kind = {
   },
 };
 
-const document = {
-  name: 'acme-person',
-  remote: { connector: 'acme', kind: 'person' },
-  entity: 'contact',
-  overflow: 'park',
-  fields: {
-    name: { at: '/who', steps: ['collapse-space'] },
-    email: { at: '/mail', steps: ['trim', 'lower'] },
-    stage: {
-      at: '/level',
-      steps: [{ table: { hot: 'opportunity', cold: 'lead' } }],
-      otherwise: { out: 'null' },
-    },
-  },
-  ignored: ['/id'],
-  examples: [
-    {
-      remote: { who: ' Ann Smith', mail: ' Ann@x.cn', level: 'hot' },
-      entity: { name: 'Ann Smith', email: 'ann@x.cn', stage: 'opportunity' },
-    },
-    { remote: { level: 'cold' }, entity: { stage: 'lead' } },
-  ],
-};
+/** The mapping that the README shows: what stands there must work. */
+const document = JSON.parse(
+  /```json\n([\s\S]*?)```/u.exec(readFileSync('mappings/README.md', 'utf8'))?.[1] ?? '{}',
+) as object;
 
 const write = (text: string): void => {
   writeFileSync(path.join(folder, 'mappings/acme/person.schema.json'), JSON.stringify(kind));

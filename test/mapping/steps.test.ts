@@ -58,6 +58,14 @@ test('the published schema offers every step in the editor', () => {
   expect([...offered].sort()).toEqual([...stepNames].sort());
 });
 
+test('the README tells every step', () => {
+  const readme = textOf('mappings/README.md');
+  expect(
+    stepNames.filter((name) => !readme.includes(`| \`${name}\` |`)),
+    'run npm run docs',
+  ).toEqual([]);
+});
+
 const NAME_ALPHABET = [...'王李欧阳司马小明修文김민수 ·AbcDé-\u3000'];
 const nameText = fc
   .array(fc.constantFrom(...NAME_ALPHABET), { maxLength: 8 })
