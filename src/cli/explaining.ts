@@ -1,5 +1,6 @@
 /** explain: a mapping, field by field, both ways. */
 import { explain as explainMapping, type FieldStory, type StepStory } from '../mapping/explain.ts';
+import { lineageEvents } from '../mapping/openlineage.ts';
 import { mappingOf } from './mapping.ts';
 import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
@@ -34,8 +35,13 @@ const notes = (story: FieldStory): string =>
     ...(story.remote.length === 0 ? [] : [`the remote does ${story.remote.map(stepText).join(', ')}`]),
   ].join(', ');
 
-export const explain = async (options: Common, name: string): Promise<number> => {
-  const { document, entity, lens } = await mappingOf(options.dir, name);
+export const explain = async (options: Common & { openlineage?: boolean }, name: string): Promise<number> => {
+  const mapping = await mappingOf(options.dir, name);
+  const { document, entity, lens } = mapping;
+  if (options.openlineage === true) {
+    for (const event of lineageEvents(document, entity, mapping.kind, Date.now())) say(JSON.stringify(event));
+    return exits.ok;
+  }
   const story = explainMapping(document, entity, lens);
   if (options.json) {
     json(story);

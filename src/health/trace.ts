@@ -81,6 +81,8 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
       return `${field}: not written to ${place}${why}`;
     case 'seen':
       return `${field}: ${shown(entry.theirs)} was seen in ${place}${why}`;
+    case 'noted':
+      return `${field}: ${place}: ${rule}`;
     case 'met':
       return `${field}: ${place} now shows the same, ${shown(entry.theirs)}`;
   }

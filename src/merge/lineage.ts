@@ -1,4 +1,6 @@
-import type { Json } from '../connector.ts';
+import type { Json, JsonObject } from '../connector.ts';
+import type { FieldNote, Lens } from '../mapping/lens.ts';
+import { placeAt, same } from './record.ts';
 import type { Entry, FieldState, RecordState } from './record.ts';
 
 /** One packed row of lineage: what one commit saw, decided and wrote about one record, and because of what. */
@@ -53,3 +55,16 @@ export const replayDifferences = (record: RecordState, rows: readonly LineageRow
         ];
   });
 };
+
+/** What the mapping has to tell of values that this look shows anew: once, not at every look. */
+export const noted = (
+  lens: Lens,
+  notes: readonly FieldNote[],
+  former: JsonObject,
+  shadow: JsonObject,
+): Entry[] =>
+  notes
+    .filter(({ field }) =>
+      lens.pointers(field).some((pointer) => !same(placeAt(former, pointer), placeAt(shadow, pointer))),
+    )
+    .map(({ field, message }) => ({ field, verdict: 'noted', rule: message }));

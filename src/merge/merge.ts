@@ -20,6 +20,7 @@
 import type { Json, RemoteObject, Stamps } from '../connector.ts';
 import type { FieldProblem, Fields, Lens } from '../mapping/lens.ts';
 import { isPlaceholder } from './guard.ts';
+import { noted } from './lineage.ts';
 import type { FieldRule, Rules } from './policy.ts';
 import {
   copyPlace,
@@ -383,7 +384,7 @@ export const merge = (input: MergeInput): Merged => {
     },
     held: [...judge.held.values()],
     released: judge.released.filter((field) => !judge.held.has(field)),
-    entries: judge.entries,
+    entries: [...judge.entries, ...noted(lens, reading.notes ?? [], link.shadow, shadow)],
     changed: judge.changed,
     problems: reading.problems,
     echo: judge.changed.length === 0 && judge.held.size === 0 && judge.confirmed > 0,

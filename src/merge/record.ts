@@ -117,6 +117,7 @@ export interface Entry {
     | 'refused'
     | 'problem'
     | 'seen'
+    | 'noted'
     | 'resolved';
   readonly before?: Json;
   readonly after?: Json;

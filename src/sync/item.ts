@@ -45,6 +45,18 @@ export const writable = (
     writing = sync.lens.write(fields, link?.shadow ?? null, link === null ? record.id : undefined);
   }
   if (Object.keys(fields).length === 0) return undefined;
+  if (writing.notes !== undefined)
+    draft.lineage(record.id, {
+      cause: 'delivery',
+      sync: sync.name,
+      object: link?.object ?? '',
+      version: record.version,
+      entries: writing.notes.map(({ field, message }) => ({
+        field,
+        verdict: 'noted' as const,
+        rule: message,
+      })),
+    });
   const versions = Object.fromEntries(
     Object.keys(fields).map((field) => [field, record.fields[field]?.version ?? 0]),
   );

@@ -71,6 +71,37 @@ it('computes an expression for what hooks, reads and scans show, and leaves alon
     .toEqual(['总经理 @ 甲公司', '经理 @ 甲公司']);
 });
 
+it('says in the history what it cut and what it left, once, and goes on', async () => {
+  const now = await begin(
+    own((document) => {
+      document.fields['title'] = { at: '/properties/jobtitle', steps: ['trim', { truncate: 4 }] };
+      document.fields['company'] = { at: '/properties/company', steps: ['trim'], overflow: 'refuse' };
+    }),
+  );
+  const company = '甲'.repeat(301);
+  await now.fileContacts([
+    { lastname: '王一', mobilephone: '13800138001', jobtitle: '采购部总经理', company },
+  ]);
+  const { store } = await now.open();
+  await expect.poll(async () => (await now.crmRows()).length, { timeout: 20_000 }).toBe(1);
+  expect(await now.atRest()).toBe(true);
+  const [row] = await now.crmRows();
+  expect([row?.['title'], row?.['company'] ?? null]).toEqual(['采购部总', null]);
+  const link = await store.get('link', { sync: 'crm-contacts', object: String(row?.['_id']) });
+  const where = { record: String(link?.['record']) };
+  const bodies = (await store.list('lineage', 'record', { where, limit: 1000 })).map((one) =>
+    JSON.stringify(one['body']),
+  );
+  const told = bodies.flatMap((body) =>
+    [...body.matchAll(/"verdict":"noted","rule":"([^}]*)"/gu)].map((found) => found[1]),
+  );
+  expect(told).toEqual([
+    'The value was cut from 6 to 4 characters.',
+    expect.stringContaining('301 characters, and at most 300 fit. It was not taken'),
+  ]);
+  expect(await store.count('parked', 'lane', {})).toBe(0);
+});
+
 it('refuses a mapping with a reference in words, before anything runs', async () => {
   const now = await begin(
     own((document) => {
