@@ -1,6 +1,7 @@
 /** explain: a mapping, field by field, both ways. */
 import { explain as explainMapping, type FieldStory, type StepStory } from '../mapping/explain.ts';
 import { lineageEvents } from '../mapping/openlineage.ts';
+import { drawing } from './drawing.ts';
 import { mappingOf } from './mapping.ts';
 import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
@@ -35,7 +36,10 @@ const notes = (story: FieldStory): string =>
     ...(story.remote.length === 0 ? [] : [`the remote does ${story.remote.map(stepText).join(', ')}`]),
   ].join(', ');
 
-export const explain = async (options: Common & { openlineage?: boolean }, name: string): Promise<number> => {
+export const explain = async (
+  options: Common & { openlineage?: boolean; html?: boolean },
+  name: string,
+): Promise<number> => {
   const mapping = await mappingOf(options.dir, name);
   const { document, entity, lens } = mapping;
   if (options.openlineage === true) {
@@ -43,6 +47,10 @@ export const explain = async (options: Common & { openlineage?: boolean }, name:
     return exits.ok;
   }
   const story = explainMapping(document, entity, lens);
+  if (options.html === true) {
+    process.stdout.write(drawing(story));
+    return exits.ok;
+  }
   if (options.json) {
     json(story);
     return exits.ok;

@@ -68,11 +68,9 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--file <file>', 'instead of standard input')
     .option('--reverse', 'from entity to remote', false)
     .option('--why', 'for each record, which value came from where and through what', false);
-  verb('explain <mapping>', 'what a mapping does, field by field, both ways', explain).option(
-    '--openlineage',
-    'its lineage as OpenLineage job events, one JSON a line',
-    false,
-  );
+  verb('explain <mapping>', 'what a mapping does, field by field, both ways', explain)
+    .option('--html', 'as a picture: one page that needs nothing else', false)
+    .option('--openlineage', 'its lineage as OpenLineage job events, one JSON a line', false);
   verb('status', 'what is connected, waiting, parked, paused', status);
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
   verb('sync <sync>', 'poll and deliver now', sync)

@@ -84,3 +84,21 @@ it('map --why says of each value where it came from and through what', () => {
   });
   expect(crosswalk(['map', 'acme-person', '--why', '--reverse', '--dir', folder]).code).toBe(2);
 });
+
+it('explain --html draws every field and place in one page, and nothing of a document becomes markup', () => {
+  const evil = '<script>alert(1)</script>';
+  const odd = JSON.stringify(document).replaceAll('opportunity', 'customer').replace('"hot":', `"${evil}":`);
+  write(odd.replace('"level":"hot"', `"level":"${evil}"`));
+  writeFileSync(
+    path.join(folder, 'mappings/acme/person.schema.json'),
+    JSON.stringify(kind).replace('"hot"', JSON.stringify(evil)),
+  );
+  const { code, out } = crosswalk(['explain', 'acme-person', '--html', '--dir', folder]);
+  expect(code).toBe(0);
+  for (const name of ['/who', '/mail', '/level', '>name<', '>email<', '>stage<', 'collapse-space'])
+    expect(out).toContain(name);
+  expect(out.match(/<path class="(?:exact|settling|lossy)"/gu)).toHaveLength(3);
+  expect(out).toContain('&#60;script&#62;');
+  expect(out).not.toContain('<script');
+  expect(out).not.toMatch(/https?:\/\/|src=|@import/u);
+});
