@@ -15,6 +15,7 @@ import { compile } from './mapping/compile.ts';
 import { readEntity, readMapping, type Entity, type MappingDocument } from './mapping/document.ts';
 import { preparing, type Preparing } from './mapping/expressions.ts';
 import type { Lens } from './mapping/lens.ts';
+import { clashOf } from './mapping/when.ts';
 import type { Sync } from './sync/hub.ts';
 
 export interface Installation {
@@ -216,11 +217,15 @@ export const compileSync = (
       { sync: sync.name, mapping: document.name, what: beyond },
       place,
     );
-  const prepare = preparing(
-    Object.values(config.syncs)
-      .filter((one) => one.connection === sync.connection && one.kind === sync.kind)
-      .flatMap((one) => mappings.get(one.mapping) ?? []),
-  );
+  const ofKind = Object.values(config.syncs)
+    .filter((one) => one.connection === sync.connection && one.kind === sync.kind)
+    .flatMap((one) => mappings.get(one.mapping) ?? []);
+  for (const other of ofKind) {
+    const detail = other === document ? null : clashOf(document, other);
+    if (detail !== null)
+      throw new CrosswalkError('mapping-when', { detail }, { file: document.file, pointer: '/when' });
+  }
+  const prepare = preparing(ofKind);
   const required = entity.schema['required'];
   return {
     name: sync.name,

@@ -10,6 +10,7 @@ import { check as checkMapping } from '../mapping/check.ts';
 import { preparedExamples } from '../mapping/expressions.ts';
 import { parseMapping, readEntity, type Entity, type MappingDocument } from '../mapping/document.ts';
 import { openAll, schemaFile, type Opened } from './kinds.ts';
+import { clashOf } from '../mapping/when.ts';
 import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
 
@@ -140,6 +141,23 @@ const checkToken = ({ server, folder, place }: Config, found: Found[]): void => 
   }
 };
 
+/** That no object can be two mappings' of one connection. */
+const checkTogether = (config: Config | undefined, { mappings }: Documents, found: Found[]): void => {
+  const syncs = Object.values(config?.syncs ?? {});
+  for (const one of syncs) {
+    const document = mappings.get(one.mapping);
+    for (const other of syncs) {
+      const second = mappings.get(other.mapping);
+      if (document === undefined || second === undefined || second === document) continue;
+      if (one.connection !== other.connection || one.kind !== other.kind) continue;
+      const detail = clashOf(document, second);
+      const place = { file: document.file, pointer: '/when', line: document.lineOf('/when') };
+      if (detail !== null)
+        found.push(foundOf('error', new CrosswalkError('mapping-when', { detail }, place)));
+    }
+  }
+};
+
 /** `mappings` names a folder of documents that is checked by itself, with the installation's connectors. */
 const checkAll = async (folder: string, mappings: string | undefined): Promise<Found[]> => {
   const found: Found[] = [];
@@ -175,6 +193,7 @@ const checkAll = async (folder: string, mappings: string | undefined): Promise<F
       await checkOne(document, opened.sessions.get(connection)?.kinds[kind]?.schema ?? fileOf(document));
     }
   }
+  checkTogether(config, documents, found);
   for (const document of documents.own)
     if (!used.has(document.name)) await checkOne(document, fileOf(document));
   const told = new Set<string>();

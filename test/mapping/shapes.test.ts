@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Json, JsonObject } from '../../src/connector.ts';
 import { bind } from '../../src/mapping/bind.ts';
 import { preparing } from '../../src/mapping/expressions.ts';
+import { clashOf } from '../../src/mapping/when.ts';
 import { stepNamed } from '../../src/mapping/steps.ts';
 import { sample, thing } from './sample.ts';
 
@@ -205,4 +206,15 @@ test('when tells the objects of one kind apart', () => {
   expect(lens.applies({ open: true })).toBe(true);
   expect(lens.applies({})).toBe(true);
   expect(lens.applies({ open: false })).toBe(false);
+});
+
+test('mappings of one kind that may both take an object are told', () => {
+  const of = (name: string, when: JsonObject | undefined) =>
+    sample({}, { name, ...(when === undefined ? {} : { when }) });
+  const open = of('open', { at: '/open', is: [true, null] });
+  expect(clashOf(open, of('shut', { at: '/open', is: [false] }))).toBe(null);
+  expect(clashOf(open, of('both', { at: '/open', is: [false, true] }))).toContain('takes true too');
+  expect(clashOf(open, of('stage', { at: '/stage', is: ['客户'] }))).toContain('decides by /stage');
+  expect(clashOf(open, of('all', undefined))).toContain('takes every object');
+  expect(clashOf(of('all', undefined), of('other', undefined))).toBe(null);
 });

@@ -102,6 +102,23 @@ it('says in the history what it cut and what it left, once, and goes on', async 
   expect(await store.count('parked', 'lane', {})).toBe(0);
 });
 
+it('refuses two mappings that may both take an object of one kind', async () => {
+  const now = await begin(
+    own((document) => {
+      document['when'] = { at: '/properties/lifecyclestage', is: ['lead', 'salesqualifiedlead'] };
+      document.examples = document.examples.slice(0, 1);
+    }),
+  );
+  const file = `${now.folder}/crosswalk.yaml`;
+  const more =
+    '  all-contacts: { connection: hubspot, mapping: hubspot-contact, direction: in, create: false, mode: live }\n';
+  writeFileSync(file, readFileSync(file, 'utf8') + more);
+  await expect(now.open()).rejects.toMatchObject({
+    code: 'mapping-when',
+    message: expect.stringContaining('mapping hubspot-contact of the same kind takes every object'),
+  });
+});
+
 it('refuses a mapping with a reference in words, before anything runs', async () => {
   const now = await begin(
     own((document) => {
