@@ -6,6 +6,7 @@ import { finding, partsOf, placesOf } from './document.ts';
 import type { Entity, FieldRule, Finding, MappingDocument } from './document.ts';
 import { bindField } from './field.ts';
 import { checkExamples } from './examples.ts';
+import { computedFields } from './expressions.ts';
 import { hinted } from './finding.ts';
 import type { Against, Check } from './finding.ts';
 import { checkLimits } from './limits.ts';
@@ -82,6 +83,14 @@ const checkReference = ({ entities, tell }: Check, at: string, { reference }: Fi
   }
 };
 
+/** Expressions run over a whole object before it is mapped: inside of a list nobody would compute them. */
+const refuseComputed = (check: Check, above: string, fields: MappingDocument['fields']): void => {
+  for (const field of computedFields({ fields })) {
+    const detail = 'has an expression, which only a field of the object itself may have';
+    check.tell('mapping-places', `${above}/fields/${field}/steps/0`, { field, detail });
+  }
+};
+
 /** The fields of a row, as those of an object of their own. */
 const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSchema): void => {
   const rows = rule.rows;
@@ -107,6 +116,7 @@ const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSche
     const hint = hinted(nearest(rows.key, Object.keys(rows.fields)));
     check.tell('mapping-field-unknown', `${above}/key`, { field: rows.key, entity: entity.name, hint });
   }
+  refuseComputed(check, above, rows.fields);
   for (const [inner, own] of Object.entries(rows.fields)) checkField(inside, inner, own);
   checkSamePlace(inside);
 };
@@ -135,6 +145,7 @@ const checkParts = (check: Check): void => {
   for (const [name, part] of Object.entries(document.parts ?? {})) {
     const above = `/parts/${name}`;
     checkPlace(check, `${above}/at`, part.at, 'error');
+    refuseComputed(check, above, part.fields);
     const entity = entities?.get(part.entity);
     if (entity === undefined) {
       const hint = entities === undefined ? '' : hinted(nearest(part.entity, entities.keys()));

@@ -294,6 +294,27 @@ test.each(bad)('%s: %j', (code, fields, rest, pointer, words) => {
   );
 });
 
+test('an expression inside of a list, where nobody computes it, is refused', () => {
+  const fields = { name: { at: '/last', steps: [{ expression: '$' }], flow: 'in' } };
+  const part = { at: '/more/tags', key: '/id', entity: 'thing', fields };
+  const rows = { at: '/more/tags', flow: 'in', rows: { key: 'name', missing: 'keep', fields } };
+  const against = { entity: thing, kind: null, entities: new Map([['thing', thing]]) };
+  const places = (document: ReturnType<typeof sample>): readonly string[] =>
+    check(document, against)
+      .filter((one) => one.code === 'mapping-places' && one.message.includes('has an expression'))
+      .map((one) => one.pointer);
+  expect(places(sample({}, { parts: { tags: part } as unknown as JsonObject }))).toEqual([
+    '/parts/tags/fields/name/steps/0',
+  ]);
+  const table = {
+    ...thing,
+    fields: new Map([...thing.fields, ['tags', { type: 'array', items: { type: 'object' } }]]),
+  };
+  expect(check(sample({ tags: rows }), { ...against, entity: table }).map((one) => one.pointer)).toContain(
+    '/fields/tags/rows/fields/name/steps/0',
+  );
+});
+
 test('a step is named by its own line', () => {
   const fields = { email: { at: '/mail', steps: ['trim', 'lowre'] } };
   const found = findings(fields)[0];
