@@ -159,6 +159,16 @@ export const catalogue = {
     text: 'The mapping is for objects by "when", and {detail}.',
     remedy: 'Correct the values of "when", or the place that they are compared with.',
   },
+  'mapping-route': {
+    status: 422,
+    text: 'The table that decides field {field} {detail}.',
+    remedy: 'Correct the place named; mappings/README.md tells how routing tables are written.',
+  },
+  'mapping-route-idle': {
+    status: 422,
+    text: 'No example needs {what} in the table that decides field {field}: without it they would all land where they do.',
+    remedy: 'Add an example that makes a difference, so that its loss would show, or take it out.',
+  },
   'mapping-example-fails': {
     status: 422,
     text: 'The example does not hold: field {field} {detail}.',

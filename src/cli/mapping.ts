@@ -11,8 +11,10 @@ import { compile } from '../mapping/compile.ts';
 import type { Entity, MappingDocument } from '../mapping/document.ts';
 import type { FieldNote, FieldProblem, Lens } from '../mapping/lens.ts';
 import { nearest } from '../mapping/nearest.ts';
+import { trusting, type Roster, type Routed } from '../mapping/routing.ts';
 import { why, type WhyField } from '../mapping/why.ts';
 import { readFileSync } from 'node:fs';
+import { knownRoster, type DirectoryOptions } from './directory.ts';
 import { openAll, schemaFile } from './kinds.ts';
 import { exits, jsonLine, warn } from './output.ts';
 import { Bar } from './progress.ts';
@@ -28,7 +30,7 @@ interface Line {
 }
 
 /** The lines of a stream. Holds at most one of them. */
-async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<Line> {
+export async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<Line> {
   let number = 1;
   let size = 0;
   let parts: Buffer[] = [];
@@ -62,10 +64,14 @@ interface Mapped {
 }
 
 /** The fields of an object, with the records that it carries besides under their part's name. */
-const readWhole = (lens: Lens, object: JsonObject): Mapped => {
+const readWhole = (lens: Lens, object: JsonObject, roster: Roster | undefined): Mapped => {
   const { fields, problems, notes = [] } = lens.read(object);
   const value: JsonObject = { ...fields };
   const all: Problem[] = [...problems];
+  for (const one of roster === undefined ? [] : (lens.router?.route(fields, roster) ?? [])) {
+    if (one.row !== null) value[one.field] = one.value;
+    else all.push({ pointer: `/${one.field}`, code: 'route', message: `nobody gets it: ${one.path}` });
+  }
   for (const [name, part] of lens.parts) {
     const found = part.rows(object);
     all.push(...found.problems);
@@ -78,7 +84,13 @@ const readWhole = (lens: Lens, object: JsonObject): Mapped => {
   return { value, problems: all, notes };
 };
 
-const mapLine = async ({ text }: Line, lens: Lens, reverse: boolean): Promise<Mapped> => {
+/** A line as the mapping takes it; with a `roster` its tables decide too. */
+export const mapLine = async (
+  { text }: Line,
+  lens: Lens,
+  reverse: boolean,
+  roster?: Roster,
+): Promise<Mapped> => {
   const whole = (message: string): Mapped => ({ problems: [{ pointer: '', code: 'line', message }] });
   if (text === null) return whole('is longer than 8 MiB');
   let given: unknown;
@@ -92,7 +104,7 @@ const mapLine = async ({ text }: Line, lens: Lens, reverse: boolean): Promise<Ma
   if (reverse) return lens.write(given as JsonObject, null);
   const object = (await lens.prepare?.(given as JsonObject)) ?? (given as JsonObject);
   if (!lens.applies(object)) return whole('is not what the mapping is for (its "when" does not hold)');
-  return readWhole(lens, object);
+  return readWhole(lens, object, roster);
 };
 
 /** The kind's schema: from a connection that opens, since its settings may add places; else the connector's file. */
@@ -148,7 +160,7 @@ export const mappingOf = async (dir: string, name: string): Promise<Mapping> => 
   return { document, entity, kind, lens: compile(document, entity, kind, entities) };
 };
 
-const inputOf = async (file: string | undefined): Promise<AsyncIterable<Buffer>> => {
+export const inputOf = async (file: string | undefined): Promise<AsyncIterable<Buffer>> => {
   if (file === undefined) return process.stdin as AsyncIterable<Buffer>;
   const stream = createReadStream(file);
   try {
@@ -178,14 +190,27 @@ const whyLine = ({ field, from, through, value, problem }: WhyField): string => 
   return `  ${field} = ${end}  ← ${places === '' ? 'no place' : places}${hops}`;
 };
 
+const routedLine = ({ field, value, path: way }: Routed): string =>
+  `  ${field} = ${shortly(value)}  ← by the table: ${way}`;
+
+/** The path of each decision that a record's tables make. */
+const routedOf = (lens: Lens, fields: readonly WhyField[], roster: Roster): readonly Routed[] => {
+  const read = fields.flatMap(({ field, value }) => (value === undefined ? [] : [[field, value] as const]));
+  return lens.router?.route(Object.fromEntries(read), roster) ?? [];
+};
+
 /** Says of each field of each record where its value came from. */
-const explainLines = async (options: Common & { file?: string }, mapping: Mapping): Promise<number> => {
+const explainLines = async (
+  options: DirectoryOptions & Common & { file?: string },
+  mapping: Mapping,
+): Promise<number> => {
   const { lens } = mapping;
+  const roster = lens.router === undefined ? trusting(Date.now) : await knownRoster(options, lens.router);
   const storyOf = why(mapping.document, mapping.entity, mapping.kind);
   let bad = 0;
   for await (const line of linesOf(await inputOf(options.file))) {
     if (line.text?.trim() === '') continue;
-    const { problems } = await mapLine(line, lens, false);
+    const { problems } = await mapLine(line, lens, false, roster);
     const whole = problems.find((one) => one.code === 'line');
     if (problems.length > 0) bad += 1;
     if (whole !== undefined) {
@@ -194,14 +219,17 @@ const explainLines = async (options: Common & { file?: string }, mapping: Mappin
     }
     const given = JSON.parse(line.text ?? '{}') as JsonObject;
     const fields = storyOf((await lens.prepare?.(given)) ?? given);
-    if (options.json) await write(jsonLine({ line: line.number, fields }));
-    else await write(`line ${line.number}\n${fields.map(whyLine).join('\n')}\n`);
+    const routed = routedOf(lens, fields, roster);
+    if (options.json)
+      await write(jsonLine({ line: line.number, fields, ...(routed.length === 0 ? {} : { routed }) }));
+    else
+      await write(`line ${line.number}\n${[...fields.map(whyLine), ...routed.map(routedLine)].join('\n')}\n`);
   }
   return bad > 0 ? exits.wrong : exits.ok;
 };
 
 export const map = async (
-  options: Common & { file?: string; reverse?: boolean; why?: boolean },
+  options: DirectoryOptions & Common & { file?: string; reverse?: boolean; why?: boolean },
   name: string,
 ): Promise<number> => {
   const mapping = await mappingOf(options.dir, name);
@@ -211,6 +239,7 @@ export const map = async (
       throw new CrosswalkError('usage', { detail: '--why goes with reading, not with --reverse' });
     return explainLines(options, mapping);
   }
+  const roster = lens.router === undefined ? undefined : await knownRoster(options, lens.router);
   let bad = 0;
   let bytes = 0;
   const size =
@@ -221,7 +250,7 @@ export const map = async (
     bytes += (line.text?.length ?? 0) + 1;
     bar.show(bytes, size, `line ${line.number}, ${bad} with problems`);
     if (line.text?.trim() === '') continue;
-    const { value, problems, notes = [] } = await mapLine(line, lens, options.reverse === true);
+    const { value, problems, notes = [] } = await mapLine(line, lens, options.reverse === true, roster);
     if (problems.length > 0) bad += 1;
     if (options.json)
       await write(

@@ -47,6 +47,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { check } = await import('./checking.ts');
   const { map } = await import('./mapping.ts');
   const { explain } = await import('./explaining.ts');
+  const { simulateRouting } = await import('./routing.ts');
   const { serve, demoVerb } = await import('./running.ts');
   const { sync } = await import('./syncing.ts');
   const { doctor } = await import('./doctor.ts');
@@ -67,10 +68,19 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('map <mapping>', 'map records, NDJSON in and out', map)
     .option('--file <file>', 'instead of standard input')
     .option('--reverse', 'from entity to remote', false)
-    .option('--why', 'for each record, which value came from where and through what', false);
+    .option('--why', 'for each record, which value came from where and through what', false)
+    .option('--roster <file>', 'colleagues and teams for routing tables, instead of those in the store')
+    .option('--at <time>', 'tables decide as if it were that time');
   verb('explain <mapping>', 'what a mapping does, field by field, both ways', explain)
     .option('--html', 'as a picture: one page that needs nothing else', false)
     .option('--openlineage', 'its lineage as OpenLineage job events, one JSON a line', false);
+  verb('simulate-routing <mapping>', 'where records would go by the tables of a mapping', simulateRouting)
+    .option('--file <file>', 'records, one JSON object a line, instead of made-up ones')
+    .option('--entity', 'the file holds fields of the entity, not objects of the remote', false)
+    .option('--count <n>', 'how many records are made up', '1000')
+    .option('--seed <n>', 'the same seed makes the same records', '1')
+    .option('--roster <file>', 'colleagues and teams, {"employee": […]}, instead of those in the store')
+    .option('--at <time>', 'as if it were that time');
   verb('status', 'what is connected, waiting, parked, paused', status);
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
   verb('sync <sync>', 'poll and deliver now', sync)

@@ -59,6 +59,8 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: came from ${place}${why}, through ${row.mapping ?? 'no mapping'}, because of ${row.cause}`;
     case 'resolved':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}; it came from ${place}`;
+    case 'routed':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: decided by the table of ${row.mapping ?? 'no mapping'} (${rule})`;
     case 'wrote':
       return `${field} = ${shown(entry.after)} was written to ${place} (${row.cause}, through ${row.mapping ?? 'no mapping'})`;
     case 'confirmed':

@@ -19,6 +19,7 @@ import {
 } from './place.ts';
 import type { Segments } from './place.ts';
 import { referenceOf } from './reference.ts';
+import { bindRoutes } from './routing.ts';
 import { rowSchema } from './rows.ts';
 import { propertiesOf, schemaAt } from './schema.ts';
 import { Misfit } from './step.ts';
@@ -76,6 +77,7 @@ const hashOf = (document: MappingDocument, fields: ReadonlyMap<string, JsonSchem
     ...(document.when === undefined ? {} : { when: document.when as unknown as Json }),
     ...(document.parts === undefined ? {} : { parts: JSON.stringify(document.parts) }),
     ...(document.overflow === undefined ? {} : { overflow: document.overflow }),
+    ...(document.routes === undefined ? {} : { routes: JSON.stringify(document.routes) }),
     fields: Object.fromEntries(
       Object.keys(document.fields).map((name) => [name, meaningOf(fields.get(name) ?? {})]),
     ),
@@ -286,6 +288,9 @@ export const bind = (
   const anchorOf = anchorPlace === null ? null : anchorAt(anchorPlace);
   const slow = (value: JsonObject): Reading => readAll(all, anchorOf, value);
   const prepare = preparing([document]);
+  const personal = new Set(
+    [...schemas].filter(([, schema]) => schema['personal'] === true).map(([name]) => name),
+  );
   return {
     name: document.name,
     hash: hashOf(document, schemas),
@@ -294,7 +299,11 @@ export const bind = (
     kind: document.remote.kind,
     inward: namesOf(all.filter((field) => field.inward)),
     outward: namesOf(all.filter((field) => field.outward)),
-    history: namesOf(all.filter((field) => schemas.get(field.name)?.['history'] === 'every')),
+    history: new Set(
+      [...bound.keys(), ...Object.keys(document.routes ?? {})].filter(
+        (field) => schemas.get(field)?.['history'] === 'every',
+      ),
+    ),
     ...(anchor === undefined ? {} : { anchor }),
     references: new Map(
       Object.entries(document.fields).flatMap(([name, { reference }]) =>
@@ -307,6 +316,7 @@ export const bind = (
         partOf(document, name, rule, entities.get(rule.entity) ?? {}, kind),
       ]),
     ),
+    ...(document.routes === undefined ? {} : { router: bindRoutes(document.routes, personal) }),
     applies: appliesTo(document.when),
     ...(prepare === undefined ? {} : { prepare }),
     pointers: (field) => bound.get(field)?.segments.map(placePointer) ?? [],

@@ -17,6 +17,7 @@ import { nearest } from './nearest.ts';
 import { pointerOf, putAt, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
 import { referenceOf } from './reference.ts';
+import { checkRoutes } from './routing-check.ts';
 import { enumOf, propertiesOf, schemaAt, shown, validatorOf } from './schema.ts';
 import { Misfit } from './step.ts';
 
@@ -172,7 +173,7 @@ const checkParts = (check: Check): void => {
       examples,
       lineOf: (pointer) => document.lineOf(pointer.startsWith('/examples') ? '/examples' : above + pointer),
     };
-    const { anchor: _, when: __, parts: ___, ...plain } = own;
+    const { anchor: _, when: __, parts: ___, routes: ____, ...plain } = own;
     for (const one of checkAll(plain, {
       entity,
       kind: there,
@@ -286,6 +287,7 @@ const checkAll = (document: MappingDocument, against: Against): readonly Finding
   checkUnmapped(whole);
   checkWhen(whole);
   checkParts(whole);
+  checkRoutes(whole);
   // What follows runs the mapping, so it must be one.
   if (found.some((one) => one.severity === 'error')) return found;
   for (const [name, rule] of rules) checkCoverage(whole, name, rule);

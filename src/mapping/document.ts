@@ -6,6 +6,7 @@ import type { ErrorCode, ErrorParams } from '../errors.ts';
 import { isHostile, isObject, member, segmentsOf } from './place.ts';
 import { faultWords, propertiesOf, schemaChecker } from './schema.ts';
 import type { Fallback } from './step.ts';
+import type { RouteRule } from './routing.ts';
 import { readJson } from './text.ts';
 
 /** Mapping documents and entities as read from text, checked for their shape; every fault has its line. */
@@ -76,6 +77,8 @@ export interface MappingExample {
   readonly entity: JsonObject;
   /** By part: the fields that its rows give, in order. */
   readonly parts?: Readonly<Record<string, readonly JsonObject[]>>;
+  /** Colleagues and teams that its routing tables may find, by entity; without them names are taken on trust. */
+  readonly roster?: Readonly<Record<string, readonly JsonObject[]>>;
 }
 
 export interface MappingDocument {
@@ -90,6 +93,8 @@ export interface MappingDocument {
   readonly overflow?: Overflow;
   readonly fields: Readonly<Record<string, FieldRule>>;
   readonly parts?: Readonly<Record<string, PartRule>>;
+  /** Fields that a table decides where they are empty, in order. */
+  readonly routes?: Readonly<Record<string, RouteRule>>;
   readonly ignored: readonly string[];
   readonly examples: readonly MappingExample[];
   /** Line (from 1) in the file of what a JSON pointer into the document names. */

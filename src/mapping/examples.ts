@@ -5,6 +5,7 @@ import { computedFields } from './expressions.ts';
 import type { Fields, Lens } from './lens.ts';
 import { nearest } from './nearest.ts';
 import { sameValue } from './place.ts';
+import { checkIdleRows, routedExample } from './routing-check.ts';
 import { shown } from './schema.ts';
 
 /** The examples of a mapping: that they hold, go round, and would tell if the mapping were another. */
@@ -41,8 +42,11 @@ export const checkExamples = (check: Check, lens: Lens): void => {
   const exercised = new Map<string, Json[]>();
   const computed = new Set(check.prepared === undefined ? computedFields(document) : []);
   const seen: Fields[] = [];
+  const reading: Fields[] = [];
   document.examples.forEach((example, index) => {
-    const { fields, problems } = lens.read(check.prepared?.[index] ?? example.remote);
+    const { fields: read, problems } = lens.read(check.prepared?.[index] ?? example.remote);
+    reading.push(read);
+    const fields = routedExample(lens, example, read, document.routes ?? {});
     seen.push({ ...fields, ...(computed.size === 0 ? {} : example.entity) });
     for (const problem of problems.filter((one) => one.field === undefined)) {
       const detail = `makes the whole object park: ${problem.message.slice(0, -1)}`;
@@ -71,14 +75,16 @@ export const checkExamples = (check: Check, lens: Lens): void => {
     check.tell('mapping-no-examples', '', {});
     return;
   }
-  for (const field of lens.inward) {
+  const given = new Set([...lens.inward, ...(lens.router?.fields ?? [])]);
+  for (const field of given) {
     if (!exercised.has(field)) check.tell('mapping-example-gap', `/fields/${field}`, { field });
   }
   tellAlike(
     check,
-    [...lens.inward].filter((field) => exercised.has(field)),
+    [...given].filter((field) => exercised.has(field)),
     seen,
   );
+  checkIdleRows(check, lens, reading);
 };
 
 /** Fields that no example tells apart: were one mapped where the other belongs, nobody would notice. */

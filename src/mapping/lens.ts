@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../connector.ts';
 import type { Preparing } from './expressions.ts';
 import type { Reference } from './reference.ts';
+import type { Router } from './routing.ts';
 
 /**
  * A compiled mapping: reads a remote kind into an entity's fields and writes fields onto the kind.
@@ -81,6 +82,8 @@ export interface Lens {
   readonly references: ReadonlyMap<string, Reference>;
   /** Records that an object carries besides itself, by the part's name. */
   readonly parts: ReadonlyMap<string, Part>;
+  /** Decides fields of the record by tables; absent where the mapping has none. */
+  readonly router?: Router;
   /** False for an object of the kind that is another mapping's. */
   applies(value: JsonObject): boolean;
   /** Computes the expressions of an object that was just read; absent where the mapping has none. */

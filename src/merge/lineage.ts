@@ -20,6 +20,9 @@ export interface LineageRow {
   readonly entries: readonly Entry[];
 }
 
+/** Verdicts by which a record's value changed. */
+const changes: ReadonlySet<Entry['verdict']> = new Set(['took', 'resolved', 'routed']);
+
 /** Values of a record as replayed from its lineage: equal to the store's, or something was written past it. */
 export const replay = (
   rows: readonly LineageRow[],
@@ -27,7 +30,7 @@ export const replay = (
   const fields: Record<string, { value: Json; version: number; source: string }> = {};
   for (const row of rows) {
     for (const entry of row.entries) {
-      if (entry.verdict !== 'took' && entry.verdict !== 'resolved') continue;
+      if (!changes.has(entry.verdict)) continue;
       if (entry.version === undefined || entry.source === undefined) continue;
       fields[entry.field] = { value: entry.after ?? null, version: entry.version, source: entry.source };
     }

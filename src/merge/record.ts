@@ -118,7 +118,8 @@ export interface Entry {
     | 'problem'
     | 'seen'
     | 'noted'
-    | 'resolved';
+    | 'resolved'
+    | 'routed';
   readonly before?: Json;
   readonly after?: Json;
   /** The remote's value, where it was not taken. */

@@ -20,6 +20,7 @@ import {
   type EffectRow,
   type Hub,
 } from './hub.ts';
+import { forgetRoster } from './roster.ts';
 
 export class Draft {
   readonly hub: Hub;
@@ -30,6 +31,8 @@ export class Draft {
   /** Effects as this draft will leave them (null: ended), so that two changes in one group coalesce. */
   readonly #effects = new Map<string, EffectRow | null>();
   readonly #nudges = new Set<string>();
+  /** Entities whose records change. */
+  readonly #entities = new Set<string>();
 
   constructor(hub: Hub, run: string) {
     this.hub = hub;
@@ -87,6 +90,7 @@ export class Draft {
 
   /** The record as it was read must still stand; `null` before means that it is new. Moves its strong keys. */
   async record(before: RecordState | null, after: RecordState, keys: 'held' | 'claim'): Promise<this> {
+    this.#entities.add(after.entity);
     this.expect('record', { id: after.id }, before === null ? null : { version: before.version });
     // A link alone moves the version and nothing else.
     if (before !== null && before.fields === after.fields)
@@ -260,6 +264,7 @@ export class Draft {
   /** Tells the lanes, once the group is durable. */
   nudgeAll(): void {
     for (const lane of this.#nudges) this.hub.nudge(lane);
+    for (const entity of this.#entities) forgetRoster(this.hub.store, entity);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
- * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
+ * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
  * `notices` (transitions to messages), `say:<connection>` (messages out), `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
@@ -13,8 +13,9 @@ import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.t
 import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
 import { isRead } from './first-reading.ts';
-import type { Hub } from './hub.ts';
+import type { Hub, Sync } from './hub.ts';
 import { intake } from './intake.ts';
+import { passUnclaimed, routeLane } from './route.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
 import type { Switches } from './switches.ts';
@@ -51,6 +52,9 @@ export class Lanes {
     this.#names = [
       ...lanes.map((lane) => `in:${lane}`),
       ...options.syncs.flatMap((sync) => [`out:${sync.name}`, `catch-up:${sync.name}`]),
+      ...options.syncs
+        .filter((sync) => routesLater(options.hub.syncs.get(sync.name)))
+        .map((sync) => routeLane(sync.name)),
       ...lanes.flatMap((lane) => [`sweep:${lane}`, `poll:${lane}`]),
       ...(options.notices.length > 0 ? ['notices'] : []),
       ...speakers.map((name) => `say:${name}`),
@@ -102,15 +106,15 @@ export class Lanes {
   /** A connection or sync was resumed: its lanes try at once. */
   forget(name: string): void {
     for (const lane of this.#names) {
-      if (lane === `out:${name}` || lane === `catch-up:${name}` || this.#connectionOf(lane) === name)
-        this.#backoff.delete(lane);
+      const [what, own] = split(lane);
+      if ((ofSync.has(what) && own === name) || this.#connectionOf(lane) === name) this.#backoff.delete(lane);
     }
   }
 
   #isPaused(lane: string): boolean {
     const { switches, hub } = this.#options;
     const [what, name = ''] = split(lane);
-    if (what === 'out' || what === 'catch-up')
+    if (ofSync.has(what))
       return (
         switches.paused(name) !== undefined ||
         switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined
@@ -138,6 +142,10 @@ export class Lanes {
       case 'catch-up': {
         const sync = hub.syncs.get(name);
         return sync !== undefined && (await catchUp(hub, sync)) ? 0 : null;
+      }
+      case 'route': {
+        const sync = hub.syncs.get(name);
+        return sync === undefined ? null : passUnclaimed(hub, sync, await upkeep());
       }
       case 'poll':
       case 'sweep':
@@ -266,11 +274,19 @@ export class Lanes {
 
   #connectionOf(lane: string): string {
     const [what, name = ''] = split(lane);
-    return what === 'out' || what === 'catch-up'
+    return ofSync.has(what)
       ? (this.#options.hub.syncs.get(name)?.connection ?? '')
       : (name.split('/')[0] ?? '');
   }
 }
+
+/** Lanes that are named for a sync; the others for a connection. */
+const ofSync: ReadonlySet<string> = new Set(['out', 'catch-up', 'route']);
+
+const routesLater = (sync: Sync | undefined): boolean => {
+  const router = sync?.lens.router;
+  return router?.fields.some((field) => router.rule(field).unclaimed !== undefined) ?? false;
+};
 
 const split = (lane: string): [string, string?] => {
   const at = lane.indexOf(':');

@@ -9,6 +9,7 @@ import { merge, type Merged, type Sight } from '../merge/merge.ts';
 import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
+import { routeLook } from './route.ts';
 import { transitionsOf } from './transitions.ts';
 
 export interface LookInput {
@@ -41,7 +42,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   const { hub } = draft;
   const isNew = recordBefore === null;
   const holds = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
-  const merged = merge({
+  const seen = merge({
     record: mutateRecord(hub, input.record),
     link: mutateLink(hub, sync, input),
     sight: input.sight,
@@ -51,7 +52,9 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
     stamps: sync.kind.stamps,
     now: hub.now(),
   });
-  if (hub.reached !== undefined) for (const row of merged.rows) hub.reached(row);
+  if (hub.reached !== undefined) for (const row of seen.rows) hub.reached(row);
+  const waiting = new Set(holdsAfter(holds, seen).map(({ field }) => field));
+  const merged = await routeLook(draft, sync, seen, waiting, input.record.version + 1);
   const applied = merged.changed.length > 0 || input.event !== undefined;
   const record = applied ? { ...merged.record, version: input.record.version + 1 } : input.record;
   if (applied) await draft.record(recordBefore, record, 'claim');
@@ -72,7 +75,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   }
   for (const row of transitionsOf(input, merged, hub.now())) draft.append('transition', row);
   if (applied) {
-    const changed = input.event === 'created' ? [...sync.lens.inward] : merged.changed;
+    const changed = input.event === 'created' ? [...sync.lens.inward, ...merged.changed] : merged.changed;
     await draft.promiseAll(record, changed, merged.link, isNew);
   }
   const behind = await promiseOwn(draft, sync, record, merged, holdsAfter(holds, merged));

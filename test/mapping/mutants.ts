@@ -100,13 +100,72 @@ const onField = (name: string, rule: JsonObject, names: readonly string[]): Name
   return all;
 };
 
+interface RouteRow extends JsonObject {
+  name: string;
+  if: JsonObject;
+  to: Json[];
+}
+
+/** Faults in a routing table. */
+const onRoute = (field: string, route: JsonObject): Named[] => {
+  const all: Named[] = [];
+  const rows = route['table'] as RouteRow[];
+  const add = (sort: string, what: string, change: (own: JsonObject, rows: RouteRow[]) => void): void =>
+    void all.push([
+      sort,
+      `route ${field}: ${what}`,
+      ({ document }) => {
+        const own = at(document, ['routes', field]) as JsonObject;
+        change(own, own['table'] as RouteRow[]);
+      },
+    ]);
+  rows.forEach((row, index) => {
+    add('drop a route row', row.name, (_, own) => void own.splice(index, 1));
+    if (index > 0)
+      add('swap two targets', `of ${row.name} and the row before`, (_, own) => {
+        const [a, b] = [own[index - 1], own[index]];
+        if (a !== undefined && b !== undefined) [a.to, b.to] = [b.to, a.to];
+      });
+    for (const [asked, test] of Object.entries(row.if)) {
+      add('drop a condition', `${asked} of ${row.name}`, (_, own) => delete own[index]?.if[asked]);
+      add('misspell a condition', `${asked} of ${row.name}`, (_, own) => {
+        const conditions = own[index]?.if ?? {};
+        conditions[`${asked}x`] = conditions[asked] ?? null;
+        delete conditions[asked];
+      });
+      if (Array.isArray(test))
+        test.forEach((value, place) =>
+          add('drop a value of a condition', `${String(value)} of ${row.name}`, (_, own) => {
+            (own[index]?.if[asked] as Json[]).splice(place, 1);
+          }),
+        );
+    }
+    row.to.forEach((target, place) => {
+      add(
+        'drop a target',
+        `${JSON.stringify(target)} of ${row.name}`,
+        (_, own) => void own[index]?.to.splice(place, 1),
+      );
+    });
+  });
+  add('remove the fallback', 'otherwise', (own) => delete own['otherwise']);
+  if (route['spread'] !== undefined) add('remove the spread', 'spread', (own) => delete own['spread']);
+  if (route['among'] !== undefined)
+    add('misname the directory', 'among.by', (own) => {
+      (own['among'] as JsonObject)['by'] = 'nickname';
+    });
+  return all;
+};
+
 export const mutantsOf = (sides: Sides): Mutant[] => {
   const names = fieldsOf(sides.document).map(([name]) => name);
-  return fieldsOf(sides.document)
-    .flatMap(([name, rule]) => onField(name, rule, names))
-    .map(([sort, what, change]) => {
-      const copy = structuredClone(sides);
-      change(copy);
-      return { sort, what, ...copy };
-    });
+  const routes = Object.entries((sides.document['routes'] ?? {}) as Record<string, JsonObject>);
+  return [
+    ...fieldsOf(sides.document).flatMap(([name, rule]) => onField(name, rule, names)),
+    ...routes.flatMap(([field, route]) => onRoute(field, route)),
+  ].map(([sort, what, change]) => {
+    const copy = structuredClone(sides);
+    change(copy);
+    return { sort, what, ...copy };
+  });
 };
