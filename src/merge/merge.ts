@@ -356,7 +356,8 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
 export const merge = (input: MergeInput): Merged => {
   const { lens, link, sight, record } = input;
   const reading = lens.read(sight.object.value);
-  const before: Fields = lens.read(link.shadow).fields;
+  // What a constant or a default gives is nothing that this remote has shown before it was looked at.
+  const before: Fields = link.lookedUntil === 0 ? {} : lens.read(link.shadow).fields;
   const judge = new Judgement(input);
   for (const field of lens.inward) {
     const theirs = reading.fields[field];
