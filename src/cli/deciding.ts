@@ -1,51 +1,14 @@
 /** parked, conflicts, pause, resume: what people decide. A running gateway sees it within a second. */
 import { CrosswalkError } from '../errors.ts';
-import { rulesOf } from '../config.ts';
-import { newId } from '../gateway.ts';
 import { conflictsReport, parkedOne, parkedReport, type View } from '../health/reports.ts';
-import type { Installation } from '../installation.ts';
-import { compile } from '../mapping/compile.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
-import type { Hub, Sync } from '../sync/hub.ts';
 import { withView } from './asking.ts';
-import { exits, json, say, table, warn } from './output.ts';
+import { hubOf } from './hub.ts';
+import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
 
-/** A hub for decisions: real syncs over kinds that can do nothing. Nothing is sent from here; the gateway does that. */
-const hubOf = (view: View, { config, mappings, entities }: Installation): Hub => {
-  const syncs = Object.values(config.syncs).flatMap((sync): [string, Sync][] => {
-    const document = mappings.get(sync.mapping);
-    const entity = entities.get(sync.entity);
-    if (document === undefined || entity === undefined) return [];
-    const one: Sync = {
-      name: sync.name,
-      connection: sync.connection,
-      lane: `${sync.connection}/${sync.kind}`,
-      kindName: sync.kind,
-      kind: { schema: {} },
-      entity: sync.entity,
-      lens: compile(document, entity, null),
-      rules: rulesOf(config, sync),
-      inward: sync.direction !== 'out',
-      outward: sync.direction !== 'in' && view.switches.isLive(sync),
-      create: sync.create,
-      required: [],
-    };
-    return [[sync.name, one]];
-  });
-  return {
-    store: view.store,
-    syncs: new Map(syncs),
-    entities: new Map(Object.values(config.entities).map(({ name, keys }) => [name, { name, keys }])),
-    now: Date.now,
-    newId,
-    random: Math.random,
-    nudge: () => undefined,
-    alarm: (subject, text) => warn(`${subject}: ${text}`),
-  };
-};
-
-const me = (options: { by?: string }): string => options.by ?? process.env['USER'] ?? 'cli';
+/** Who decides, as lineage names them. */
+export const me = (options: { by?: string }): string => options.by ?? process.env['USER'] ?? 'cli';
 
 const done = (options: Common, text: string): number => {
   if (options.json) json({ ok: true });

@@ -54,6 +54,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { status, runs, trace } = await import('./asking.ts');
   const { parkedList, parkedShow, parkedReplay, parkedDrop, conflictsList, conflictsResolve, pause, resume } =
     await import('./deciding.ts');
+  const { planApply, planShow, reroute } = await import('./plans.ts');
   verb('init [folder]', 'scaffold an installation', init).option('--force', 'overwrite', false);
   verb('demo', 'three sandboxes, a gateway and a story', demoVerb).option(
     '--once',
@@ -90,6 +91,15 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('trace <object>', 'the story of connection/kind/id, one line per hop', trace).option(
     '--field <field>',
   );
+  verb('reroute <sync>', 'plan where its tables would put records now', reroute).option(
+    '--field <field>',
+    'only this one',
+  );
+  const plan = program.command('plan').description('changes that wait for approval');
+  verb('show <plan>', 'its items', planShow, plan);
+  verb('apply <plan>', 'make them; what has moved since is shown anew instead', planApply, plan)
+    .option('--item <id>', 'only this one')
+    .option('--by <name>', 'who approves it');
   verb('pause <name>', 'stop a connection or a sync', pause).option('--why <text>');
   verb('resume <name>', 'start it again', resume);
   verb('doctor', 'try credentials, store, disk, clock, public address', doctor);

@@ -196,27 +196,36 @@ const drawUnclaimed = async (
     hub.alarm(`unclaimed ${sync.name}`, `record ${id}: ${message}`);
     return;
   }
-  await drawDecision(draft, sync, before, one, 'unclaimed', former);
+  await drawDecisions(draft, sync, before, [one], 'unclaimed', former);
 };
 
-/** One decision about a record, outside of any look: its own commit group. */
-export const drawDecision = async (
+/** Decisions about a record, outside of any look: its own commit group. */
+export const drawDecisions = async (
   draft: Draft,
   sync: Sync,
   before: RecordState,
-  one: Routed,
+  made: readonly Routed[],
   cause: string,
   former: readonly Json[],
 ): Promise<void> => {
   const version = before.version + 1;
-  const { state, entry } = decided(before, sync, one, version, draft.hub.now());
-  const record = { ...before, version, fields: { ...before.fields, [one.field]: state } };
+  const fields = { ...before.fields };
+  const entries = made.map((one) => {
+    const { state, entry } = decided(before, sync, one, version, draft.hub.now());
+    fields[one.field] = state;
+    return entry;
+  });
+  const record = { ...before, version, fields };
   await draft.record(before, record, 'claim');
   const mapping = `${sync.lens.name}@${sync.lens.hash}`;
-  draft.lineage(record.id, { cause, sync: sync.name, mapping, version, entries: [entry] });
-  tell(draft, sync, record, [entry]);
-  arm(draft, sync, record, one, former);
-  await draft.promiseAll(record, [one.field], null);
+  draft.lineage(record.id, { cause, sync: sync.name, mapping, version, entries });
+  tell(draft, sync, record, entries);
+  for (const one of made) arm(draft, sync, record, one, former);
+  await draft.promiseAll(
+    record,
+    made.map(({ field }) => field),
+    null,
+  );
 };
 
 /** True if a person waits on this field, or a system disagrees about it: nobody decides it over their heads. */

@@ -8,7 +8,8 @@ export interface Run extends Books {
   readonly id: string;
   readonly kind: string;
   readonly subject: string;
-  readonly state: 'open' | 'closed' | 'failed';
+  /** `planned`: proposed, and not begun before somebody approves it. */
+  readonly state: 'planned' | 'open' | 'closed' | 'failed';
   readonly at: number;
   readonly ended: number | null;
   readonly note: string | null;

@@ -136,7 +136,8 @@ const onRoute = (field: string, route: JsonObject): Named[] => {
       if (Array.isArray(test))
         test.forEach((value, place) =>
           add('drop a value of a condition', `${String(value)} of ${row.name}`, (_, own) => {
-            (own[index]?.if[asked] as Json[]).splice(place, 1);
+            const values = own[index]?.if[asked];
+            if (Array.isArray(values)) values.splice(place, 1);
           }),
         );
     }

@@ -9,8 +9,10 @@ import { deliver } from '../../src/sync/deliver.ts';
 import { recordOf, type Hub, type Sync } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
 import { replay } from '../../src/sync/decide.ts';
+import { applyPlan, itemsOf, makePlan } from '../../src/sync/planned.ts';
+import { reroutePlanner } from '../../src/sync/reroute.ts';
 import { passUnclaimed } from '../../src/sync/route.ts';
-import { runOf, standingRun } from '../../src/sync/runs.ts';
+import { closeRuns, runOf, standingRun } from '../../src/sync/runs.ts';
 import { entityOf, textOf } from '../mapping/sample.ts';
 import { writer } from '../merge/sample.ts';
 
@@ -264,5 +266,91 @@ describe('an unclaimed record', () => {
     await passUnclaimed(hub, a, run);
     expect(await ownerOf()).toBe('sun.li@example.cn');
     expect(await passUnclaimed(hub, a, run)).toBeNull();
+  });
+});
+
+describe('re-routing', () => {
+  const owners = async () =>
+    Object.fromEntries(
+      (await records()).map(({ fields }) => [fields['mobile']?.value, fields['owner']?.value ?? null]),
+    );
+  const items = async (plan: string | null) => {
+    const all = [];
+    for await (const one of itemsOf(hub, plan ?? '')) all.push(one);
+    return all;
+  };
+  const leadOf = (number: number, more: JsonObject = {}): RemoteObject =>
+    filed(`f${number}`, { mobile: `1380013800${number}`, email: `p${number}@corp.cn`, ...more });
+
+  beforeEach(async () => {
+    await known('department', 'd1', { name: '华东销售部' });
+    await known('employee', 'e1', { email: 'sun.li@example.cn', department: '华东销售部' });
+    await known('employee', 'e2', { email: 'lead.desk@example.cn' });
+    for (let number = 1; number <= 4; number += 1) await shows(a.lane, leadOf(number));
+  });
+
+  it('plans who would move, changes nothing until it is approved, and closes its books', async () => {
+    expect(new Set(Object.values(await owners()))).toEqual(new Set(['sun.li@example.cn']));
+    expect((await makePlan(hub, reroutePlanner(hub, a))).plan).toBeNull();
+    await known('employee', 'e1', { email: 'sun.li@example.cn', department: '华东销售部', active: false });
+    await known('employee', 'e3', { email: 'zhou.wei@example.cn', department: '华东销售部' });
+    const { plan, items: count, looked } = await makePlan(hub, reroutePlanner(hub, a));
+    expect([count, looked]).toEqual([4, 4]);
+    expect(new Set(Object.values(await owners()))).toEqual(new Set(['sun.li@example.cn']));
+    const [first] = await items(plan);
+    expect(first).toMatchObject({
+      state: 'proposed',
+      changes: [{ field: 'owner', before: 'sun.li@example.cn', after: 'zhou.wei@example.cn' }],
+    });
+    const one = await applyPlan(hub, reroutePlanner(hub, a), plan ?? '', 'boss', first?.item);
+    expect(one).toEqual([{ item: first?.item, is: 'applied' }]);
+    await applyPlan(hub, reroutePlanner(hub, a), plan ?? '', 'boss');
+    await settle();
+    expect(new Set(Object.values(await owners()))).toEqual(new Set(['zhou.wei@example.cn']));
+    expect([...rows.values()].map((row) => row['owner'])).toEqual(Array(4).fill('zhou.wei@example.cn'));
+    await closeRuns(hub);
+    const stored = runOf((await store.get('run', { id: plan ?? '' })) ?? {});
+    expect([stored.state, stored.read, stored.items.applied, stored.effects.delivered]).toEqual([
+      'closed',
+      4,
+      4,
+      4,
+    ]);
+    for (const record of await records()) {
+      const lineage = await lineageOf(record.id);
+      expect(replayDifferences(record, lineage)).toEqual([]);
+      expect(lineage.map((row) => row.cause)).toContain(`reroute ${plan}, approved by boss`);
+    }
+  });
+
+  it('leaves what a person gave away, and shows anew what has moved since it was proposed', async () => {
+    rows.set('c2', { ...rows.get('c2'), owner: 'lead.desk@example.cn' });
+    await shows(b.lane, { id: 'c2', value: rows.get('c2') ?? {} });
+    await known('employee', 'e1', { email: 'sun.li@example.cn', department: '华东销售部', active: false });
+    await known('employee', 'e3', { email: 'zhou.wei@example.cn', department: '华东销售部' });
+    const planner = reroutePlanner(hub, a);
+    const { plan, items: count } = await makePlan(hub, planner);
+    expect(count).toBe(3);
+    // One leaves after all, one is taken over by hand, and for one it is proposed to go elsewhere meanwhile.
+    rows.set('c1', { ...rows.get('c1'), owner: 'lead.desk@example.cn' });
+    await shows(b.lane, { id: 'c1', value: rows.get('c1') ?? {} });
+    await known('department', 'd2', { name: '大客户部' });
+    rows.set('c3', { ...rows.get('c3'), team: '大客户部' });
+    await shows(b.lane, { id: 'c3', value: rows.get('c3') ?? {} });
+    await known('employee', 'e4', { email: 'zhao.lei@example.cn' });
+    const outcomes = await applyPlan(hub, planner, plan ?? '', 'boss');
+    expect(outcomes.map((one) => one.is)).toEqual(['dropped', 'moved', 'applied']);
+    const moved = (await items(plan)).find((one) => one.state === 'proposed');
+    expect(moved).toMatchObject({ moved: true, changes: [{ after: 'zhao.lei@example.cn' }] });
+    expect((await applyPlan(hub, planner, plan ?? '', 'boss')).map((one) => one.is)).toEqual(['applied']);
+    expect(await owners()).toEqual({
+      '+8613800138001': 'lead.desk@example.cn',
+      '+8613800138002': 'lead.desk@example.cn',
+      '+8613800138003': 'zhao.lei@example.cn',
+      '+8613800138004': 'zhou.wei@example.cn',
+    });
+    await settle();
+    await closeRuns(hub);
+    expect((await store.get('run', { id: plan ?? '' }))?.['state']).toBe('closed');
   });
 });

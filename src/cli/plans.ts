@@ -1,0 +1,115 @@
+/** reroute, plan show, plan apply: changes of records that somebody approves before they are made. */
+import { CrosswalkError } from '../errors.ts';
+import type { View } from '../health/reports.ts';
+import type { Hub } from '../sync/hub.ts';
+import { applyPlan, itemsOf, makePlan, type PlanItem, type Planner } from '../sync/planned.ts';
+import { reroutePlanner } from '../sync/reroute.ts';
+import { runOf, type Run } from '../sync/runs.ts';
+import { withView } from './asking.ts';
+import { me } from './deciding.ts';
+import { hubOf } from './hub.ts';
+import { exits, json, say, table } from './output.ts';
+import type { Common } from './program.ts';
+
+/** Items that a terminal is shown; `--json` gives all. */
+const most = 50;
+
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value ?? null);
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text;
+};
+
+const tellItems = (items: readonly PlanItem[]): void => {
+  const rows = items.flatMap((one) =>
+    one.changes.map((change) => [
+      one.item,
+      one.moved && one.state === 'proposed' ? 'proposed anew' : one.state,
+      one.label,
+      change.field,
+      `${shown(change.before)} → ${shown(change.after)}`,
+      change.why,
+    ]),
+  );
+  say(table(['item', 'state', 'record', 'field', 'change', 'why'], rows.slice(0, most)));
+  if (rows.length > most) say(`and ${rows.length - most} more: --json gives all`);
+};
+
+const planRun = async ({ store }: View, plan: string): Promise<Run> => {
+  const row = await store.get('run', { id: plan });
+  if (row === undefined || (await store.count('plan_item', 'plan', { plan })) === 0)
+    throw new CrosswalkError('not-there', { what: 'plan', id: plan });
+  return runOf(row);
+};
+
+/** The planner that made a plan. */
+const plannerOf = (hub: Hub, { id, kind, subject }: Run): Planner => {
+  const [name = '', field] = subject.split('#');
+  const sync = hub.syncs.get(name);
+  if (kind !== 'reroute' || sync === undefined)
+    throw new CrosswalkError('not-there', { what: 'planner of', id: `${id} (${kind} ${subject})` });
+  return reroutePlanner(hub, sync, field);
+};
+
+const collect = async (view: View, plan: string): Promise<readonly PlanItem[]> => {
+  const items: PlanItem[] = [];
+  for await (const one of itemsOf(view, plan)) items.push(one);
+  return items.sort((a, b) => (a.item < b.item ? -1 : 1));
+};
+
+export const reroute = (options: Common & { field?: string }, name: string): Promise<number> =>
+  withView(options, async (view, installation) => {
+    const hub = hubOf(view, installation);
+    const sync = hub.syncs.get(name);
+    if (sync === undefined) throw new CrosswalkError('not-there', { what: 'sync', id: name });
+    const made = await makePlan(hub, reroutePlanner(hub, sync, options.field));
+    const items = made.plan === null ? [] : await collect(view, made.plan);
+    if (options.json) json({ ...made, proposed: items });
+    else if (made.plan === null)
+      say(`${made.looked} records looked at: each is where the tables would put it`);
+    else {
+      tellItems(items);
+      say(
+        `${made.items} of ${made.looked} records would move. Nothing has changed yet: crosswalk plan apply ${made.plan}`,
+      );
+    }
+    return exits.ok;
+  });
+
+export const planShow = (options: Common, plan: string): Promise<number> =>
+  withView(options, async (view) => {
+    const run = await planRun(view, plan);
+    const items = await collect(view, plan);
+    if (options.json) json({ run, items });
+    else {
+      say(`${run.kind} ${run.subject}: ${run.state}`);
+      tellItems(items);
+    }
+    return exits.ok;
+  });
+
+export const planApply = (options: Common & { item?: string; by?: string }, plan: string): Promise<number> =>
+  withView(options, async (view, installation) => {
+    const hub = hubOf(view, installation);
+    const run = await planRun(view, plan);
+    if (
+      options.item !== undefined &&
+      (await view.store.get('plan_item', { plan, item: options.item })) === undefined
+    )
+      throw new CrosswalkError('not-there', { what: `item of plan ${plan}`, id: options.item });
+    const outcomes = await applyPlan(hub, plannerOf(hub, run), plan, me(options), options.item);
+    const count = (is: string): number => outcomes.filter((one) => one.is === is).length;
+    const open = (await collect(view, plan)).filter((one) => one.state === 'proposed');
+    if (options.json) json({ plan, outcomes, proposed: open });
+    else {
+      say(
+        `${count('applied')} applied, ${count('dropped')} not needed any more, ${open.length} still proposed`,
+      );
+      if (open.length > 0) {
+        tellItems(open);
+        say('they have moved since they were proposed, or were not asked for; approve them as they are now');
+      }
+      if (count('applied') > 0)
+        say('what follows in the systems is delivered by the gateway, as for any change');
+    }
+    return count('moved') + count('overtaken') > 0 ? exits.wrong : exits.ok;
+  });
