@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import type { JsonObject } from './connector.ts';
 import type { ErrorCode, ErrorParams } from './errors.ts';
+import { checkNotices } from './config-notices.ts';
 import { nearest } from './mapping/nearest.ts';
 import { pointerOf } from './mapping/place.ts';
 import type { ClearPolicy, ConflictPolicy, Role } from './merge/policy.ts';
@@ -15,7 +16,17 @@ export interface Known {
   /** By mapping name. */
   readonly mappings: ReadonlyMap<
     string,
-    { readonly entity: string; readonly connector: string; readonly kind: string }
+    {
+      readonly entity: string;
+      readonly connector: string;
+      readonly kind: string;
+      /** Fields that name another record. */
+      readonly references?: readonly {
+        readonly field: string;
+        readonly to: readonly string[];
+        readonly by: string;
+      }[];
+    }
   >;
   /** Fields by entity name. */
   readonly entities: ReadonlyMap<string, readonly string[]>;
@@ -88,16 +99,7 @@ export const scheduleOf = (text: string): Schedule | undefined => {
   }
 };
 
-/** Places of a notice's text, in order; or the rest of a sentence about what is wrong with it. */
-export const templatePlaces = (text: string): readonly string[] | string => {
-  const places = [...text.matchAll(/\{\{([^{}]*)\}\}/gu)].map((match) => (match[1] ?? '').trim());
-  const rest = text.replaceAll(/\{\{[^{}]*\}\}/gu, '');
-  if (rest.includes('{{')) return 'opens a place that it does not close';
-  if (rest.includes('}}')) return 'closes a place that it did not open';
-  return places.includes('') ? 'has an empty place' : places;
-};
-
-class Check {
+export class Check {
   readonly source: Source;
   readonly known: Known;
   readonly tell: Tell;
@@ -232,6 +234,33 @@ const checkNotYet = (check: Check, name: string, sync: SourceSync): void => {
   }
 };
 
+/** An id means something only in the connection that it came from, and a number only where it is a key. */
+const checkReferences = (check: Check, name: string, { connection, mapping }: SourceSync): void => {
+  for (const { field, to, by } of check.known.mappings.get(mapping)?.references ?? []) {
+    for (const entity of to) {
+      const spokes = syncsOf(check, entity).filter(([, other]) => other.connection === connection);
+      const keys = check.source.entities?.[entity]?.keys ?? [];
+      const isKey = keys.some((key) => key.length === 1 && key[0] === by);
+      if (by === 'id' ? spokes.length > 0 : isKey) continue;
+      const detail =
+        by === 'id'
+          ? `connection ${connection} has no sync of ${entity}, so that its ids mean nothing here`
+          : `${by} is no key of ${entity}`;
+      const instead =
+        by === 'id'
+          ? `Add a sync of ${entity} on connection ${connection}, or name it by a field of its own`
+          : `Add [${by}] to entities.${entity}.keys`;
+      check.tell('config-reference', pointerOf(['syncs', name, 'mapping']), {
+        mapping,
+        field,
+        entity,
+        detail,
+        instead,
+      });
+    }
+  }
+};
+
 const checkSyncs = (check: Check): void => {
   const seen = new Map<string, string>();
   const { connections = {} } = check.source;
@@ -253,6 +282,7 @@ const checkSyncs = (check: Check): void => {
     }
     checkPolicy(check, target.entity, sync.conflict, [...at, 'conflict']);
     if (!linked) continue;
+    checkReferences(check, name, sync);
     const found = connections[connection]?.connector;
     if (found !== target.connector) {
       const params = { mapping, wanted: target.connector, connection, found };
@@ -262,93 +292,6 @@ const checkSyncs = (check: Check): void => {
     seen.set(`${connection}\n${mapping}`, name);
     if (other !== undefined)
       check.tell('config-same-sync', pointerOf(at), { one: other, other: name, connection, mapping });
-  }
-};
-
-/** A place that may turn out empty needs words to stand in for it. */
-const checkFallback = (
-  check: Check,
-  notice: SourceNotice,
-  places: readonly string[],
-  at: readonly string[],
-): void => {
-  const required = check.known.required?.get(notice.entity) ?? [];
-  const { changed } = notice.when;
-  const never = new Set(['at', 'record', 'entity', ...required]);
-  if (required.includes(changed)) {
-    never.add(`after.${changed}`);
-    if (notice.firstSeen !== true) never.add(`before.${changed}`);
-  }
-  const bare = [...new Set(places)].filter(
-    (place) => !never.has(place) && !Object.hasOwn(notice.fallback ?? {}, place),
-  );
-  if (bare.length === 0) return;
-  check.tell('config-fallback', pointerOf([...at, 'text']), {
-    places: bare.map((place) => `{{${place}}}`).join(', '),
-    example: bare.map((place) => `${place}: (unknown)`).join(', '),
-  });
-};
-
-/** The places of a notice's text, if all of them are known. */
-const checkTemplate = (
-  check: Check,
-  notice: SourceNotice,
-  fields: readonly string[],
-  at: readonly string[],
-): readonly string[] | undefined => {
-  const { changed } = notice.when;
-  const tell = (detail: string, part: string[]): void =>
-    check.tell('config-template', pointerOf([...at, ...part]), {
-      detail,
-      places: `{{field}}, {{before.${changed}}}, {{after.${changed}}}, {{by}}, {{at}}, {{record}}, {{entity}}`,
-    });
-  const places = templatePlaces(notice.text);
-  if (typeof places === 'string') {
-    tell(places, ['text']);
-    return undefined;
-  }
-  const allowed = ['by', 'at', 'record', 'entity', ...fields, `before.${changed}`, `after.${changed}`];
-  const strange = places.filter((place) => !allowed.includes(place));
-  for (const place of strange) {
-    const near = nearest(place, allowed);
-    const [, field = ''] = /^(?:before|after)\.(.+)$/u.exec(place) ?? [];
-    const detail = fields.includes(field)
-      ? `has the place {{${place}}}, and tells of changes of ${changed} only`
-      : `has the place {{${place}}}, which ${notice.entity} has not${near === undefined ? '' : `; did you mean {{${near}}}?`}`;
-    tell(detail, ['text']);
-  }
-  for (const place of Object.keys(notice.fallback ?? {})) {
-    if (!places.includes(place))
-      tell(`has no place {{${place}}}, for which there is a fallback`, ['fallback', place]);
-  }
-  return strange.length === 0 ? places : undefined;
-};
-
-const isZone = (zone: string): boolean => {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone }).format(0);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-const checkNotices = (check: Check): void => {
-  for (const [name, notice] of Object.entries(check.source.notices ?? {})) {
-    const at = ['notices', name];
-    check.connection(notice.to, [...at, 'to']);
-    if (notice.zone !== undefined && !isZone(notice.zone)) {
-      const detail = 'is not a time zone such as "Asia/Shanghai" or "+08:00"';
-      check.tell('config-shape', pointerOf([...at, 'zone']), { detail });
-    }
-    const fields = check.known.entities.get(notice.entity);
-    if (fields === undefined) {
-      check.name('entity', notice.entity, check.known.entities.keys(), [...at, 'entity']);
-      continue;
-    }
-    const isKnown = check.field(notice.entity, notice.when.changed, [...at, 'when', 'changed']);
-    const places = isKnown ? checkTemplate(check, notice, fields, at) : undefined;
-    if (places !== undefined) checkFallback(check, notice, places, at);
   }
 };
 

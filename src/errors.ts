@@ -237,8 +237,7 @@ export const catalogue = {
   'sync-mapping-beyond': {
     status: 422,
     text: 'Sync {sync}: mapping {mapping} has {what}, which syncs do not follow yet.',
-    remedy:
-      'Try the mapping with "crosswalk map" meanwhile, or take that out of it: references and parts come with relations.',
+    remedy: 'Try the mapping with "crosswalk map" meanwhile, or take the parts out of it.',
   },
   'notice-no-voice': {
     status: 422,
@@ -344,6 +343,11 @@ export const catalogue = {
     status: 422,
     text: 'Mapping {mapping} is for connector {wanted}, and connection {connection} is a {found}.',
     remedy: 'Name a mapping of that connector, or another connection.',
+  },
+  'config-reference': {
+    status: 422,
+    text: 'Field {field} of mapping {mapping} names a {entity}, and {detail}.',
+    remedy: '{instead}, or take the field out of the mapping.',
   },
   'config-same-sync': {
     status: 422,

@@ -15,6 +15,7 @@ import { compile } from './mapping/compile.ts';
 import { readEntity, readMapping, type Entity, type MappingDocument } from './mapping/document.ts';
 import { preparing, type Preparing } from './mapping/expressions.ts';
 import type { Lens } from './mapping/lens.ts';
+import { referenceOf } from './mapping/reference.ts';
 import { clashOf } from './mapping/when.ts';
 import type { Sync } from './sync/hub.ts';
 
@@ -80,9 +81,16 @@ export const knownOf = (
   entities: ReadonlyMap<string, Entity>,
 ): Known => ({
   mappings: new Map(
-    [...mappings].map(([name, { entity, remote }]) => [
+    [...mappings].map(([name, { entity, remote, fields }]) => [
       name,
-      { entity, connector: remote.connector, kind: remote.kind },
+      {
+        entity,
+        connector: remote.connector,
+        kind: remote.kind,
+        references: Object.entries(fields).flatMap(([field, { reference }]) =>
+          reference === undefined ? [] : [{ field, ...referenceOf(reference) }],
+        ),
+      },
     ]),
   ),
   entities: new Map([...entities].map(([name, entity]) => [name, [...entity.fields.keys()]])),
@@ -149,9 +157,7 @@ const preparedKind = (kind: Kind, prepare: Preparing): Kind => {
 };
 
 /** What a mapping has that the engine does not follow yet; null if there is nothing. */
-const beyondSyncs = ({ references, parts }: Lens): string | null => {
-  const [field] = references.keys();
-  if (field !== undefined) return `the reference of field ${field}`;
+const beyondSyncs = ({ parts }: Lens): string | null => {
   const [part] = parts.keys();
   return part === undefined ? null : `part ${part}`;
 };

@@ -51,6 +51,7 @@ const ranks: readonly (readonly string[])[] = [
   [
     'src/config.ts',
     'src/config-check.ts',
+    'src/config-notices.ts',
     'src/secrecy.ts',
     'src/exchange.ts',
     'src/limits.ts',

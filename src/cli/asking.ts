@@ -61,7 +61,7 @@ export const status = (options: Common): Promise<number> =>
         ),
       );
       say(
-        `parked ${report.parked}, conflicts ${report.conflicts}, messages waiting ${report.notices.open}, failed runs ${report.runs.failed}`,
+        `parked ${report.parked}, conflicts ${report.conflicts}, references that wait ${report.awaited}, messages waiting ${report.notices.open}, failed runs ${report.runs.failed}`,
       );
     }
     return exits.ok;

@@ -10,6 +10,7 @@ import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { loadInstallation } from '../installation.ts';
+import { passArrived } from '../sync/awaited.ts';
 import { deliver } from '../sync/deliver.ts';
 import type { Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
@@ -185,7 +186,7 @@ const drain = async (
     (spoke.outward ? await store.count('effect', 'due', { sync: spoke.name, state: 'open' }) : 0);
   let moved = Date.now();
   for (;;) {
-    let taken = 0;
+    let taken = await passArrived(hub, run);
     let left = 0;
     for (const spoke of spokes) {
       if (stopped.has(spoke.name)) continue;

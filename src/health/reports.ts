@@ -54,6 +54,8 @@ export interface Status {
   readonly parked: number;
   readonly conflicts: number;
   readonly candidates: number;
+  /** References that wait for what they name. */
+  readonly awaited: number;
   readonly notices: { readonly open: number; readonly parked: number };
   readonly alarms: readonly Alarm[];
   readonly runs: { readonly open: number; readonly failed: number };
@@ -124,6 +126,7 @@ export const statusReport = async (view: View): Promise<Status> => {
       (await store.count('parked', 'at', {})) + (await store.count('effect', 'state', { state: 'parked' })),
     conflicts: await store.count('conflict', 'open', { open: 1 }),
     candidates: await store.count('candidate', 'at', {}),
+    awaited: await store.count('awaited', 'at', {}),
     notices,
     alarms: await alarmsOf(store),
     runs: {

@@ -172,6 +172,15 @@ export const tables = {
     key: ['entity', 'a', 'b'],
     indexes: { at: ['at'] },
   },
+  /**
+   * References that cannot be followed yet: a place that names an object nobody has seen, or a record that has no
+   * object where it is to be named. `lane` is `in:<lane>` or `out:<sync>`; `want` says what is waited for.
+   */
+  awaited: {
+    columns: { lane: 'text', object: 'text', record: 'text', field: 'text', want: 'text', at: 'int' },
+    key: ['lane', 'object', 'record', 'field'],
+    indexes: { want: ['want'], object: ['lane', 'object'], at: ['at'] },
+  },
   cursor: {
     columns: { lane: 'text', since: 'int', until: 'int', page: 'text', run: 'text' },
     key: ['lane'],

@@ -6,6 +6,7 @@ import { delta } from '../merge/delta.ts';
 import type { RecordState } from '../merge/record.ts';
 import { commit, Draft } from './draft.ts';
 import { linksOf, loadHolds, recordOf, type Hub, type Sync } from './hub.ts';
+import { related } from './relations.ts';
 import { openRun } from './runs.ts';
 import { together } from './together.ts';
 
@@ -63,7 +64,8 @@ const promiseBehind = async (hub: Hub, sync: Sync, record: RecordState, run: str
   for (const link of links) {
     if (link.state !== 'live') continue;
     const holds = await loadHolds(hub, record.id, sync.name, link.object);
-    if (Object.keys(delta(record, link, sync.lens, holds)).length > 0) behind.push(link.object);
+    const { sync: own } = await related(hub, sync, [link.shadow], record);
+    if (Object.keys(delta(record, link, own.lens, holds)).length > 0) behind.push(link.object);
   }
   let opened = 0;
   for (const object of behind) {

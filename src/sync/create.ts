@@ -3,9 +3,11 @@ import { Trouble } from '../connector.ts';
 import { delta } from '../merge/delta.ts';
 import { isEmpty, placeAt, type RecordState } from '../merge/record.ts';
 import { commit, Draft } from './draft.ts';
+import { drawUnnamed } from './awaited.ts';
 import { touchAgain } from './gone.ts';
 import { linksOf, loadHolds, loadRecord, type EffectRow, type Hub, type Sync } from './hub.ts';
 import { callRow, triedAnew, writable } from './item.ts';
+import { related } from './relations.ts';
 import type { Prepared } from './send.ts';
 import { together } from './together.ts';
 
@@ -52,8 +54,18 @@ const prepareCreate = async (
     return undefined;
   }
   const holds = await loadHolds(hub, record.id, sync.name, '');
-  const fields = delta(record, null, sync.lens, holds);
+  const { sync: own, outward } = await related(hub, sync, [], record);
+  const fields = delta(record, null, own.lens, holds);
+  await drawUnnamed(draft, sync, '', record.id, outward);
   const missing = sync.required.filter((field) => isEmpty(record.fields[field]?.value));
+  const unnamed = sync.required.find((field) => outward.has(field));
+  if (unnamed !== undefined) {
+    const message = `${unnamed} waits for ${outward.get(unnamed)?.what ?? 'what it names'}`;
+    const reason = { code: 'reference', message };
+    draft.effect(effect, { ...effect, due: hub.now() + 60_000, reason });
+    await commit(draft);
+    return undefined;
+  }
   if (missing.length > 0 || Object.keys(fields).length === 0) {
     const message = missing.length > 0 ? `${missing.join(', ')} must be filled first` : 'no field to write';
     draft.effect(effect, { ...effect, state: 'parked', reason: { code: 'incomplete', message } });
@@ -62,7 +74,7 @@ const prepareCreate = async (
     return undefined;
   }
   if (await existsThere(hub, sync, record, draft, effect)) return undefined;
-  const item = writable(draft, sync, record, null, fields);
+  const item = writable(draft, own, record, null, fields);
   if (item === undefined) {
     await commit(draft);
     return undefined;

@@ -29,9 +29,11 @@ import {
 import { writtenBy } from './identify.ts';
 import { callRow, triedAnew, writable } from './item.ts';
 import { drawLook } from './look.ts';
+import { drawUnnamed } from './awaited.ts';
 import { isTakenIn } from './first-reading.ts';
 import { drawGone, touchAgain } from './gone.ts';
 import { batchesOf, send, type Prepared } from './send.ts';
+import { related } from './relations.ts';
 import { parkEffect } from './settle.ts';
 import { together } from './together.ts';
 import { settleUnsettled } from './unsettled.ts';
@@ -221,16 +223,18 @@ const prepareUpdate = async (
   if (effect.state !== 'open' || link.call !== null || link.state !== 'live') return undefined;
   const record = await loadRecord(hub, link.record);
   const holds = await loadHolds(hub, record.id, sync.name, link.object);
-  const fields = delta(record, link, sync.lens, holds);
+  const { sync: own, outward } = await related(hub, sync, [link.shadow], record);
+  const fields = delta(record, link, own.lens, holds);
   const draft = new Draft(hub, run);
   draft.expect('record', { id: record.id }, { version: record.version });
+  await drawUnnamed(draft, sync, link.object, record.id, outward);
   if (Object.keys(fields).length === 0) {
     draft.expect('link', { sync: sync.name, object: link.object }, { gen: link.gen });
     draft.close(effect, 'already');
     await commit(draft);
     return undefined;
   }
-  const item = writable(draft, sync, record, link, fields);
+  const item = writable(draft, own, record, link, fields);
   if (item === undefined) {
     await commit(draft);
     return undefined;

@@ -20,6 +20,7 @@ import {
   type EffectRow,
   type Hub,
 } from './hub.ts';
+import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
 
 export class Draft {
@@ -85,6 +86,7 @@ export class Draft {
   link(before: LinkState | null, after: LinkState): this {
     const key = { sync: after.sync, object: after.object };
     this.expect('link', key, before === null ? null : { gen: before.gen, record: before.record });
+    if (before === null) this.#arrived(linkArrived(this.hub, after));
     return this.put('link', linkRow({ ...after, gen: (before?.gen ?? 0) + 1 }));
   }
 
@@ -111,6 +113,7 @@ export class Draft {
       const holder = await this.hub.store.get('strong_key', at);
       if (holder === undefined) {
         this.expect('strong_key', at, null).put('strong_key', { ...at, record: after.id });
+        this.#arrived(keyArrived(this.hub, entity.name, key, after.id));
       } else if (holder['record'] !== after.id) {
         const [a, b] = [String(holder['record']), after.id].sort();
         this.put('candidate', { entity: entity.name, a, b, why: `same ${key}`, at: this.hub.now() });
@@ -121,6 +124,16 @@ export class Draft {
       const holder = await this.hub.store.get('strong_key', at);
       if (holder?.['record'] === after.id)
         this.expect('strong_key', at, { record: after.id }).delete('strong_key', at);
+    }
+  }
+
+  /** Notes that somebody may have waited for this. */
+  #arrived(notes: readonly string[]): void {
+    const now = this.hub.now();
+    for (const object of notes) {
+      const hint = { cause: 'arrived' };
+      this.append('touch', { lane: arrivedLane, object, due: now, at: now, run: this.run, hint });
+      this.nudge(arrivedLane);
     }
   }
 

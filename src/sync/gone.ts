@@ -1,5 +1,6 @@
 import type { ItemVerdict } from '../merge/books.ts';
 import type { LinkState } from '../merge/record.ts';
+import { forgetAwaited } from './awaited.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, goneGrace, loadRecord, type Sync } from './hub.ts';
 
@@ -58,6 +59,8 @@ const endLink = async (draft: Draft, link: LinkState, state: 'gone' | 'detached'
     const { sync, object } = link;
     draft.delete('conflict', { record: link.record, field: String(hold['field']), sync, object });
   }
+  const sync = hub.syncs.get(link.sync);
+  if (sync !== undefined) await forgetAwaited(draft, sync, link);
   draft.lineage(link.record, {
     cause: 'look',
     sync: link.sync,

@@ -262,7 +262,7 @@ const mergeObject = async (
     target = { link: { ...link, state: 'live' }, before: record, record };
   }
   const cause = job.touches.map(({ hint }) => hint.cause).find((text) => text !== '') ?? 'look';
-  const { merged, applied } = await drawLook(draft, {
+  const { merged, applied, waits } = await drawLook(draft, {
     sync,
     linkBefore: link,
     link: target.link,
@@ -280,6 +280,7 @@ const mergeObject = async (
     merged.held.some((hold) => hold.why === 'ask' || hold.why === 'oscillation' || hold.why === 'not-taken')
   )
     return 'parked';
+  if (waits) return 'waiting';
   if (applied || merged.entries.some((entry) => entry.verdict !== 'confirmed')) return 'applied';
   return merged.echo ? 'echo' : 'unchanged';
 };

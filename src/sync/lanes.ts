@@ -1,7 +1,8 @@
 /**
  * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
  * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
- * `notices` (transitions to messages), `say:<connection>` (messages out), `upkeep` (books, pruning).
+ * `arrived` (what references
+ * waited for), `notices` (transitions to messages), `say:<connection>` (messages out), `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
 import type { Logger } from 'pino';
@@ -10,11 +11,13 @@ import type { Schedule } from '../config-check.ts';
 import type { Connection } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
+import { passArrived } from './awaited.ts';
 import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
 import { isRead } from './first-reading.ts';
 import type { Hub, Sync } from './hub.ts';
 import { intake } from './intake.ts';
+import { arrivedLane } from './relations.ts';
 import { passUnclaimed, routeLane } from './route.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
@@ -58,6 +61,7 @@ export class Lanes {
       ...lanes.flatMap((lane) => [`sweep:${lane}`, `poll:${lane}`]),
       ...(options.notices.length > 0 ? ['notices'] : []),
       ...speakers.map((name) => `say:${name}`),
+      ...([...options.hub.syncs.values()].some((sync) => sync.lens.references.size > 0) ? [arrivedLane] : []),
       'upkeep',
     ];
   }
@@ -147,6 +151,8 @@ export class Lanes {
         const sync = hub.syncs.get(name);
         return sync === undefined ? null : passUnclaimed(hub, sync, await upkeep());
       }
+      case arrivedLane:
+        return (await passArrived(hub, await upkeep())) > 0 ? 0 : null;
       case 'poll':
       case 'sweep':
         return this.#scheduled(lane, what, name);

@@ -8,7 +8,11 @@ import type { CallItem, CallRow } from './hub.ts';
  */
 export const likenessOf = (lens: Lens, reading: Reading, item: CallItem): 'all' | 'some' | 'none' => {
   if (lens.anchor !== undefined) return reading.anchor === item.record ? 'all' : 'none';
-  const sent = Object.entries(item.fields).filter(([, value]) => value !== null);
+  // A reference is known by the other system's id there, and tells nothing about the object itself.
+  const sent = Object.entries(item.fields).filter(
+    ([field, value]) => value !== null && !lens.references.has(field),
+  );
+  if (sent.length === 0) return 'none';
   const equal = sent.filter(([field, value]) => {
     const theirs = reading.fields[field];
     return theirs !== undefined && (same(theirs, value) || same(theirs, lens.settle(field, value)));

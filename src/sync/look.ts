@@ -7,8 +7,11 @@ import type { HistoryEntry } from '../connector.ts';
 import { delta } from '../merge/delta.ts';
 import { merge, type Merged, type Sight } from '../merge/merge.ts';
 import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
+import type { FieldProblem } from '../mapping/lens.ts';
+import { drawAwaited } from './awaited.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
+import { related, type Wanted } from './relations.ts';
 import { routeLook } from './route.ts';
 import { transitionsOf } from './transitions.ts';
 
@@ -34,12 +37,20 @@ export interface Looked {
   readonly applied: boolean;
   /** True if the looked-at remote still lacks something of ours. */
   readonly behind: boolean;
+  /** True if a reference waits for what it names. */
+  readonly waits: boolean;
 }
 
 /** Draws the group of one look. */
 export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> => {
-  const { sync, linkBefore, recordBefore } = input;
+  const { linkBefore, recordBefore } = input;
   const { hub } = draft;
+  const { sync, inward } = await related(
+    hub,
+    input.sync,
+    [input.sight.object.value, input.link.shadow],
+    input.record,
+  );
   const isNew = recordBefore === null;
   const holds = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
   const seen = merge({
@@ -54,7 +65,8 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   });
   if (hub.reached !== undefined) for (const row of seen.rows) hub.reached(row);
   const waiting = new Set(holdsAfter(holds, seen).map(({ field }) => field));
-  const merged = await routeLook(draft, sync, seen, waiting, input.record.version + 1);
+  const routed = await routeLook(draft, sync, seen, waiting, input.record.version + 1);
+  const merged = await waitFor(draft, sync, input.link.object, routed, inward);
   const applied = merged.changed.length > 0 || input.event !== undefined;
   const record = applied ? { ...merged.record, version: input.record.version + 1 } : input.record;
   if (applied) await draft.record(recordBefore, record, 'claim');
@@ -73,13 +85,29 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
       entries: merged.entries,
     });
   }
-  for (const row of transitionsOf(input, merged, hub.now())) draft.append('transition', row);
+  for (const row of transitionsOf({ ...input, sync }, merged, hub.now())) draft.append('transition', row);
   if (applied) {
     const changed = input.event === 'created' ? [...sync.lens.inward, ...merged.changed] : merged.changed;
     await draft.promiseAll(record, changed, merged.link, isNew);
   }
   const behind = await promiseOwn(draft, sync, record, merged, holdsAfter(holds, merged));
-  return { merged, record, applied, behind };
+  return { merged, record, applied, behind, waits: merged.problems.length < routed.problems.length };
+};
+
+/** A reference to what nobody has seen yet is no problem for a person: it waits, and comes back by itself. */
+const waitFor = async (
+  draft: Draft,
+  sync: Sync,
+  object: string,
+  merged: Merged,
+  inward: ReadonlyMap<string, Wanted>,
+): Promise<Merged> => {
+  if (sync.lens.references.size === 0) return merged;
+  const waits = (one: FieldProblem): boolean => one.code === 'reference' && inward.has(one.field ?? '');
+  const fields = new Set(merged.problems.filter(waits).map((one) => one.field ?? ''));
+  const wanted = new Map([...inward].filter(([field]) => fields.has(field)));
+  await drawAwaited(draft, { lane: `in:${sync.lane}`, object, record: '' }, wanted);
+  return { ...merged, problems: merged.problems.filter((one) => !waits(one)) };
 };
 
 const holdsAfter = (before: readonly Hold[], merged: Merged): Hold[] => [

@@ -7,6 +7,7 @@ import { labelOf } from '../merge/record.ts';
 import type { Operation } from '../store/store.ts';
 import { prepare } from './deliver.ts';
 import { effectOf, linkOf, loadRecord, type CallRow, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { related } from './relations.ts';
 
 /** One write that would go out. */
 export interface Planned {
@@ -68,8 +69,11 @@ const keyText = ({ record, object }: { readonly record: string; readonly object:
 const plannedOf = async (hub: Hub, sync: Sync, { item }: CallRow): Promise<Planned> => {
   const row =
     item.object === '' ? undefined : await hub.store.get('link', { sync: sync.name, object: item.object });
-  const shown = row === undefined ? {} : sync.lens.read(linkOf(row).shadow).fields;
-  const { fields } = await loadRecord(hub, item.record);
+  const record = await loadRecord(hub, item.record);
+  const shadow = row === undefined ? {} : linkOf(row).shadow;
+  const { sync: own } = await related(hub, sync, [shadow], record);
+  const shown = row === undefined ? {} : own.lens.read(shadow).fields;
+  const { fields } = record;
   return {
     sync: sync.name,
     op: item.op,

@@ -119,18 +119,27 @@ it('refuses two mappings that may both take an object of one kind', async () => 
   });
 });
 
-it('refuses a mapping with a reference in words, before anything runs', async () => {
-  const now = await begin(
+it('refuses a reference that could not be followed, before anything runs', async () => {
+  const reference = (by: string) =>
     own((document) => {
-      document.fields['customerId'] = {
+      document.fields['customer'] = {
         at: '/properties/customer_id',
         steps: ['trim'],
-        reference: { to: 'customer', by: 'customerId' },
+        reference: { to: 'customer', by },
       };
-    }),
-  );
+    });
+  const now = await begin(reference('customerId'));
   await expect(now.open()).rejects.toMatchObject({
-    code: 'sync-mapping-beyond',
-    message: expect.stringContaining('the reference of field customerId'),
+    code: 'config-reference',
+    message: expect.stringContaining(
+      'Field customer of mapping own-contact names a customer, and customerId is no key',
+    ),
+  });
+  writeFileSync(`${now.folder}/mappings/own.json`, reference('id'));
+  await expect(now.open()).rejects.toMatchObject({
+    code: 'config-reference',
+    message: expect.stringContaining(
+      'connection hubspot has no sync of customer, so that its ids mean nothing here',
+    ),
   });
 });
