@@ -4,7 +4,7 @@ import type { ErrorCode, ErrorParams } from './errors.ts';
 import { checkNotices } from './config-notices.ts';
 import { nearest } from './mapping/nearest.ts';
 import { pointerOf } from './mapping/place.ts';
-import type { ClearPolicy, ConflictPolicy, Role } from './merge/policy.ts';
+import type { Amount, Budget, ClearPolicy, ConflictPolicy, Role } from './merge/policy.ts';
 
 /** Whether a configuration of the right shape also makes sense: names that exist, owners, templates, times. */
 
@@ -42,6 +42,7 @@ export interface Source {
   readonly notices?: Record<string, SourceNotice>;
   readonly alarms?: { to?: string };
   readonly server?: { host?: string; port?: number; publicUrl?: string; tokenRef?: string };
+  readonly guards?: { idChanges?: number };
   readonly store?: { path?: string };
   readonly allowInlineSecrets?: boolean;
 }
@@ -64,7 +65,7 @@ export interface SourceSync {
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly roles?: Record<string, Role>;
   readonly mode?: 'live' | 'plan';
-  readonly budget?: JsonObject;
+  readonly budget?: Readonly<Record<'creates' | 'updates', string | string[] | undefined>>;
   readonly poll?: string;
   readonly sweep?: string;
 }
@@ -98,6 +99,22 @@ export const scheduleOf = (text: string): Schedule | undefined => {
     return undefined;
   }
 };
+
+const amountOf = (text: string): Amount => {
+  const [most = '', per = ''] = text.split('/');
+  const isShare = most.endsWith('%');
+  return {
+    text,
+    per: per === 'run' ? 'run' : 'day',
+    ...(isShare ? { share: Number(most.slice(0, -1)) / 100 } : { most: Number(most) }),
+  };
+};
+
+/** The budget of a sync, as its file gives it. */
+export const budgetOf = (source: SourceSync['budget']): Budget => ({
+  creates: [source?.creates ?? []].flat().map(amountOf),
+  updates: [source?.updates ?? []].flat().map(amountOf),
+});
 
 export class Check {
   readonly source: Source;
@@ -224,12 +241,6 @@ const checkNotYet = (check: Check, name: string, sync: SourceSync): void => {
     check.tell('config-not-yet', pointerOf(['syncs', name, 'deletes']), {
       what: `"deletes: ${sync.deletes}"`,
       instead: 'Write "deletes: ignore", or leave it out: deletions stay where they happen.',
-    });
-  }
-  if (sync.budget !== undefined) {
-    check.tell('config-not-yet', pointerOf(['syncs', name, 'budget']), {
-      what: 'A budget',
-      instead: 'Take it out; "mode: plan" shows what would be written before anything is.',
     });
   }
 };

@@ -4,14 +4,14 @@ import configSchema from './config.schema.json' with { type: 'json' };
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import { isMap, isScalar, isSeq, isAlias, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
-import { findFaults, scheduleOf } from './config-check.ts';
+import { budgetOf, findFaults, scheduleOf } from './config-check.ts';
 import type { Known, Schedule, Source, SourceEntity, SourceSync, Tell } from './config-check.ts';
 import type { Json, JsonObject } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
 import { segmentsOf } from './mapping/place.ts';
 import { faultWords, schemaChecker } from './mapping/schema.ts';
-import type { ClearPolicy, ConflictPolicy, Role, Rules } from './merge/policy.ts';
+import type { Budget, ClearPolicy, ConflictPolicy, Role, Rules } from './merge/policy.ts';
 
 export type { Known, Schedule } from './config-check.ts';
 export type { ClearPolicy, ConflictPolicy, Role } from './merge/policy.ts';
@@ -55,6 +55,7 @@ export interface SyncConfig {
   readonly deletes: 'ignore';
   readonly conflict: ByField<ConflictPolicy>;
   readonly roles: ByField<Role>;
+  readonly budget: Budget;
   /** In `plan` nothing is written to the remote. */
   readonly mode: 'live' | 'plan';
   /** True if the file says the mode; only else may `crosswalk publish` make the sync live. */
@@ -102,6 +103,8 @@ export interface Config {
   readonly syncs: Named<SyncConfig>;
   readonly notices: Named<NoticeConfig>;
   readonly alarms: AlarmsConfig;
+  /** `idChanges`: so many in 24 hours stop all writing; 0 for never. */
+  readonly guards: { readonly idChanges: number };
   readonly server: ServerConfig;
   /** `path` is absolute, or `:memory:`. */
   readonly store: { readonly path: string };
@@ -236,6 +239,7 @@ const syncConfig = (name: string, source: SourceSync, known: Known): SyncConfig 
     deletes: 'ignore',
     conflict: byField(source.conflict),
     roles: named(Object.entries(source.roles ?? {})),
+    budget: budgetOf(source.budget),
     mode: source.mode ?? 'plan',
     modeGiven: source.mode !== undefined,
     poll: scheduleOf(source.poll ?? '1m') ?? { every: 60_000 },
@@ -297,6 +301,7 @@ const build = (source: Source, file: string, known: Known, place: Config['place'
       fallback: named(Object.entries(from.fallback ?? {})),
     })),
     alarms: { ...source.alarms },
+    guards: { idChanges: source.guards?.idChanges ?? 1000 },
     server: serverConfig(source.server ?? {}),
     store: { path: storePath(source.store?.path ?? './.crosswalk/crosswalk.db', folder) },
     allowInlineSecrets: source.allowInlineSecrets ?? false,

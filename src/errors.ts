@@ -259,6 +259,16 @@ export const catalogue = {
     text: '{name} is paused: {why}.',
     remedy: 'Start it again with `crosswalk resume {name}`.',
   },
+  'publish-cannot': {
+    status: 409,
+    text: 'Sync {sync} cannot be published: it {detail}.',
+    remedy: 'Take "mode" out of crosswalk.yaml to decide at run time; what the file says always holds.',
+  },
+  'budget-exceeded': {
+    status: 409,
+    text: 'Sync {sync} {why}.',
+    remedy: 'Nothing was written. `crosswalk sync {sync} --plan` shows what would be.',
+  },
   'sync-unfinished': {
     status: 504,
     text: 'The running gateway has not finished reading for sync {sync} after {seconds} s.',

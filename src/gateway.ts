@@ -19,8 +19,9 @@ import { SqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { accept } from './sync/accept.ts';
 import type { Hub, Sync } from './sync/hub.ts';
+import { forgiveIds } from './sync/ids.ts';
 import { Lanes } from './sync/lanes.ts';
-import { readSwitches, type Switches } from './sync/switches.ts';
+import { allWrites, readSwitches, type Switches } from './sync/switches.ts';
 
 export interface GatewayOptions {
   readonly environment: Environment;
@@ -69,6 +70,7 @@ export class Gateway {
       alarmsTo: installation.config.alarms.to,
       syncs: Object.values(installation.config.syncs),
       switches,
+      idChanges: installation.config.guards.idChanges,
       log: options.log,
     });
   }
@@ -117,6 +119,7 @@ export class Gateway {
   /** Ends a pause: of a connection, also what its pipe remembers of the trouble. */
   async resume(name: string): Promise<void> {
     await this.switches.resume(name);
+    if (name === allWrites) await forgiveIds(this.hub, this.hub.syncs.keys());
     this.connections.get(name)?.remote.resume();
     this.lanes.forget(name);
   }
@@ -209,7 +212,8 @@ export class Gateway {
       if (connection === undefined)
         throw new CrosswalkError('internal', { detail: `connection ${sync.connection} is not open` });
       const isPlan = this.#options.overlay !== undefined;
-      const live = isPlan || this.switches.isLive(sync);
+      // Asked each time: a sync may be published while the gateway runs.
+      const live = (): boolean => isPlan || this.switches.isLive(sync);
       const compiled = compileSync(this.installation, sync, connection, live);
       syncs.set(sync.name, isPlan ? onlyPlanned(compiled) : compiled);
     }

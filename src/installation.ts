@@ -192,12 +192,12 @@ const guardKind = (kind: Kind, connection: string, name: string, prepare: Prepar
   };
 };
 
-/** What a sync of the configuration is to the engine. `live` says whether it may write. */
+/** What a sync of the configuration is to the engine. `live` says whether it may write, at any time. */
 export const compileSync = (
   { config, mappings, entities }: Installation,
   sync: SyncConfig,
   connection: Connection,
-  live: boolean,
+  live: () => boolean,
 ): Sync => {
   const document = mappings.get(sync.mapping);
   const entity = entities.get(sync.entity);
@@ -244,7 +244,10 @@ export const compileSync = (
     lens,
     rules: inward ? rules : (field) => ({ ...rules(field), role: 'reader' }),
     inward,
-    outward: sync.direction !== 'in' && live,
+    get outward() {
+      return sync.direction !== 'in' && live();
+    },
+    budget: sync.budget,
     create: sync.create,
     required: Array.isArray(required) ? required.map(String) : [],
   };

@@ -1,7 +1,10 @@
-/** parked, conflicts, pause, resume: what people decide. A running gateway sees it within a second. */
+/** parked, conflicts, pause, resume, publish: what people decide. A running gateway sees it within a second. */
 import { CrosswalkError } from '../errors.ts';
 import { conflictsReport, parkedOne, parkedReport, type View } from '../health/reports.ts';
+import { grantOpen } from '../sync/budget.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
+import { forgiveIds } from '../sync/ids.ts';
+import { allWrites } from '../sync/switches.ts';
 import { withView } from './asking.ts';
 import { hubOf } from './hub.ts';
 import { exits, json, say, table } from './output.ts';
@@ -88,25 +91,64 @@ export const conflictsResolve = (
     return done(options, `decided: ${options.ours === true ? 'ours' : 'theirs'}`);
   });
 
-const known = (view: View, name: string): void => {
+/** What can be paused: a connection, the writing of a sync, or `all` writing. */
+const known = (view: View, name: string): string => {
   const { connections, syncs } = view.config;
+  if (name === 'all') return allWrites;
   if (!Object.hasOwn(connections, name) && !Object.hasOwn(syncs, name))
     throw new CrosswalkError('not-there', { what: 'connection or sync', id: name });
+  return name;
 };
 
 export const pause = (options: Common & { why?: string }, name: string): Promise<number> =>
   withView(options, async (view) => {
-    known(view, name);
-    await view.switches.pause(name, options.why ?? 'paused by hand', me({}), Date.now());
+    await view.switches.pause(known(view, name), options.why ?? 'paused by hand', me({}), Date.now());
     return done(
       options,
       `${name} is paused; nothing is lost meanwhile. Start it again with: crosswalk resume ${name}`,
     );
   });
 
-export const resume = (options: Common, name: string): Promise<number> =>
+export const resume = (
+  options: Common & { overBudget?: boolean; by?: string },
+  name: string,
+): Promise<number> =>
   withView(options, async (view) => {
-    known(view, name);
-    await view.switches.resume(name);
+    const key = known(view, name);
+    if (options.overBudget === true) {
+      if (!Object.hasOwn(view.config.syncs, name))
+        throw new CrosswalkError('usage', { detail: '--over-budget goes with the name of a sync' });
+      const { creates, updates } = await grantOpen(view, name, me(options));
+      await view.switches.resume(key);
+      return done(
+        options,
+        `${name} goes on, with ${creates} creates and ${updates} updates above its budget`,
+      );
+    }
+    await view.switches.resume(key);
+    if (key === allWrites) {
+      await view.switches.clear('ids');
+      await forgiveIds(view, Object.keys(view.config.syncs));
+    }
     return done(options, `${name} goes on`);
+  });
+
+export const publish = (
+  options: Common & { withdraw?: boolean; by?: string },
+  name: string,
+): Promise<number> =>
+  withView(options, async (view) => {
+    const sync = Object.hasOwn(view.config.syncs, name) ? view.config.syncs[name] : undefined;
+    if (sync === undefined) throw new CrosswalkError('not-there', { what: 'sync', id: name });
+    if (sync.direction === 'in' || sync.modeGiven)
+      throw new CrosswalkError('publish-cannot', {
+        sync: name,
+        detail: sync.direction === 'in' ? 'only reads' : `says "mode: ${sync.mode}" in its file`,
+      });
+    if (options.withdraw === true) {
+      await view.switches.withdraw(name);
+      return done(options, `${name} only plans again: it reads and merges, and writes nothing`);
+    }
+    await view.switches.publish(name, me(options), Date.now());
+    return done(options, `${name} is live: it writes from now on, and catches up with what it has missed`);
   });

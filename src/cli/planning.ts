@@ -97,7 +97,7 @@ const make = async (
   const bar = new ReadingBar(store, one.lane, quiet);
   const timer = setInterval(() => void bar.show(), 250);
   try {
-    const read = await readAll(hub, one, spokes, full === true);
+    const read = await readAll(hub, one, spokes, full === true, false);
     for (const spoke of spokes) while ((await patiently(() => intake(hub, spoke.lane, run))).taken > 0);
     const writes = await collect(gateway, spokes, run);
     const after = await count(store);

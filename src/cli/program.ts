@@ -52,8 +52,17 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { sync } = await import('./syncing.ts');
   const { doctor } = await import('./doctor.ts');
   const { status, runs, trace } = await import('./asking.ts');
-  const { parkedList, parkedShow, parkedReplay, parkedDrop, conflictsList, conflictsResolve, pause, resume } =
-    await import('./deciding.ts');
+  const {
+    parkedList,
+    parkedShow,
+    parkedReplay,
+    parkedDrop,
+    conflictsList,
+    conflictsResolve,
+    pause,
+    publish,
+    resume,
+  } = await import('./deciding.ts');
   const { planApply, planShow, reroute } = await import('./plans.ts');
   verb('init [folder]', 'scaffold an installation', init).option('--force', 'overwrite', false);
   verb('demo', 'three sandboxes, a gateway and a story', demoVerb).option(
@@ -86,6 +95,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
   verb('sync <sync>', 'poll and deliver now', sync)
     .option('--full', 'sweep everything', false)
+    .option('--absent', 'with --full: look at what the scan no longer shows, however much it is', false)
     .option('--plan', 'only show what would be written', false)
     .option('--wait <seconds>', 'how long to wait where a running gateway does the work', '300');
   verb('trace <object>', 'the story of connection/kind/id, one line per hop', trace).option(
@@ -100,8 +110,15 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('apply <plan>', 'make them; what has moved since is shown anew instead', planApply, plan)
     .option('--item <id>', 'only this one')
     .option('--by <name>', 'who approves it');
-  verb('pause <name>', 'stop a connection or a sync', pause).option('--why <text>');
-  verb('resume <name>', 'start it again', resume);
+  verb('pause <name>', 'stop a connection, the writing of a sync, or all writing', pause).option(
+    '--why <text>',
+  );
+  verb('resume <name>', 'start it again', resume)
+    .option('--over-budget', 'a sync: allow all that waits to be written now, above its budget', false)
+    .option('--by <name>', 'who decides');
+  verb('publish <sync>', 'let a sync write that only planned so far', publish)
+    .option('--withdraw', 'let it only plan again', false)
+    .option('--by <name>', 'who decides');
   verb('doctor', 'try credentials, store, disk, clock, public address', doctor);
   const parked = program.command('parked').description('items that wait for a person');
   verb('list', 'all of them', parkedList, parked);

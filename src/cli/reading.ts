@@ -9,7 +9,7 @@ import { isRead } from '../sync/first-reading.ts';
 import type { Hub, Sync } from '../sync/hub.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
-import type { Switches } from '../sync/switches.ts';
+import { allWrites, type Switches } from '../sync/switches.ts';
 import { Bar } from './progress.ts';
 
 /** What is asked to wait waits, a minute at most at a time and twenty times. */
@@ -25,8 +25,9 @@ export const patiently = async <Result>(send: () => Promise<Result>): Promise<Re
 };
 
 export const refusePaused = (one: SyncConfig, switches: Switches): void => {
-  const pause = switches.paused(one.connection) ?? switches.paused(one.name);
-  if (pause !== undefined) throw new CrosswalkError('paused', { name: pause.name, why: pause.why });
+  const pause = switches.paused(one.connection) ?? switches.paused(one.name) ?? switches.paused(allWrites);
+  if (pause === undefined) return;
+  throw new CrosswalkError('paused', { name: pause.name === allWrites ? 'all' : pause.name, why: pause.why });
 };
 
 /** The syncs of one entity that nobody has paused. */
@@ -44,9 +45,10 @@ export const readAll = async (
   one: Sync,
   spokes: readonly Sync[],
   full: boolean,
+  absent: boolean,
 ): Promise<string | null> => {
   const whole = full || one.kind.changes === undefined;
-  const { run } = await patiently(() => (whole ? sweep(hub, one.lane) : poll(hub, one.lane)));
+  const { run } = await patiently(() => (whole ? sweep(hub, one.lane, absent) : poll(hub, one.lane)));
   for (const spoke of spokes) {
     if (await isRead(hub, spoke)) continue;
     await patiently(() => (spoke.kind.scan === undefined ? poll(hub, spoke.lane) : sweep(hub, spoke.lane)));

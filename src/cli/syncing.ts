@@ -10,6 +10,7 @@ import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { loadInstallation } from '../installation.ts';
+import { overText } from '../sync/budget.ts';
 import { passArrived } from '../sync/awaited.ts';
 import { deliver } from '../sync/deliver.ts';
 import type { Sync } from '../sync/hub.ts';
@@ -24,6 +25,7 @@ import { existsSync } from 'node:fs';
 
 interface Options extends Common {
   readonly full?: boolean;
+  readonly absent?: boolean;
   readonly plan?: boolean;
   readonly wait?: string;
 }
@@ -64,7 +66,12 @@ const ask = async (view: View, one: SyncConfig, options: Options, seconds: numbe
   const asked = Date.now();
   const end = asked + seconds * 1000;
   const key = { name: `due:${one.name}` };
-  const row = { ...key, value: { full: options.full === true }, at: asked, by: 'crosswalk sync' };
+  const row = {
+    ...key,
+    value: { full: options.full === true, absent: options.absent === true },
+    at: asked,
+    by: 'crosswalk sync',
+  };
   await store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
   const progress = new ReadingBar(store, lane, options.json);
   let run: string | null = null;
@@ -135,7 +142,7 @@ const readAndDeliver = async (
   try {
     await gateway.lanes.recover();
     const spokes = spokesOf(hub, one, gateway.switches);
-    read = await readAll(hub, one, spokes, options.full === true);
+    read = await readAll(hub, one, spokes, options.full === true, options.absent === true);
     trouble = await drain(gateway, spokes, stillHeld);
     await closeRuns(hub);
   } finally {
@@ -173,6 +180,10 @@ const drain = async (
         if (result.trouble?.kind === 'busy') throw result.trouble;
         return result;
       });
+      if (delivered.over !== undefined) {
+        const params = { sync: spoke.name, why: overText(spoke.name, delivered.over) };
+        stopped.set(spoke.name, new CrosswalkError('budget-exceeded', params));
+      }
       if (delivered.trouble !== undefined) stopped.set(spoke.name, delivered.trouble);
       return taken + delivered.taken;
     } catch (error) {

@@ -24,3 +24,18 @@ export interface FieldRule {
 }
 
 export type Rules = (field: string) => FieldRule;
+
+/** One limit of a budget: so many, or a share (0 to 1) of the objects that are linked, in a run or in any 24 hours. */
+export interface Amount {
+  /** As it stands in the configuration. */
+  readonly text: string;
+  readonly per: 'run' | 'day';
+  readonly most?: number;
+  readonly share?: number;
+}
+
+/** How much a sync may write before a person is asked; no limit where a list is empty. */
+export interface Budget {
+  readonly creates: readonly Amount[];
+  readonly updates: readonly Amount[];
+}

@@ -186,6 +186,12 @@ export const tables = {
     key: ['lane'],
     indexes: {},
   },
+  /** What budgets and guards count, by hour (UTC ms of its start). */
+  quota: {
+    columns: { name: 'text', hour: 'int', used: 'int' },
+    key: ['name', 'hour'],
+    indexes: { name: ['name', 'hour'] },
+  },
   /** Objects that a running sweep has met, so that absence can be seen; emptied when it ends. */
   swept: {
     columns: { lane: 'text', object: 'text' },

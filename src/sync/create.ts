@@ -2,6 +2,7 @@
 import { Trouble } from '../connector.ts';
 import { delta } from '../merge/delta.ts';
 import { isEmpty, placeAt, type RecordState } from '../merge/record.ts';
+import { spendWrite } from './budget.ts';
 import { commit, Draft } from './draft.ts';
 import { drawUnnamed } from './awaited.ts';
 import { touchAgain } from './gone.ts';
@@ -83,6 +84,7 @@ const prepareCreate = async (
   const call = callRow(hub, sync, item);
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1, reason: null });
   draft.put('call', { ...call });
+  await spendWrite(draft, sync, effect);
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
 };
 

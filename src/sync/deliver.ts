@@ -14,6 +14,7 @@
 import type { Look, Trouble } from '../connector.ts';
 import { delta } from '../merge/delta.ts';
 import type { LinkState } from '../merge/record.ts';
+import { spendWrite, stopOf } from './budget.ts';
 import { prepareCreates } from './create.ts';
 import { commit, Draft } from './draft.ts';
 import {
@@ -42,11 +43,15 @@ import { settleUnsettled } from './unsettled.ts';
 export interface Delivered {
   readonly taken: number;
   readonly trouble?: Trouble;
+  /** The budget that would be exceeded: nothing was written, and nothing is before a person has decided. */
+  readonly over?: string;
 }
 
 /** One pass over a sync's effects that are due. */
 export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 100): Promise<Delivered> => {
   const settled = await settleUnsettled(hub, sync, upkeepRun);
+  const stop = await stopOf(hub, sync);
+  if (stop !== null) return { taken: settled, ...(stop.is === 'over' ? { over: stop.why } : {}) };
   const rows = await hub.store.list('effect', 'due', {
     where: { sync: sync.name, state: 'open' },
     upTo: hub.now(),
@@ -248,6 +253,7 @@ const prepareUpdate = async (
   });
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
   draft.put('call', { ...call });
+  await spendWrite(draft, sync, effect);
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
 };
 

@@ -60,6 +60,12 @@ export class Draft {
     return this;
   }
 
+  /** Adds to numbers of a row that is there. */
+  add(table: TableName, key: Key, row: Readonly<Record<string, number>>): this {
+    this.#write.push({ op: 'add', table, key, row });
+    return this;
+  }
+
   delete(table: TableName, key: Key): this {
     this.#write.push({ op: 'delete', table, key });
     return this;

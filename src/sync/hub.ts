@@ -7,7 +7,7 @@ import { invariant } from '../errors.ts';
 import type { Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
 import type { KeyFields } from '../merge/identify.ts';
-import type { Rules } from '../merge/policy.ts';
+import type { Budget, Rules } from '../merge/policy.ts';
 import type { Hold, HoldReason, LinkState, RecordState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
@@ -31,6 +31,8 @@ export interface Sync {
   readonly create: boolean;
   /** Fields that must be filled before a create goes out. */
   readonly required: readonly string[];
+  /** How much it may write before a person is asked; absent for no limit. */
+  readonly budget?: Budget;
   /** Computes the expressions of every mapping of the lane for an object that a hook brought; `kind` does it for the rest. */
   readonly prepare?: Preparing;
 }

@@ -12,8 +12,10 @@ import type { Connection } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
 import { passArrived } from './awaited.ts';
+import { overText } from './budget.ts';
 import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
+import { tooManyIds } from './ids.ts';
 import { isRead } from './first-reading.ts';
 import type { Hub, Sync } from './hub.ts';
 import { intake } from './intake.ts';
@@ -21,7 +23,7 @@ import { arrivedLane } from './relations.ts';
 import { passUnclaimed, routeLane } from './route.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
-import type { Switches } from './switches.ts';
+import { allWrites, type Switches } from './switches.ts';
 import { recover } from './unsettled.ts';
 
 export interface LanesOptions {
@@ -32,6 +34,8 @@ export interface LanesOptions {
   readonly alarmsTo?: string | undefined;
   readonly syncs: readonly SyncConfig[];
   readonly switches: Switches;
+  /** So many ids changed in 24 hours stop all writing; 0 for never. */
+  readonly idChanges: number;
   readonly log: Logger;
 }
 
@@ -45,6 +49,8 @@ export class Lanes {
   /** UTC ms before which a lane is left alone, and how often it failed in a row. */
   readonly #backoff = new Map<string, { until: number; failures: number }>();
   readonly #next = new Map<string, number>();
+  /** Lanes whose next sweep a person wants to look at all that a scan does not show. */
+  readonly #absent = new Set<string>();
   readonly #names: readonly string[];
 
   constructor(options: LanesOptions) {
@@ -118,6 +124,7 @@ export class Lanes {
   #isPaused(lane: string): boolean {
     const { switches, hub } = this.#options;
     const [what, name = ''] = split(lane);
+    if (ofSync.has(what) && switches.paused(allWrites) !== undefined) return true;
     if (ofSync.has(what))
       return (
         switches.paused(name) !== undefined ||
@@ -134,12 +141,14 @@ export class Lanes {
     switch (what) {
       case 'in': {
         const { taken } = await intake(hub, name, await upkeep());
+        if (taken > 0) await this.#checkIds();
         return taken > 0 ? 0 : null;
       }
       case 'out': {
         const sync = hub.syncs.get(name);
         if (sync === undefined || !sync.outward) return null;
-        const { taken, trouble } = await deliver(hub, sync, await upkeep());
+        const { taken, trouble, over } = await deliver(hub, sync, await upkeep());
+        if (over !== undefined) await this.#stopOver(name, over);
         if (trouble !== undefined) throw trouble;
         return taken > 0 ? 0 : null;
       }
@@ -182,7 +191,7 @@ export class Lanes {
     // Who asks while it reads, asks for another reading: what changed behind its back may be what they mean.
     this.#next.set(lane, Number.POSITIVE_INFINITY);
     try {
-      if (what === 'sweep') await sweep(hub, name);
+      if (what === 'sweep') await sweep(hub, name, this.#absent.delete(name));
       else await poll(hub, name);
     } catch (error) {
       this.#next.set(lane, due);
@@ -235,6 +244,24 @@ export class Lanes {
     return null;
   }
 
+  /** A budget would be exceeded: the sync writes nothing more until a person has decided. */
+  async #stopOver(sync: string, why: string): Promise<void> {
+    const { hub, switches } = this.#options;
+    const text = overText(sync, why);
+    await switches.pause(sync, text, 'budget', hub.now());
+    hub.alarm(`sync ${sync}`, text);
+  }
+
+  /** Too many ids changed, or were to be overwritten: nothing is written anywhere until a person has looked. */
+  async #checkIds(): Promise<void> {
+    const { hub, switches, idChanges, syncs } = this.#options;
+    if (switches.paused(allWrites) !== undefined) return;
+    const text = await tooManyIds(hub, new Set(syncs.map((sync) => sync.name)), idChanges);
+    if (text === null) return;
+    await switches.pause(allWrites, text, 'guard', hub.now());
+    hub.alarm('ids', text);
+  }
+
   /** What `crosswalk sync` in another process asks for, by a setting `due:<sync>`. */
   async #takeAsked(): Promise<void> {
     const { hub } = this.#options;
@@ -244,7 +271,8 @@ export class Lanes {
       if (!name.startsWith('due:')) break;
       const sync = hub.syncs.get(name.slice('due:'.length));
       if (sync !== undefined) {
-        const full = (row['value'] as { full?: boolean } | null)?.full === true;
+        const { full = false, absent = false } = (row['value'] ?? {}) as { full?: boolean; absent?: boolean };
+        if (absent) this.#absent.add(sync.lane);
         const lane = `${full || sync.kind.changes === undefined ? 'sweep' : 'poll'}:${sync.lane}`;
         this.#backoff.delete(lane);
         this.due(lane);

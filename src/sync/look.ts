@@ -11,6 +11,7 @@ import type { FieldProblem } from '../mapping/lens.ts';
 import { drawAwaited } from './awaited.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
+import { spendIds } from './ids.ts';
 import { related, type Wanted } from './relations.ts';
 import { routeLook } from './route.ts';
 import { transitionsOf } from './transitions.ts';
@@ -71,6 +72,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   const record = applied ? { ...merged.record, version: input.record.version + 1 } : input.record;
   if (applied) await draft.record(recordBefore, record, 'claim');
   else draft.expect('record', { id: record.id }, { version: record.version });
+  await spendIds(draft, sync, merged.entries);
   draft.link(linkBefore, merged.link);
   if (linkBefore === null && !isNew) await draft.bornHolds(record.id, sync.name, merged.link.object);
   draft.holds(record.id, merged.link, merged.held, merged.released);

@@ -4,7 +4,7 @@
  * unchanged at once; every other row carries its state, which intake uses if it is surely newer.
  */
 import { Trouble, type Kind, type Page } from '../connector.ts';
-import { same } from '../merge/record.ts';
+import { same, type LinkState } from '../merge/record.ts';
 import type { Group, Operation } from '../store/store.ts';
 import { firstRead } from './first-reading.ts';
 import { linkOf, syncsOfLane, type Hub, type Sync } from './hub.ts';
@@ -57,8 +57,11 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
   }
 };
 
-/** Everything once; then whatever is linked and was not met is read directly. */
-export const sweep = async (hub: Hub, lane: string): Promise<Swept> => {
+/**
+ * Everything once; then whatever is linked and was not met is read directly. A scan that shows less than half of what is
+ * linked says more about the scan than about the objects: they are left alone, loudly, unless `absent` asks for them.
+ */
+export const sweep = async (hub: Hub, lane: string, absent = false): Promise<Swept> => {
   const kind = kindOf(hub, lane);
   if (kind?.scan === undefined) return { run: null, read: 0 };
   const name = `scan:${lane}`;
@@ -79,7 +82,10 @@ export const sweep = async (hub: Hub, lane: string): Promise<Swept> => {
     read += page.objects.length;
     if (page.next === null) break;
   }
-  await touchAbsent(hub, lane, cursor);
+  if (absent || !(await isShrunken(hub, lane))) {
+    await touchAbsent(hub, lane, cursor);
+    hub.clear?.(`source ${lane}`);
+  }
   await clearSwept(hub, lane);
   const finish: Operation[] = [{ op: 'delete', table: 'cursor', key: { lane: name } }];
   if ((await readCursor(hub, lane)) === undefined) {
@@ -180,29 +186,59 @@ const equalsShadow = async (
   return syncs.length > 0;
 };
 
+/** Fewer linked objects than this prove nothing. */
+const few = 20;
+
+/** True, with an alarm, if most of what is linked was not met. */
+const isShrunken = async (hub: Hub, lane: string): Promise<boolean> => {
+  for (const sync of syncsOfLane(hub, lane)) {
+    let live = 0;
+    let met = 0;
+    for await (const link of liveLinks(hub, sync)) {
+      live += 1;
+      if ((await hub.store.get('swept', { lane, object: link.object })) !== undefined) met += 1;
+    }
+    if (live < few || met * 2 >= live) continue;
+    const text = `a scan showed ${met} of ${live} objects that are linked: nothing is taken for deleted. If it is true, crosswalk sync ${sync.name} --full --absent looks at each of the others`;
+    hub.alarm(`source ${lane}`, text);
+    return true;
+  }
+  return false;
+};
+
+async function* liveLinks(hub: Hub, sync: Sync): AsyncGenerator<LinkState> {
+  let after = '';
+  for (;;) {
+    const rows = await hub.store.list('link', 'sync', { where: { sync: sync.name }, after, limit: 500 });
+    if (rows.length === 0) return;
+    for (const link of rows.map(linkOf)) {
+      after = link.object;
+      if (link.state === 'live') yield link;
+    }
+  }
+}
+
 /** Absence from a scan only touches: a direct read decides. */
 const touchAbsent = async (hub: Hub, lane: string, cursor: Cursor): Promise<void> => {
   if (kindOf(hub, lane)?.read === undefined) return;
   for (const sync of syncsOfLane(hub, lane)) {
-    let after = '';
-    for (;;) {
-      const rows = await hub.store.list('link', 'sync', { where: { sync: sync.name }, after, limit: 500 });
-      if (rows.length === 0) break;
-      const then: Operation[] = [];
-      for (const link of rows.map(linkOf)) {
-        after = link.object;
-        if (link.state !== 'live') continue;
-        if ((await hub.store.get('swept', { lane, object: link.object })) !== undefined) continue;
-        const hint: StoredHint = { cause: 'absent from scan', uncounted: true };
-        const at = hub.now();
-        then.push({
-          op: 'append',
-          table: 'touch',
-          row: { lane, object: link.object, due: at, at, run: cursor.run, hint },
-        });
-      }
+    let then: Operation[] = [];
+    const keep = async (): Promise<void> => {
       if (then.length > 0) await hub.store.commit([{ when: [], write: then }]);
+      then = [];
+    };
+    for await (const link of liveLinks(hub, sync)) {
+      if ((await hub.store.get('swept', { lane, object: link.object })) !== undefined) continue;
+      const hint: StoredHint = { cause: 'absent from scan', uncounted: true };
+      const at = hub.now();
+      then.push({
+        op: 'append',
+        table: 'touch',
+        row: { lane, object: link.object, due: at, at, run: cursor.run, hint },
+      });
+      if (then.length >= 500) await keep();
     }
+    await keep();
   }
 };
 

@@ -10,6 +10,9 @@ export interface Pause {
   readonly at: number;
 }
 
+/** The name under which all writing is paused. */
+export const allWrites = '*';
+
 /**
  * What is switched at run time: paused connections and syncs, published syncs. Kept in the store, so that a
  * command in another process reaches a running gateway within a second and a restart forgets nothing.
@@ -66,9 +69,21 @@ export class Switches {
           { op: 'delete', table: 'setting', key: { name: `pause:${name}` } },
           // Whatever the alarm asked for has been done, or it will come again.
           { op: 'delete', table: 'setting', key: { name: `alarm:connection ${name}` } },
+          { op: 'delete', table: 'setting', key: { name: `alarm:sync ${name}` } },
         ],
       },
     ]);
+    await this.refresh();
+  }
+
+  /** From now on the sync writes (or, withdrawn, only plans again), where its file does not say otherwise. */
+  async publish(name: string, by: string, at: number): Promise<void> {
+    await this.#put(`publish:${name}`, {}, by, at);
+  }
+
+  async withdraw(name: string): Promise<void> {
+    const key = { name: `publish:${name}` };
+    await this.#store.commit([{ when: [], write: [{ op: 'delete', table: 'setting', key }] }]);
     await this.refresh();
   }
 

@@ -1,0 +1,157 @@
+/**
+ * Budgets: how much a sync may write before a person is asked. Where more is wanted than is left nothing is written at
+ * all: the sync stops before the first of the writes, not in their midst. What a reading brings is judged as a whole, so
+ * writes wait until the run that opened them has been taken in.
+ */
+import type { Amount } from '../merge/policy.ts';
+import type { Draft } from './draft.ts';
+import { effectOf, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { spend, spent } from './quota.ts';
+import { runOf } from './runs.ts';
+
+type Sort = 'creates' | 'updates';
+const sorts: readonly Sort[] = ['creates', 'updates'];
+
+const sortOf = ({ object }: Pick<EffectRow, 'object'>): Sort => (object === '' ? 'creates' : 'updates');
+
+const counter = (sync: string, sort: Sort, run?: string): string =>
+  `${run === undefined ? 'day' : `run ${run}`}:${sync}:${sort}`;
+
+export const hasBudget = ({ budget }: Sync): boolean =>
+  budget !== undefined && sorts.some((sort) => budget[sort].length > 0);
+
+/** Counts one write in the commit that puts its call on disk. */
+export const spendWrite = async (draft: Draft, sync: Sync, effect: EffectRow): Promise<void> => {
+  if (!hasBudget(sync)) return;
+  const sort = sortOf(effect);
+  await spend(draft, counter(sync.name, sort), 1);
+  await spend(draft, counter(sync.name, sort, effect.run), 1);
+};
+
+/** What a person has allowed above the budget. */
+export interface Grant {
+  readonly creates: number;
+  readonly updates: number;
+  /** UTC ms. */
+  readonly until: number;
+}
+
+const grantKey = (sync: string): { name: string } => ({ name: `grant:${sync}` });
+
+const granted = async (
+  { store, now }: Pick<Hub, 'store' | 'now'>,
+  sync: string,
+): Promise<Grant | undefined> => {
+  const grant = (await store.get('setting', grantKey(sync)))?.['value'] as Grant | undefined;
+  return grant !== undefined && grant.until > now() ? grant : undefined;
+};
+
+/** Effects that wait to be written, as many as are asked for. */
+const openEffects = async (
+  { store }: Pick<Hub, 'store'>,
+  sync: string,
+  limit: number,
+): Promise<EffectRow[]> =>
+  (await store.list('effect', 'due', { where: { sync, state: 'open' }, limit })).map(effectOf);
+
+/** Most effects that a person is told of, and that one grant covers. */
+const most = 1_000_000;
+
+/** Allows all that waits now, for a day. */
+export const grantOpen = async (
+  hub: Pick<Hub, 'store' | 'now'>,
+  sync: string,
+  by: string,
+): Promise<Omit<Grant, 'until'>> => {
+  const open = await openEffects(hub, sync, most);
+  const count = (sort: Sort): number => open.filter((one) => sortOf(one) === sort).length;
+  const at = hub.now();
+  const value: Grant = { creates: count('creates'), updates: count('updates'), until: at + 86_400_000 };
+  const row = { ...grantKey(sync), value, at, by };
+  await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
+  return value;
+};
+
+const limitOf = async ({ store }: Hub, sync: Sync, { most: fixed, share = 0 }: Amount): Promise<number> =>
+  fixed ?? Math.floor(share * (await store.count('link', 'sync', { sync: sync.name })));
+
+/** What stands against writing: text to wait for a reading, or a budget that would be exceeded. */
+export type Stop = { readonly is: 'reading' } | { readonly is: 'over'; readonly why: string };
+
+/** True while a run that opened some of these effects is still being read or taken in. */
+const isReading = async ({ store }: Hub, effects: readonly EffectRow[]): Promise<boolean> => {
+  for (const id of new Set(effects.map((one) => one.run))) {
+    const row = await store.get('run', { id });
+    if (row === undefined) continue;
+    const { kind, ended, open } = runOf(row);
+    const standing = kind === 'hooks' || kind === 'upkeep';
+    if (!standing && (ended === null || open > 0)) return true;
+  }
+  return false;
+};
+
+const number = (n: number): string => n.toLocaleString('en');
+
+/** The limit that is exceeded if all of these are written; null if none is. */
+const exceeded = async (
+  hub: Hub,
+  sync: Sync,
+  sort: Sort,
+  effects: readonly EffectRow[],
+  grant: number,
+): Promise<string | null> => {
+  const own = effects.filter((one) => sortOf(one) === sort);
+  if (own.length === 0) return null;
+  for (const amount of sync.budget?.[sort] ?? []) {
+    const limit = (await limitOf(hub, sync, amount)) + grant;
+    const groups =
+      amount.per === 'day'
+        ? [{ wanted: own.length, name: counter(sync.name, sort), run: null }]
+        : [...Map.groupBy(own, (one) => one.run)].map(([run, all]) => ({
+            wanted: all.length,
+            name: counter(sync.name, sort, run),
+            run,
+          }));
+    for (const { wanted, name, run } of groups) {
+      const used = await spent(hub, name);
+      if (used + wanted <= limit) continue;
+      const of = run === null ? 'the last 24 hours' : `run ${run}`;
+      return `${number(wanted)} ${sort} are wanted, ${number(used)} were made in ${of}, and the budget is ${amount.text}`;
+    }
+  }
+  return null;
+};
+
+/** True if even all that waits, of whatever sort and run, would stay within each limit: the usual case, and cheap to tell. */
+const isFarBelow = async (hub: Hub, sync: Sync): Promise<boolean> => {
+  const wanted = await hub.store.count('effect', 'due', { sync: sync.name, state: 'open' });
+  for (const sort of sorts) {
+    const used = await spent(hub, counter(sync.name, sort));
+    for (const amount of sync.budget?.[sort] ?? [])
+      if (used + wanted > (await limitOf(hub, sync, amount))) return false;
+  }
+  return true;
+};
+
+/** What stands against writing now; null if nothing does. */
+export const stopOf = async (hub: Hub, sync: Sync): Promise<Stop | null> => {
+  if (!hasBudget(sync)) return null;
+  const next = await openEffects(hub, sync.name, 100);
+  if (next.length === 0) return null;
+  if (await isReading(hub, next)) return { is: 'reading' };
+  if (await isFarBelow(hub, sync)) return null;
+  const effects = await openEffects(hub, sync.name, most);
+  const grant = await granted(hub, sync.name);
+  for (const sort of sorts) {
+    const why = await exceeded(hub, sync, sort, effects, grant?.[sort] ?? 0);
+    if (why === null) continue;
+    const [run = ''] = [...Map.groupBy(effects, (one) => one.run)]
+      .toSorted(([, a], [, b]) => b.length - a.length)
+      .map(([id]) => id);
+    return { is: 'over', why: `${why}. Most of them were opened by run ${run}` };
+  }
+  return null;
+};
+
+export const overText = (sync: string, why: string): string =>
+  `stopped before writing: ${why}. Allow what waits now: crosswalk resume ${sync} --over-budget; or undo what brought it: crosswalk undo <run>`;

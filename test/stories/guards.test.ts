@@ -1,0 +1,120 @@
+/** What stops before harm is done: budgets, the guard of ids, syncs that only plan until they are published. */
+import { afterEach, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Commands } from '../cli/command.ts';
+import { eventually, Story } from '../story.ts';
+
+let story: Story | undefined;
+afterEach(async () => {
+  await story?.end();
+  story = undefined;
+});
+
+const configOf = (crm: string, more = '') => `
+entities:
+  contact: { keys: [[mobile, name]], protect: [customerId], conflict: newest }
+${more}
+syncs:
+  hubspot-contacts: { connection: hubspot, mapping: hubspot-contact, direction: both, create: false, mode: live, poll: 1s }
+  crm-contacts: { connection: crm, mapping: jiandaoyun-contact, direction: both, create: true, ${crm} poll: 1s }
+`;
+
+const people = (count: number, more: (n: number) => Record<string, string> = () => ({})) =>
+  Array.from({ length: count }, (_, n) => ({
+    lastname: `王${'一二三四五六七八九'.charAt(n)}`,
+    mobilephone: `1380013800${n + 1}`,
+    ...more(n),
+  }));
+
+const statusOf = async (commands: Commands) =>
+  JSON.parse((await commands.run('status', '--json')).out) as {
+    syncs: { name: string; planning: boolean; paused: { why: string } | null; effects: { open: number } }[];
+    alarms: { subject: string; text: string }[];
+  };
+
+it('stops a sync before the first write that its budget does not allow, and asks', async () => {
+  story = await Story.begin({ config: configOf('mode: live, budget: { creates: 5/day },') });
+  const commands = new Commands(story.folder);
+  await story.fileContacts(people(8));
+  await story.open();
+  const paused = await eventually(async () => {
+    const { syncs, alarms } = await statusOf(commands);
+    const one = syncs.find(({ name }) => name === 'crm-contacts');
+    return one?.paused != null && { one, alarms };
+  }, 30_000);
+  expect(paused.one.paused?.why).toMatch(
+    /8 creates are wanted, 0 were made in the last 24 hours, and the budget is 5\/day/u,
+  );
+  expect(paused.alarms.map(({ subject }) => subject)).toContain('sync crm-contacts');
+  expect(await story.crmRows()).toEqual([]);
+  // Starting it again as it is stops it again; a person allows what waits.
+  await commands.run('resume', 'crm-contacts');
+  await eventually(async () => (await statusOf(commands)).syncs.some(({ paused: why }) => why !== null));
+  expect(await story.crmRows()).toEqual([]);
+  const allowed = await commands.run('resume', 'crm-contacts', '--over-budget', '--by', 'Lin');
+  expect(allowed.out).toContain('8 creates and 0 updates above its budget');
+  await eventually(async () => (await story?.crmRows())?.length === 8, 30_000);
+  expect(await story.atRest()).toBe(true);
+  // What was allowed is used up: five more are within the budget, six are not.
+  await story.fileContacts(people(6).map((one) => ({ ...one, lastname: `李${one.lastname}` })));
+  await eventually(
+    async () => (await statusOf(commands)).syncs.some(({ paused: why }) => why !== null),
+    30_000,
+  );
+  expect((await story.crmRows()).length).toBe(8);
+}, 120_000);
+
+it('only plans until it is published, and again once that is withdrawn', async () => {
+  story = await Story.begin({ config: configOf('') });
+  const commands = new Commands(story.folder);
+  await story.fileContacts(people(2));
+  await story.open();
+  const planning = async () =>
+    (await statusOf(commands)).syncs.find(({ name }) => name === 'crm-contacts')?.planning;
+  await eventually(
+    async () => (await story?.gateway?.store.count('link', 'sync', { sync: 'hubspot-contacts' })) === 2,
+  );
+  expect(await planning()).toBe(true);
+  expect(await story.crmRows()).toEqual([]);
+  expect((await commands.run('publish', 'hubspot-contacts')).err).toContain('says "mode: live" in its file');
+  expect((await commands.run('publish', 'crm-contacts')).out).toContain('is live');
+  await eventually(async () => (await story?.crmRows())?.length === 2, 30_000);
+  expect(await planning()).toBe(false);
+  expect((await commands.run('publish', 'crm-contacts', '--withdraw')).code).toBe(0);
+  await sleep(1500);
+  await story.fileContacts([{ lastname: '张三', mobilephone: '13900139001' }]);
+  await eventually(
+    async () => (await story?.gateway?.store.count('link', 'sync', { sync: 'hubspot-contacts' })) === 3,
+  );
+  await sleep(1500);
+  expect((await story.crmRows()).length).toBe(2);
+}, 90_000);
+
+it('overwrites no id with a placeholder, stops all writing when many come, and names the source', async () => {
+  story = await Story.begin({ config: configOf('mode: live,', 'guards: { idChanges: 4 }') });
+  const commands = new Commands(story.folder);
+  const ids = await story.fileContacts(people(6, (n) => ({ customer_id: `KH-${n + 1}` })));
+  await story.open();
+  await eventually(async () => (await story?.crmRows())?.length === 6, 30_000);
+  expect(await story.atRest()).toBe(true);
+  const before = (await story.crmRows()).map((row) => row['customer_id']).toSorted();
+  await story.inHubspot('POST', '/crm/v3/objects/contacts/batch/update', {
+    inputs: ids.map((id) => ({ id, properties: { customer_id: '0', jobtitle: '经理' } })),
+  });
+  const alarm = await eventually(async () =>
+    (await statusOf(commands)).alarms.find(({ subject }) => subject === 'ids'),
+  );
+  expect(alarm.text).toMatch(
+    /all writing is stopped: [56] ids .* 4 are allowed: [56] from sync hubspot-contacts \(connection hubspot\)/u,
+  );
+  await sleep(2000);
+  expect((await story.crmRows()).map((row) => row['customer_id']).toSorted()).toEqual(before);
+  expect((await commands.run('sync', 'crm-contacts')).code).not.toBe(0);
+  expect((await commands.run('resume', 'all')).out).toContain('all goes on');
+  await eventually(async () => (await story?.crmRows())?.every((row) => row['title'] === '经理'), 30_000);
+  expect((await story.crmRows()).map((row) => row['customer_id']).toSorted()).toEqual(before);
+  await eventually(async () => {
+    const rows = await story?.hubspotRows('customer_id');
+    return rows?.every((row) => String(row['customer_id']).startsWith('KH-'));
+  }, 30_000);
+}, 120_000);
