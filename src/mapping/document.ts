@@ -305,7 +305,7 @@ export const fallbacksOf = (
 ): { readonly inward: Fallback; readonly outward: Fallback } => {
   const one = (said: Json | undefined): Fallback => {
     if (said === undefined) return 'park';
-    return said === 'park' || said === 'null' || said === 'keep' ? said : { value: said };
+    return said === 'park' || said === 'null' || said === 'keep' || said === 'pass' ? said : { value: said };
   };
   if (isObject(otherwise)) return { inward: one(otherwise['in']), outward: one(otherwise['out']) };
   const inward = one(otherwise);

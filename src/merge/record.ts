@@ -78,6 +78,11 @@ export interface LinkState {
   readonly written: Readonly<Record<string, Written>>;
   /** Per field: how often ours was restored at one version. */
   readonly restored: Readonly<Record<string, { readonly version: number; readonly count: number }>>;
+  /**
+   * Per field: what the remote showed last, where the mapping says that the record keeps what it has rather than
+   * take it. Absent where there is none.
+   */
+  readonly left?: Readonly<Record<string, Json>>;
   /** First direct read that found nothing; believed after a grace interval. */
   readonly missingSince: number | null;
 }

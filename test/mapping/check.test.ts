@@ -151,7 +151,7 @@ const bad: [
   ],
   [
     'mapping-uncovered',
-    { stage: { at: '/stage', steps: [{ table: { 线索: 'lead' } }], otherwise: { in: 'keep', out: '客户' } } },
+    { stage: { at: '/stage', steps: [{ table: { 线索: 'lead' } }], otherwise: { in: 'pass', out: '客户' } } },
     {},
     '/fields/stage/steps',
     '"客户", which shop',
