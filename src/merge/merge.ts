@@ -365,10 +365,10 @@ export const merge = (input: MergeInput): Merged => {
   }
   // A place that could not be read does not move its shadow: once the mapping covers it, it still shows as changed.
   let shadow = overlay(link.shadow, lens.shadow(sight.object.value));
-  const unmoved = [...reading.problems.flatMap(({ field }) => field ?? []), ...(reading.left ?? [])];
-  for (const pointer of unmoved.flatMap((field) => lens.pointers(field)))
+  const unmoved = new Set([...reading.problems.flatMap(({ field }) => field ?? []), ...(reading.left ?? [])]);
+  for (const pointer of [...unmoved].flatMap((field) => lens.pointers(field)))
     shadow = copyPlace(shadow, link.shadow, pointer);
-  const left = leftThere(judge, reading, before);
+  const left = leftThere(judge, unmoved, before);
   return {
     record: judge.changed.length > 0 ? { ...record, version: judge.version, fields: judge.fields } : record,
     link: {

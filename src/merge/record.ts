@@ -79,8 +79,8 @@ export interface LinkState {
   /** Per field: how often ours was restored at one version. */
   readonly restored: Readonly<Record<string, { readonly version: number; readonly count: number }>>;
   /**
-   * Per field: what the remote showed last, where the mapping says that the record keeps what it has rather than
-   * take it. Absent where there is none.
+   * Per field: what the remote showed last, where the mapping cannot read it, or says that the record keeps what it
+   * has rather than take it. Absent where there is none.
    */
   readonly left?: Readonly<Record<string, Json>>;
   /** First direct read that found nothing; believed after a grace interval. */
