@@ -6,9 +6,11 @@ import { readConfig } from '../config.ts';
 import { findConnectors } from '../connections.ts';
 import type { JsonObject, JsonSchema } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
+import { evaluate } from '../evaluator.ts';
 import { knownOf, loadEntities, loadMappings } from '../installation.ts';
 import { compile } from '../mapping/compile.ts';
 import type { Entity, MappingDocument } from '../mapping/document.ts';
+import { preparing, type Preparing } from '../mapping/expressions.ts';
 import type { FieldNote, FieldProblem, Lens } from '../mapping/lens.ts';
 import { nearest } from '../mapping/nearest.ts';
 import { why, type WhyField } from '../mapping/why.ts';
@@ -78,7 +80,7 @@ const readWhole = (lens: Lens, object: JsonObject): Mapped => {
   return { value, problems: all, notes };
 };
 
-const mapLine = async ({ text }: Line, lens: Lens, reverse: boolean): Promise<Mapped> => {
+const mapLine = async ({ text }: Line, { lens, prepare }: Mapping, reverse: boolean): Promise<Mapped> => {
   const whole = (message: string): Mapped => ({ problems: [{ pointer: '', code: 'line', message }] });
   if (text === null) return whole('is longer than 8 MiB');
   let given: unknown;
@@ -90,7 +92,7 @@ const mapLine = async ({ text }: Line, lens: Lens, reverse: boolean): Promise<Ma
   if (given === null || typeof given !== 'object' || Array.isArray(given))
     return whole('is not a JSON object');
   if (reverse) return lens.write(given as JsonObject, null);
-  const object = (await lens.prepare?.(given as JsonObject)) ?? (given as JsonObject);
+  const object = (await prepare?.(given as JsonObject)) ?? (given as JsonObject);
   if (!lens.applies(object)) return whole('is not what the mapping is for (its "when" does not hold)');
   return readWhole(lens, object);
 };
@@ -124,6 +126,8 @@ export interface Mapping {
   readonly entity: Entity;
   readonly kind: JsonSchema | null;
   readonly lens: Lens;
+  /** Computes its expressions; absent where it has none. */
+  readonly prepare?: Preparing;
 }
 
 /** A mapping of the installation at `dir`, compiled against its kind. Throws CrosswalkError. */
@@ -145,7 +149,9 @@ export const mappingOf = async (dir: string, name: string): Promise<Mapping> => 
     throw new CrosswalkError('config-unknown', params, place);
   }
   const kind = await kindOf(folder, document, mappings, entities);
-  return { document, entity, kind, lens: compile(document, entity, kind, entities) };
+  const prepare = preparing([document], evaluate);
+  const made = { document, entity, kind, lens: compile(document, entity, kind, entities) };
+  return prepare === undefined ? made : { ...made, prepare };
 };
 
 const inputOf = async (file: string | undefined): Promise<AsyncIterable<Buffer>> => {
@@ -180,12 +186,12 @@ const whyLine = ({ field, from, through, value, problem }: WhyField): string => 
 
 /** Says of each field of each record where its value came from. */
 const explainLines = async (options: Common & { file?: string }, mapping: Mapping): Promise<number> => {
-  const { lens } = mapping;
+  const { prepare } = mapping;
   const storyOf = why(mapping.document, mapping.entity, mapping.kind);
   let bad = 0;
   for await (const line of linesOf(await inputOf(options.file))) {
     if (line.text?.trim() === '') continue;
-    const { problems } = await mapLine(line, lens, false);
+    const { problems } = await mapLine(line, mapping, false);
     const whole = problems.find((one) => one.code === 'line');
     if (problems.length > 0) bad += 1;
     if (whole !== undefined) {
@@ -193,7 +199,7 @@ const explainLines = async (options: Common & { file?: string }, mapping: Mappin
       continue;
     }
     const given = JSON.parse(line.text ?? '{}') as JsonObject;
-    const fields = storyOf((await lens.prepare?.(given)) ?? given);
+    const fields = storyOf((await prepare?.(given)) ?? given);
     if (options.json) await write(jsonLine({ line: line.number, fields }));
     else await write(`line ${line.number}\n${fields.map(whyLine).join('\n')}\n`);
   }
@@ -205,7 +211,6 @@ export const map = async (
   name: string,
 ): Promise<number> => {
   const mapping = await mappingOf(options.dir, name);
-  const { lens } = mapping;
   if (options.why === true) {
     if (options.reverse === true)
       throw new CrosswalkError('usage', { detail: '--why goes with reading, not with --reverse' });
@@ -221,7 +226,7 @@ export const map = async (
     bytes += (line.text?.length ?? 0) + 1;
     bar.show(bytes, size, `line ${line.number}, ${bad} with problems`);
     if (line.text?.trim() === '') continue;
-    const { value, problems, notes = [] } = await mapLine(line, lens, options.reverse === true);
+    const { value, problems, notes = [] } = await mapLine(line, mapping, options.reverse === true);
     if (problems.length > 0) bad += 1;
     if (options.json)
       await write(

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import type { MappingDocument, PartRule, WhenRule } from './document.ts';
-import { preparing } from './expressions.ts';
 import { bindField } from './field.ts';
 import type { BoundField } from './field.ts';
 import { fastReader } from './generate.ts';
@@ -315,7 +314,6 @@ export const bind = (
     new Set(fields.map((field) => field.name));
   const anchorOf = anchorPlace === null ? null : anchorAt(anchorPlace);
   const slow = (value: JsonObject): Reading => readAll(all, anchorOf, value);
-  const prepare = preparing([document]);
   const leaves = leavesOf(all);
   return {
     name: document.name,
@@ -339,7 +337,6 @@ export const bind = (
       ]),
     ),
     applies: appliesTo(document.when),
-    ...(prepare === undefined ? {} : { prepare }),
     pointers: (field) => bound.get(field)?.segments.map(placePointer) ?? [],
     read: generated ? fastReader(all, anchorOf, slow) : slow,
     write: (fields, base, id) => {

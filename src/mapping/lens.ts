@@ -1,5 +1,4 @@
 import type { Json, JsonObject } from '../connector.ts';
-import type { Preparing } from './expressions.ts';
 import type { Reference } from './reference.ts';
 
 /**
@@ -87,8 +86,6 @@ export interface Lens {
   readonly parts: ReadonlyMap<string, Part>;
   /** False for an object of the kind that is another mapping's. */
   applies(value: JsonObject): boolean;
-  /** Computes the expressions of an object that was just read; absent where the mapping has none. */
-  readonly prepare?: Preparing;
   /** The pointers under which a field lives on the remote, in order. */
   pointers(field: string): readonly string[];
   /** Reads an object. Never throws for bad input: it tells problems. */

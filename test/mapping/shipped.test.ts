@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Json, JsonObject, JsonSchema } from '../../src/connector.ts';
+import { evaluate } from '../../src/evaluator.ts';
 import { check } from '../../src/mapping/check.ts';
 import { preparedExamples } from '../../src/mapping/expressions.ts';
 import { compile } from '../../src/mapping/compile.ts';
@@ -88,7 +89,7 @@ describe.each(shipped)('%s', (path) => {
     });
 
   test('has nothing to say about: no errors, no warnings', async () => {
-    const prepared = await preparedExamples(document);
+    const prepared = await preparedExamples(document, evaluate);
     const against = { entity, kind, entities, ...(prepared === undefined ? {} : { prepared }) };
     expect(check(document, against)).toEqual([]);
   });
