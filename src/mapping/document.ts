@@ -3,7 +3,7 @@ import type { ErrorObject } from 'ajv';
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import type { ErrorCode, ErrorParams } from '../errors.ts';
-import { isHostile, isObject, member, segmentsOf } from './place.ts';
+import { isHostile, isObject, member, pointerOf, segmentsOf } from './place.ts';
 import { faultWords, propertiesOf, schemaChecker } from './schema.ts';
 import type { Fallback } from './step.ts';
 import { readJson } from './text.ts';
@@ -161,8 +161,7 @@ const readChecked = (
   const findings = check(read.value).map((error) => {
     const extra = error.params['additionalProperty'] as string | undefined;
     const pointer = error.instancePath;
-    const named =
-      extra === undefined ? pointer : `${pointer}/${extra.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const named = pointer + pointerOf(extra === undefined ? [] : [extra]);
     const detail = `${pointer === '' ? '' : `at ${pointer} `}${faultWords(error)}`;
     return finding(code, 'error', { file, pointer: named, line: read.lineOf(named) }, { detail });
   });
