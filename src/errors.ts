@@ -88,7 +88,7 @@ export const catalogue = {
     status: 422,
     text: 'Field {field} {detail}.',
     remedy:
-      'Name one place, or start the steps with one that composes several: person-name takes two, join any number.',
+      'Name one place, or start the steps with one that composes several: person-name takes two or three, join any number.',
   },
   'mapping-types': {
     status: 422,

@@ -168,7 +168,24 @@ const readChecked = (
   return { ...read, findings };
 };
 
-const checkMapping = schemaChecker(mappingSchema as JsonSchema, true);
+/**
+ * As published, but for the steps, which `check` judges one by one, with their documentation as the remedy: the
+ * published schema tells them all, so that editors complete them.
+ */
+const shape: JsonObject = {
+  ...mappingSchema,
+  $defs: {
+    ...mappingSchema.$defs,
+    step: {
+      type: ['string', 'object'],
+      pattern: '^[a-z][a-z0-9-]*$',
+      minProperties: 1,
+      maxProperties: 1,
+      propertyNames: { pattern: '^[a-z][a-z0-9-]*$' },
+    },
+  },
+} as unknown as JsonObject;
+const checkMapping = schemaChecker(shape, true);
 /** Errors that only say that some branch failed add nothing to the branch's own error. */
 const SHELL: ReadonlySet<string> = new Set(['anyOf', 'oneOf', 'allOf', 'if', 'not']);
 

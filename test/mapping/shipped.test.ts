@@ -9,7 +9,7 @@ import { compile } from '../../src/mapping/compile.ts';
 import { placesOf, readMapping } from '../../src/mapping/document.ts';
 import { explain } from '../../src/mapping/explain.ts';
 import { putAt, segmentsOf, valueAt } from '../../src/mapping/place.ts';
-import { enumOf, schemaAt, typesOf } from '../../src/mapping/schema.ts';
+import { enumOf, schemaAt, schemaChecker, typesOf } from '../../src/mapping/schema.ts';
 import { entityOf, root, textOf } from './sample.ts';
 
 /** Every mapping in `mappings/<system>/`, found by listing the folders, against its kind's schema. */
@@ -62,8 +62,13 @@ const valueOf = (schema: JsonSchema): fc.Arbitrary<Json> => {
   return fc.oneof(...some);
 };
 
-test('there are mappings to look at', () => {
+test('there are mappings to look at, and editors find no fault in them', () => {
   expect(shipped.length).toBeGreaterThan(0);
+  const published = schemaChecker(JSON.parse(textOf('mappings/mapping.schema.json')) as JsonSchema, true);
+  for (const path of shipped) {
+    published(JSON.parse(textOf(path)));
+    expect(published.errors ?? [], path).toEqual([]);
+  }
 });
 
 describe.each(shipped)('%s', (path) => {
