@@ -88,7 +88,7 @@ export const catalogue = {
     status: 422,
     text: 'Field {field} {detail}.',
     remedy:
-      'Name one place, or start the steps with one that composes several: person-name takes two, join any number.',
+      'Name one place, or start the steps with one that composes several: person-name takes two or three, join any number.',
   },
   'mapping-types': {
     status: 422,
@@ -100,7 +100,7 @@ export const catalogue = {
     status: 422,
     text: 'Field {field} has no answer for {value}, which {side} may hold.',
     remedy:
-      'Add it to the table, or say with "otherwise" what becomes of it: "park", "null", "keep", or {"in": …, "out": …}.',
+      'Add it to the table, or say with "otherwise" what becomes of it: "park", "null", "keep", "pass", a value, or {"in": …, "out": …}.',
   },
   'mapping-otherwise': {
     status: 422,

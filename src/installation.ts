@@ -18,6 +18,7 @@ import type { Lens } from './mapping/lens.ts';
 import { referenceOf } from './mapping/reference.ts';
 import { clashOf } from './mapping/when.ts';
 import type { Sync } from './sync/hub.ts';
+import { evaluate } from './evaluator.ts';
 
 export interface Installation {
   /** Absolute path of the folder. */
@@ -231,7 +232,7 @@ export const compileSync = (
     if (detail !== null)
       throw new CrosswalkError('mapping-when', { detail }, { file: document.file, pointer: '/when' });
   }
-  const prepare = preparing(ofKind);
+  const prepare = preparing(ofKind, evaluate);
   const required = entity.schema['required'];
   return {
     name: sync.name,

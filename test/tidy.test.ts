@@ -57,6 +57,8 @@ const ranks: readonly (readonly string[])[] = [
     'src/limits.ts',
     'src/remote.ts',
     'src/connections.ts',
+    'src/evaluator.ts',
+    'src/evaluator-process.ts',
   ],
   // An installation compiles its syncs, so it knows the engine's noun for one.
   ['src/sync/', 'src/notify/', 'src/health/', 'src/installation.ts'],
@@ -115,6 +117,7 @@ it('has no dead files', () => {
   const entries = [
     'src/main.ts',
     'src/simulate/main.ts',
+    'src/evaluator-process.ts',
     'src/connector.ts',
     ...connectors.filter((file) => /\/(?:index|sandbox)\.ts$/.test(file)),
   ];

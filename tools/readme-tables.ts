@@ -1,7 +1,8 @@
-/** `npm run docs`: writes the tables of error codes and of steps into the READMEs, between their markers. */
+/** `npm run docs`: writes the tables of error codes and of steps into the READMEs, between their markers, and the steps into the schema. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { catalogue, type CatalogueEntry } from '../src/errors.ts';
 import { classOf, stepNamed, stepNames } from '../src/mapping/steps.ts';
+import { writeStepSchema } from './step-schema.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
@@ -33,3 +34,5 @@ insert('mappings/README.md', 'steps', [
       : [`| \`${name}\` | ${classOf(step, step.examples[0]?.arg)} | ${cell(step.doc)} |`];
   }),
 ]);
+
+writeStepSchema('mappings/mapping.schema.json');

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { readConfig, type Config } from '../config.ts';
 import { findConnectors, resolveText } from '../connections.ts';
 import type { JsonSchema } from '../connector.ts';
+import { evaluate } from '../evaluator.ts';
 import { CrosswalkError, placeText, type Place } from '../errors.ts';
 import { knownOf, loadEntities, loadMappings, voiceless } from '../installation.ts';
 import { check as checkMapping } from '../mapping/check.ts';
@@ -172,7 +173,7 @@ const checkAll = async (folder: string, mappings: string | undefined): Promise<F
     const { entities } = documents;
     const entity = entities.get(document.entity);
     if (entity !== undefined) {
-      const prepared = await preparedExamples(document);
+      const prepared = await preparedExamples(document, evaluate);
       const against = { entity, kind, entities, ...(prepared === undefined ? {} : { prepared }) };
       found.push(...checkMapping(document, against).map(ofMapping));
     } else {

@@ -6,9 +6,11 @@ import { readConfig } from '../config.ts';
 import { findConnectors } from '../connections.ts';
 import type { JsonObject, JsonSchema } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
+import { evaluate } from '../evaluator.ts';
 import { knownOf, loadEntities, loadMappings } from '../installation.ts';
 import { compile } from '../mapping/compile.ts';
 import type { Entity, MappingDocument } from '../mapping/document.ts';
+import { preparing, type Preparing } from '../mapping/expressions.ts';
 import type { FieldNote, FieldProblem, Lens } from '../mapping/lens.ts';
 import { nearest } from '../mapping/nearest.ts';
 import { trusting, type Roster, type Routed } from '../mapping/routing.ts';
@@ -87,7 +89,7 @@ const readWhole = (lens: Lens, object: JsonObject, roster: Roster | undefined): 
 /** A line as the mapping takes it; with a `roster` its tables decide too. */
 export const mapLine = async (
   { text }: Line,
-  lens: Lens,
+  { lens, prepare }: Pick<Mapping, 'lens' | 'prepare'>,
   reverse: boolean,
   roster?: Roster,
 ): Promise<Mapped> => {
@@ -102,7 +104,7 @@ export const mapLine = async (
   if (given === null || typeof given !== 'object' || Array.isArray(given))
     return whole('is not a JSON object');
   if (reverse) return lens.write(given as JsonObject, null);
-  const object = (await lens.prepare?.(given as JsonObject)) ?? (given as JsonObject);
+  const object = (await prepare?.(given as JsonObject)) ?? (given as JsonObject);
   if (!lens.applies(object)) return whole('is not what the mapping is for (its "when" does not hold)');
   return readWhole(lens, object, roster);
 };
@@ -136,6 +138,8 @@ export interface Mapping {
   readonly entity: Entity;
   readonly kind: JsonSchema | null;
   readonly lens: Lens;
+  /** Computes its expressions; absent where it has none. */
+  readonly prepare?: Preparing;
 }
 
 /** A mapping of the installation at `dir`, compiled against its kind. Throws CrosswalkError. */
@@ -157,7 +161,9 @@ export const mappingOf = async (dir: string, name: string): Promise<Mapping> => 
     throw new CrosswalkError('config-unknown', params, place);
   }
   const kind = await kindOf(folder, document, mappings, entities);
-  return { document, entity, kind, lens: compile(document, entity, kind, entities) };
+  const prepare = preparing([document], evaluate);
+  const made = { document, entity, kind, lens: compile(document, entity, kind, entities) };
+  return prepare === undefined ? made : { ...made, prepare };
 };
 
 export const inputOf = async (file: string | undefined): Promise<AsyncIterable<Buffer>> => {
@@ -204,13 +210,13 @@ const explainLines = async (
   options: DirectoryOptions & Common & { file?: string },
   mapping: Mapping,
 ): Promise<number> => {
-  const { lens } = mapping;
+  const { lens, prepare } = mapping;
   const roster = lens.router === undefined ? trusting(Date.now) : await knownRoster(options, lens.router);
   const storyOf = why(mapping.document, mapping.entity, mapping.kind);
   let bad = 0;
   for await (const line of linesOf(await inputOf(options.file))) {
     if (line.text?.trim() === '') continue;
-    const { problems } = await mapLine(line, lens, false, roster);
+    const { problems } = await mapLine(line, mapping, false, roster);
     const whole = problems.find((one) => one.code === 'line');
     if (problems.length > 0) bad += 1;
     if (whole !== undefined) {
@@ -218,7 +224,7 @@ const explainLines = async (
       continue;
     }
     const given = JSON.parse(line.text ?? '{}') as JsonObject;
-    const fields = storyOf((await lens.prepare?.(given)) ?? given);
+    const fields = storyOf((await prepare?.(given)) ?? given);
     const routed = routedOf(lens, fields, roster);
     if (options.json)
       await write(jsonLine({ line: line.number, fields, ...(routed.length === 0 ? {} : { routed }) }));
@@ -233,13 +239,13 @@ export const map = async (
   name: string,
 ): Promise<number> => {
   const mapping = await mappingOf(options.dir, name);
-  const { lens } = mapping;
   if (options.why === true) {
     if (options.reverse === true)
       throw new CrosswalkError('usage', { detail: '--why goes with reading, not with --reverse' });
     return explainLines(options, mapping);
   }
-  const roster = lens.router === undefined ? undefined : await knownRoster(options, lens.router);
+  const { router } = mapping.lens;
+  const roster = router === undefined ? undefined : await knownRoster(options, router);
   let bad = 0;
   let bytes = 0;
   const size =
@@ -250,7 +256,7 @@ export const map = async (
     bytes += (line.text?.length ?? 0) + 1;
     bar.show(bytes, size, `line ${line.number}, ${bad} with problems`);
     if (line.text?.trim() === '') continue;
-    const { value, problems, notes = [] } = await mapLine(line, lens, options.reverse === true, roster);
+    const { value, problems, notes = [] } = await mapLine(line, mapping, options.reverse === true, roster);
     if (problems.length > 0) bad += 1;
     if (options.json)
       await write(

@@ -95,7 +95,7 @@ class Tally {
 /** Records to be routed, numbered from 1: from a file, or made up. What cannot be read is told and left out. */
 async function* recordsOf(
   options: Options,
-  { document, entity, lens }: Mapping,
+  { document, entity, lens, prepare }: Mapping,
   bad: { count: number },
 ): AsyncGenerator<readonly [number, Fields]> {
   if (options.file === undefined) {
@@ -108,7 +108,13 @@ async function* recordsOf(
   }
   for await (const line of linesOf(await inputOf(options.file))) {
     if (line.text?.trim() === '') continue;
-    const { value, problems } = await mapLine(line, options.entity === true ? asItIs(lens) : lens, false);
+    const { value, problems } = await mapLine(
+      line,
+      options.entity === true
+        ? { lens: asItIs(lens) }
+        : { lens, ...(prepare === undefined ? {} : { prepare }) },
+      false,
+    );
     for (const { pointer, message } of problems)
       warn(`line ${line.number} ${pointer === '' ? '' : `${pointer}: `}${message}`);
     if (value === undefined) bad.count += 1;
@@ -117,7 +123,7 @@ async function* recordsOf(
 }
 
 /** Lines that hold an entity's fields already. */
-const asItIs = ({ prepare: _, ...lens }: Lens): Lens => ({
+const asItIs = (lens: Lens): Lens => ({
   ...lens,
   parts: new Map(),
   applies: () => true,

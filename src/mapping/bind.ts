@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import type { MappingDocument, PartRule, WhenRule } from './document.ts';
-import { preparing } from './expressions.ts';
 import { bindField } from './field.ts';
 import type { BoundField } from './field.ts';
 import { fastReader } from './generate.ts';
@@ -89,16 +88,27 @@ const hashOf = (document: MappingDocument, fields: ReadonlyMap<string, JsonSchem
 interface Told {
   readonly problems: FieldProblem[];
   readonly notes: FieldNote[];
+  /** Fields that are left as they are. */
+  readonly left: string[];
 }
 
+const nothingTold = (): Told => ({ problems: [], notes: [], left: [] });
+
 const pointerOf = (field: BoundField): string => field.pointers.join(' + ');
+
+const LEFT = 'It was not taken, as the mapping says.';
+
+/** True if the mapping says that the other side keeps what it has rather than take this. */
+const isLeft = (field: BoundField, { code }: Misfit): boolean =>
+  code === 'kept' || (code === 'overflow' && field.refuses);
 
 const tellMisfit = (field: BoundField, misfit: Misfit, told: Told): void => {
   const { code, step } = misfit;
   const said = `${misfit.sentence(field.personal)}${step === undefined ? '' : ` (step ${step})`}.`;
   const at = { field: field.name, pointer: pointerOf(field) };
-  if (code === 'overflow' && field.refuses) {
-    told.notes.push({ ...at, message: `${said} It was not taken, as the mapping says.` });
+  if (isLeft(field, misfit)) {
+    told.notes.push({ ...at, message: `${said} ${LEFT}` });
+    told.left.push(field.name);
     return;
   }
   told.problems.push({ ...at, code, message: said, ...(step === undefined ? {} : { step }) });
@@ -148,9 +158,14 @@ const writeOne = (
   field.segments.forEach((place, index) => putAt(target, place, canonical(made[index] ?? null) ?? null));
 };
 
-/** Notes are rare: most answers do not have the member. */
-const withNotes = <T extends object>(made: T, { notes }: Told): T & { notes?: readonly FieldNote[] } =>
-  notes.length === 0 ? made : { ...made, notes };
+/** Notes are rare: most answers have neither member. */
+const withNotes = <T extends object>(
+  made: T,
+  { notes, left }: Told,
+): T & { notes?: readonly FieldNote[]; left?: readonly string[] } => {
+  if (notes.length === 0) return made;
+  return left.length === 0 ? { ...made, notes } : { ...made, notes, left };
+};
 
 /** Our record id at this place; '' where there is none. */
 const anchorAt =
@@ -166,7 +181,7 @@ const readAll = (
   value: JsonObject,
 ): Reading => {
   const read: Fields = {};
-  const told: Told = { problems: [], notes: [] };
+  const told = nothingTold();
   for (const field of fields) if (field.inward) readOne(field, value, read, told);
   const id = anchorOf?.(value) ?? '';
   const made = { fields: read, problems: told.problems };
@@ -175,13 +190,27 @@ const readAll = (
 
 const writeAll = (all: readonly BoundField[], fields: Fields, base: JsonObject | null): Writing => {
   const value: JsonObject = {};
-  const told: Told = { problems: [], notes: [] };
+  const told = nothingTold();
   for (const field of all) {
     if (!field.outward || !Object.hasOwn(fields, field.name)) continue;
     const wanted = fields[field.name];
     if (wanted !== undefined) writeOne(field, wanted, base, value, told);
   }
   return withNotes({ value, problems: told.problems }, told);
+};
+
+/** The fields that may be left as they are when they are written; null where there are none. */
+const leavesOf = (all: readonly BoundField[]): Lens['leaves'] | null => {
+  const some = new Map(
+    all.filter((field) => field.outward && field.keeps).map((field) => [field.name, field]),
+  );
+  if (some.size === 0) return null;
+  return (name, value) => {
+    const field = some.get(name);
+    const made = field?.write(value, null);
+    if (field === undefined || !(made instanceof Misfit) || !isLeft(field, made)) return null;
+    return `${made.sentence(field.personal)}. ${LEFT}`;
+  };
 };
 
 const appliesTo = (when: WhenRule | undefined): ((value: JsonObject) => boolean) => {
@@ -287,10 +316,10 @@ export const bind = (
     new Set(fields.map((field) => field.name));
   const anchorOf = anchorPlace === null ? null : anchorAt(anchorPlace);
   const slow = (value: JsonObject): Reading => readAll(all, anchorOf, value);
-  const prepare = preparing([document]);
   const personal = new Set(
     [...schemas].filter(([, schema]) => schema['personal'] === true).map(([name]) => name),
   );
+  const leaves = leavesOf(all);
   return {
     name: document.name,
     hash: hashOf(document, schemas),
@@ -318,7 +347,6 @@ export const bind = (
     ),
     ...(document.routes === undefined ? {} : { router: bindRoutes(document.routes, personal) }),
     applies: appliesTo(document.when),
-    ...(prepare === undefined ? {} : { prepare }),
     pointers: (field) => bound.get(field)?.segments.map(placePointer) ?? [],
     read: generated ? fastReader(all, anchorOf, slow) : slow,
     write: (fields, base, id) => {
@@ -326,6 +354,7 @@ export const bind = (
       if (id !== undefined && anchorPlace !== null) putAt(writing.value, anchorPlace, id);
       return writing;
     },
+    ...(leaves === null ? {} : { leaves }),
     settle: (field, value) => {
       const known = bound.get(field);
       return known === undefined ? value : known.settle(value);

@@ -159,14 +159,14 @@ export const checkTypes = (
   let from = `${where} holds`;
   for (const { step, name: id, arg, index } of steps) {
     // A table takes what stands on its remote side, unless the rest passes it by.
-    const takes = id === 'table' && inward !== 'keep' ? (step.writes?.(arg) ?? step.takes) : step.takes;
+    const takes = id === 'table' && inward !== 'pass' ? (step.writes?.(arg) ?? step.takes) : step.takes;
     if (!overlap(types, takes)) {
       const detail = `${from} ${typeWords(types)}, and step ${id} needs ${typeWords(takes)}`;
       tell('mapping-types', `/steps/${index}`, { field: name, detail });
       return;
     }
     const made = step.gives(arg, types);
-    types = id === 'table' && inward === 'keep' ? [...new Set([...made, ...types])] : made;
+    types = id === 'table' && inward === 'pass' ? [...new Set([...made, ...types])] : made;
     from = `step ${id} gives`;
   }
   const own = ownTypes(rule);
@@ -187,7 +187,7 @@ export const checkTypes = (
   let back = own === null ? wanted : own.takes;
   for (const { step, name: id, arg } of steps.toReversed()) {
     const made = step.writes?.(arg) ?? (step.takes === ALL_TYPES ? back : step.takes);
-    back = id === 'table' && outward === 'keep' ? [...new Set([...made, ...back])] : made;
+    back = id === 'table' && outward === 'pass' ? [...new Set([...made, ...back])] : made;
   }
   if (!overlap(back, places)) {
     const detail = `what is written is ${typeWords(back)}, and ${where} holds ${typeWords(places)}`;

@@ -225,6 +225,9 @@ const checkUnmapped = (check: Check): void => {
   }
 };
 
+/** That the other side keeps what it has is an answer too. */
+const isUncovered = (made: unknown): boolean => made instanceof Misfit && made.code !== 'kept';
+
 /** Every value that either side may hold has an answer. */
 const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
   const { kind, entity } = check;
@@ -239,7 +242,7 @@ const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
       const object: JsonObject = {};
       putAt(object, place, value);
       const side = `${check.document.remote.connector} (${field.pointers[0]})`;
-      if (field.read(object) instanceof Misfit) {
+      if (isUncovered(field.read(object))) {
         check.tell('mapping-uncovered', at, { field: name, value: shown(value), side });
       }
     }
@@ -247,7 +250,7 @@ const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
   checkRounds(check, name, rule, field);
   if (!field.outward) return;
   for (const value of enumOf(schema) ?? []) {
-    if (field.write(value, null) instanceof Misfit) {
+    if (isUncovered(field.write(value, null))) {
       check.tell('mapping-uncovered', at, {
         field: name,
         value: shown(value),

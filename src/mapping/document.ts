@@ -3,7 +3,7 @@ import type { ErrorObject } from 'ajv';
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import type { ErrorCode, ErrorParams } from '../errors.ts';
-import { isHostile, isObject, member, segmentsOf } from './place.ts';
+import { isHostile, isObject, member, pointerOf, segmentsOf } from './place.ts';
 import { faultWords, propertiesOf, schemaChecker } from './schema.ts';
 import type { Fallback } from './step.ts';
 import type { RouteRule } from './routing.ts';
@@ -166,15 +166,31 @@ const readChecked = (
   const findings = check(read.value).map((error) => {
     const extra = error.params['additionalProperty'] as string | undefined;
     const pointer = error.instancePath;
-    const named =
-      extra === undefined ? pointer : `${pointer}/${extra.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const named = pointer + pointerOf(extra === undefined ? [] : [extra]);
     const detail = `${pointer === '' ? '' : `at ${pointer} `}${faultWords(error)}`;
     return finding(code, 'error', { file, pointer: named, line: read.lineOf(named) }, { detail });
   });
   return { ...read, findings };
 };
 
-const checkMapping = schemaChecker(mappingSchema as JsonSchema, true);
+/**
+ * As published, but for the steps, which `check` judges one by one, with their documentation as the remedy: the
+ * published schema tells them all, so that editors complete them.
+ */
+const shape: JsonObject = {
+  ...mappingSchema,
+  $defs: {
+    ...mappingSchema.$defs,
+    step: {
+      type: ['string', 'object'],
+      pattern: '^[a-z][a-z0-9-]*$',
+      minProperties: 1,
+      maxProperties: 1,
+      propertyNames: { pattern: '^[a-z][a-z0-9-]*$' },
+    },
+  },
+} as unknown as JsonObject;
+const checkMapping = schemaChecker(shape, true);
 /** Errors that only say that some branch failed add nothing to the branch's own error. */
 const SHELL: ReadonlySet<string> = new Set(['anyOf', 'oneOf', 'allOf', 'if', 'not']);
 
@@ -310,7 +326,7 @@ export const fallbacksOf = (
 ): { readonly inward: Fallback; readonly outward: Fallback } => {
   const one = (said: Json | undefined): Fallback => {
     if (said === undefined) return 'park';
-    return said === 'park' || said === 'null' || said === 'keep' ? said : { value: said };
+    return said === 'park' || said === 'null' || said === 'keep' || said === 'pass' ? said : { value: said };
   };
   if (isObject(otherwise)) return { inward: one(otherwise['in']), outward: one(otherwise['out']) };
   const inward = one(otherwise);

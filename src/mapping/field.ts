@@ -1,5 +1,5 @@
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
-import { partsOf, placesOf } from './document.ts';
+import { fallbacksOf, partsOf, placesOf } from './document.ts';
 import type { FieldRule } from './document.ts';
 import { computedAt } from './expressions.ts';
 import { canonical, getterOf, sameValue, segmentsOf, valueAt } from './place.ts';
@@ -29,6 +29,8 @@ export interface BoundField {
   readonly personal: boolean;
   /** True if a value that is too long or too large is left where it is instead of parking the field. */
   readonly refuses: boolean;
+  /** True if there are values that are not written, because the place is to stay as it is then. */
+  readonly keeps: boolean;
   /** How its places are read, for the generated reader. */
   readonly reading: Reading;
   /** The field's value, undefined where a place of it was not seen. */
@@ -177,6 +179,12 @@ const ownStep = (rule: FieldRule, rows: BoundRows | null, place: JsonSchema | un
   return [{ name: 'reference', fills: false, bound: referenceStep(rule.reference, place) }];
 };
 
+/** True if the rule, or one of its rows, says that some values leave the place as it is. */
+const mayKeep = (rule: FieldRule): boolean =>
+  rule.overflow === 'refuse' ||
+  fallbacksOf(rule.otherwise).outward === 'keep' ||
+  Object.values(rule.rows?.fields ?? {}).some(mayKeep);
+
 const readerOf = (name: string, rule: FieldRule, schemas: FieldSchemas, rows: BoundRows | null): Reader => {
   const pointers = isComputed(rule) ? [computedAt(schemas.mapping ?? '', name)] : placesOf(rule);
   const segments = pointers.map((pointer) => segmentsOf(pointer) ?? []);
@@ -216,6 +224,7 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
     required: rule.required === true,
     personal: schemas.field['personal'] === true,
     refuses: rule.overflow === 'refuse',
+    keeps: mayKeep(rule),
     reading: reader,
     read: get === null ? (object) => readPlaces(reader, object) : (object) => readPlace(reader, get, object),
     write: (value, base) => {

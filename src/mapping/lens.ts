@@ -1,5 +1,4 @@
 import type { Json, JsonObject } from '../connector.ts';
-import type { Preparing } from './expressions.ts';
 import type { Reference } from './reference.ts';
 import type { Router } from './routing.ts';
 
@@ -50,6 +49,8 @@ export interface Reading {
   readonly fields: Fields;
   /** A field with a problem is missing from `fields`. A problem without a field parks the whole object. */
   readonly problems: readonly FieldProblem[];
+  /** Fields that keep what they have, as the mapping says of the values that were seen; missing from `fields`. */
+  readonly left?: readonly string[];
   /** Our record id, if the remote carries it. */
   readonly anchor?: string;
   readonly notes?: readonly FieldNote[];
@@ -59,6 +60,8 @@ export interface Writing {
   /** Only the places to be changed, in the connector's shape; `null` clears a place. */
   readonly value: JsonObject;
   readonly problems: readonly FieldProblem[];
+  /** Fields whose places stay as they are, as the mapping says of the values that were given. */
+  readonly left?: readonly string[];
   readonly notes?: readonly FieldNote[];
 }
 
@@ -86,8 +89,6 @@ export interface Lens {
   readonly router?: Router;
   /** False for an object of the kind that is another mapping's. */
   applies(value: JsonObject): boolean;
-  /** Computes the expressions of an object that was just read; absent where the mapping has none. */
-  readonly prepare?: Preparing;
   /** The pointers under which a field lives on the remote, in order. */
   pointers(field: string): readonly string[];
   /** Reads an object. Never throws for bad input: it tells problems. */
@@ -97,6 +98,11 @@ export interface Lens {
    * `anchor`, if given and the mapping has a place for it, is written too.
    */
   write(fields: Fields, base: JsonObject | null, anchor?: string): Writing;
+  /**
+   * Why the remote keeps what it has though the field holds this value, as a sentence; null where it is written.
+   * Absent where the mapping writes whatever it can.
+   */
+  leaves?(field: string, value: Json): string | null;
   /** The value that the remote is expected to show for `field` after `value` was written to it: read ∘ remote ∘ write. */
   settle(field: string, value: Json): Json;
   /** The places that the mapping reads, canonical (sorted keys, no places beside): what a shadow keeps. */

@@ -1,26 +1,32 @@
+import { append, pointerSegments } from '@hyperjump/json-pointer';
 import type { Json, JsonObject } from '../connector.ts';
 
-/** Places in a remote object: JSON pointers (RFC 6901) through objects, never into lists. */
+/**
+ * Places in a remote object: JSON pointers (RFC 6901), read and written by their library. Three things are meant
+ * otherwise, since a place is where a field lives: it is never the whole document nor under an empty name (both are
+ * slips of the pen far more often than wishes), it leads through objects and never into lists, whose items come and go,
+ * and below what is known to be empty everything is.
+ */
 
 export type Segments = readonly string[];
 
-const POINTER = /^(?:\/(?:[^~/]|~[01])+)+$/u;
 const HOSTILE: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 /** Deeper values are not taken: a value that deep is an attack, not a field. */
 const MOST_DEPTH = 64;
 
 /** The names along a pointer, or null if the text is no pointer to a place. */
-export const segmentsOf = (pointer: string): Segments | null =>
-  POINTER.test(pointer)
-    ? pointer
-        .slice(1)
-        .split('/')
-        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-    : null;
+export const segmentsOf = (pointer: string): Segments | null => {
+  try {
+    const segments = [...pointerSegments(pointer)];
+    return segments.length === 0 || segments.includes('') ? null : segments;
+  } catch {
+    return null;
+  }
+};
 
 /** The pointer made of these names. */
 export const pointerOf = (segments: Segments): string =>
-  segments.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  segments.reduce((pointer, segment) => append(segment, pointer), '');
 
 /** True if a name along the pointer would reach into JavaScript's own objects. */
 export const isHostile = (segments: Segments): boolean => segments.some((part) => HOSTILE.has(part));

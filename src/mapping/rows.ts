@@ -26,12 +26,19 @@ export const rowSchema = (list: JsonSchema | undefined, root: JsonSchema): JsonS
 const twice = (keys: readonly Json[]): number =>
   keys.findIndex((key, index) => keys.slice(0, index).some((other) => sameValue(key, other)));
 
+/** What a row's field says of a value that is too large holds for the table, which has no place of its own for a row. */
+const within = (field: BoundField, misfit: Misfit): Misfit => {
+  const { code, said, value, where } = misfit;
+  const own = code === 'overflow' && field.refuses ? new Misfit('kept', said, value, where) : misfit;
+  return own.inside(field.name);
+};
+
 const readRow = (fields: readonly BoundField[], row: Json): JsonObject | Misfit => {
   if (!isObject(row)) return wrongType(row, ['object']);
   const made: JsonObject = {};
   for (const field of fields) {
     const value = field.inward ? field.read(row) : undefined;
-    if (value instanceof Misfit) return value.inside(field.name);
+    if (value instanceof Misfit) return within(field, value);
     if (value !== undefined && value !== null) made[field.name] = value;
     else if (field.required) return new Misfit('step', `${field.name} is empty, and every row needs it`);
   }
@@ -44,7 +51,7 @@ const writeRow = (fields: readonly BoundField[], row: Json, base: JsonObject | n
   for (const field of fields) {
     if (!field.outward) continue;
     const places = field.write(member(row, field.name) ?? null, base);
-    if (places instanceof Misfit) return places.inside(field.name);
+    if (places instanceof Misfit) return within(field, places);
     field.segments.forEach((place, index) => putAt(made, place, places[index] ?? null));
   }
   return made;

@@ -3,7 +3,7 @@ import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { nearest } from './nearest.ts';
-import { isObject, member } from './place.ts';
+import { isObject, member, segmentsOf } from './place.ts';
 import type { Segments } from './place.ts';
 
 /** What a JSON Schema (draft 2020-12) says about places, and the checking of values against it. */
@@ -43,12 +43,20 @@ export const schemaChecker = (schema: JsonSchema, allErrors: boolean): ValidateF
 };
 
 /** What a local reference (`#/$defs/x`) points to. */
-const targetOf = (ref: string, root: JsonSchema): Json | undefined =>
-  ref
-    .replace(/^#\/?/u, '')
-    .split('/')
-    .filter((part) => part !== '')
-    .reduce<Json | undefined>((at, part) => member(at, part), root);
+const targetOf = (ref: string, root: JsonSchema): Json | undefined => {
+  if (ref === '#') return root;
+  const segments = ref.startsWith('#') ? segmentsOf(unescaped(ref.slice(1))) : null;
+  return segments?.reduce<Json | undefined>((at, part) => member(at, part), root);
+};
+
+/** The fragment of a URI as it is meant (RFC 3986). */
+const unescaped = (fragment: string): string => {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment;
+  }
+};
 
 /** The one branch of a choice that is not null: `anyOf: [x, null]` is another way to write "x or empty". */
 const onlyBranch = (choices: Json | undefined): Json | undefined => {

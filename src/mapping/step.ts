@@ -12,7 +12,8 @@ export type StepClass = 'exact' | 'settling' | 'lossy';
 
 /** A value that a step cannot take: handed back, not thrown, because bad input is everyday. */
 export class Misfit {
-  readonly code: 'type' | 'not-covered' | 'format' | 'step' | 'overflow' | 'reference';
+  /** `kept`: the mapping says that the other side keeps what it has. */
+  readonly code: 'type' | 'not-covered' | 'format' | 'step' | 'overflow' | 'reference' | 'kept';
   /** The rest of a sentence that starts with the value; the whole sentence where none is given. */
   readonly said: string;
   readonly value: Json | undefined;
@@ -48,8 +49,11 @@ export class Misfit {
 
 export type Outcome = Json | Misfit;
 
-/** What becomes of a value that a table does not name, in one direction. */
-export type Fallback = 'park' | 'null' | 'keep' | { readonly value: Json };
+/**
+ * What becomes of a value that a table does not name, in one direction: a person is asked, it counts as empty, the
+ * other side keeps what it has, it passes as it is, or another value stands for it.
+ */
+export type Fallback = 'park' | 'null' | 'keep' | 'pass' | { readonly value: Json };
 
 /** What a step is bound to, besides its argument. */
 export interface StepPlace {

@@ -5,6 +5,7 @@ import { composedSteps } from './composed.ts';
 import { expression } from './expressions.ts';
 import { identifierSteps } from './identifiers.ts';
 import { listSteps } from './lists.ts';
+import { nameSteps } from './names.ts';
 import { phoneArea } from './phone-areas.ts';
 import { phone } from './phones.ts';
 import { scalarSteps } from './scalars.ts';
@@ -16,7 +17,7 @@ import { date, time } from './times.ts';
 /** The one table of steps. `forward` reads the remote's value, `backward` writes it. */
 
 /** Grows when a step comes to mean something else: it is part of every mapping's hash. */
-export const STEPS_REVISION = 1;
+export const STEPS_REVISION = 2;
 
 const STEPS: Readonly<Record<string, Step>> = {
   ...textSteps,
@@ -29,6 +30,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   date,
   ...amountSteps,
   ...identifierSteps,
+  ...nameSteps,
   ...composedSteps,
   ...addressSteps,
   ...listSteps((name) => stepNamed(name)),

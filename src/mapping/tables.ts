@@ -25,12 +25,12 @@ const lookUp = (known: ReadonlyMap<Json, Json>, fallback: Fallback): ((value: Js
   return (value) => {
     const found = known.get(value);
     if (found !== undefined) return found;
-    if (fallback === 'keep') return value;
+    if (fallback === 'pass') return value;
     if (fallback === 'null') return null;
-    if (fallback !== 'park') return fallback.value;
+    if (typeof fallback === 'object') return fallback.value;
     const names = [...known.keys()].map(shown);
     const list = names.length > 12 ? `${names.slice(0, 12).join(', ')}, …` : names.join(', ');
-    return new Misfit('not-covered', `is not in the table (${list})`, value);
+    return new Misfit(fallback === 'keep' ? 'kept' : 'not-covered', `is not in the table (${list})`, value);
   };
 };
 

@@ -18,22 +18,34 @@ export const delta = (
   for (const field of lens.outward) {
     const state = record.fields[field];
     if (state === undefined || isHeld(holds, field, state.value)) continue;
-    const expected = expectedOf(link, field, shown[field]);
-    if (expected === undefined) {
-      const behind =
-        link === null || !lens.inward.has(field) ? state.version > (link?.seen[field] ?? 0) : true;
-      if (behind && !isEmpty(state.value)) result[field] = state.value;
-      continue;
-    }
-    if (same(expected, state.value)) continue;
-    if (isEmpty(state.value)) {
-      if (state.version > (link?.seen[field] ?? 0)) result[field] = null;
-      continue;
-    }
-    if (!same(expected, lens.settle(field, state.value))) result[field] = state.value;
+    const newer = state.version > (link?.seen[field] ?? 0);
+    if (isBehind(lens, link, field, state.value, { newer, shown: shown[field] })) result[field] = state.value;
   }
   return result;
 };
+
+const isBehind = (
+  lens: Lens,
+  link: LinkState | null,
+  field: string,
+  ours: Json,
+  { newer, shown }: { readonly newer: boolean; readonly shown: Json | undefined },
+): boolean => {
+  const expected = expectedOf(link, field, shown);
+  if (expected !== undefined && same(expected, ours)) return false;
+  // What the mapping cannot read there is written over by a later change of ours only.
+  if (link?.left?.[field] !== undefined) return newer && isWritten(lens, field, ours);
+  if (expected === undefined) {
+    const unheard = link !== null && lens.inward.has(field);
+    return (unheard || newer) && !isEmpty(ours) && isWritten(lens, field, ours);
+  }
+  if (isEmpty(ours)) return newer;
+  return !same(expected, lens.settle(field, ours)) && isWritten(lens, field, ours);
+};
+
+/** False if the mapping says that the remote keeps what it has rather than hold this value. */
+const isWritten = (lens: Lens, field: string, value: Json): boolean =>
+  (lens.leaves?.(field, value) ?? null) === null;
 
 const expectedOf = (link: LinkState | null, field: string, shown: Json | undefined): Json | undefined => {
   const writing = link?.written[field];

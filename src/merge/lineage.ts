@@ -1,7 +1,7 @@
-import type { Json, JsonObject } from '../connector.ts';
-import type { FieldNote, Lens } from '../mapping/lens.ts';
+import type { Json } from '../connector.ts';
+import type { Lens, Reading } from '../mapping/lens.ts';
 import { placeAt, same } from './record.ts';
-import type { Entry, FieldState, RecordState } from './record.ts';
+import type { Entry, FieldState, LinkState, RecordState } from './record.ts';
 
 /** One packed row of lineage: what one commit saw, decided and wrote about one record, and because of what. */
 export interface LineageRow {
@@ -62,12 +62,25 @@ export const replayDifferences = (record: RecordState, rows: readonly LineageRow
 /** What the mapping has to tell of values that this look shows anew: once, not at every look. */
 export const noted = (
   lens: Lens,
-  notes: readonly FieldNote[],
-  former: JsonObject,
-  shadow: JsonObject,
+  { notes = [] }: Reading,
+  former: Pick<LinkState, 'shadow' | 'left'>,
+  now: Pick<LinkState, 'shadow' | 'left'>,
 ): Entry[] =>
-  notes
-    .filter(({ field }) =>
-      lens.pointers(field).some((pointer) => !same(placeAt(former, pointer), placeAt(shadow, pointer))),
-    )
-    .map(({ field, message }) => ({ field, verdict: 'noted', rule: message }));
+  notes.flatMap(({ field, message }): Entry[] => {
+    const left = now.left?.[field];
+    const isNew =
+      left === undefined
+        ? lens
+            .pointers(field)
+            .some((pointer) => !same(placeAt(former.shadow, pointer), placeAt(now.shadow, pointer)))
+        : !same(former.left?.[field] ?? null, left);
+    if (!isNew) return [];
+    // The value is nowhere else: the record has it not, and the shadow neither.
+    return [
+      { field, verdict: 'noted', rule: message, ...(left === undefined ? {} : { theirs: valueOf(left) }) },
+    ];
+  });
+
+/** What stood at one place, or at several. */
+const valueOf = (places: Json): Json =>
+  Array.isArray(places) && places.length === 1 ? (places[0] ?? null) : places;

@@ -20,6 +20,7 @@
 import type { Json, RemoteObject, Stamps } from '../connector.ts';
 import type { FieldProblem, Fields, Lens } from '../mapping/lens.ts';
 import { isPlaceholder } from './guard.ts';
+import { leftThere, NOT_TAKEN, withoutLeft } from './left.ts';
 import { noted } from './lineage.ts';
 import type { FieldRule, Rules } from './policy.ts';
 import {
@@ -78,7 +79,7 @@ const mostChain = 8;
 const mostRestores = 2;
 
 /** The merge in progress: one field is judged after the other. */
-class Judgement {
+export class Judgement {
   readonly input: MergeInput;
   readonly version: number;
   readonly span: Span;
@@ -318,7 +319,7 @@ const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Jso
   if (guard !== undefined && guard === writing.guard && writing.tries === 0) {
     judge.written[field] = { ...writing, acked: false, tries: 1 };
     judge.note({ field, verdict: 'retry', theirs, rule: 'the remote said yes and did nothing' });
-  } else judge.hold(field, 'not-taken', theirs, 'not-taken', 'the remote said yes and shows the old value');
+  } else judge.hold(field, 'not-taken', theirs, 'not-taken', NOT_TAKEN);
   return true;
 };
 
@@ -365,15 +366,15 @@ export const merge = (input: MergeInput): Merged => {
   }
   // A place that could not be read does not move its shadow: once the mapping covers it, it still shows as changed.
   let shadow = overlay(link.shadow, lens.shadow(sight.object.value));
-  for (const problem of reading.problems) {
-    for (const pointer of problem.field === undefined ? [] : lens.pointers(problem.field)) {
-      shadow = copyPlace(shadow, link.shadow, pointer);
-    }
-  }
+  const unmoved = new Set([...reading.problems.flatMap(({ field }) => field ?? []), ...(reading.left ?? [])]);
+  for (const pointer of [...unmoved].flatMap((field) => lens.pointers(field)))
+    shadow = copyPlace(shadow, link.shadow, pointer);
+  const left = leftThere(judge, unmoved, before);
   return {
     record: judge.changed.length > 0 ? { ...record, version: judge.version, fields: judge.fields } : record,
     link: {
-      ...link,
+      ...withoutLeft(link),
+      ...(Object.keys(left).length === 0 ? {} : { left }),
       shadow,
       guard: sight.object.version ?? null,
       lookedFrom: sight.from,
@@ -385,7 +386,7 @@ export const merge = (input: MergeInput): Merged => {
     },
     held: [...judge.held.values()],
     released: judge.released.filter((field) => !judge.held.has(field)),
-    entries: [...judge.entries, ...noted(lens, reading.notes ?? [], link.shadow, shadow)],
+    entries: [...judge.entries, ...noted(lens, reading, link, { shadow, left })],
     changed: judge.changed,
     problems: reading.problems,
     echo: judge.changed.length === 0 && judge.held.size === 0 && judge.confirmed > 0,

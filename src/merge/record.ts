@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../connector.ts';
+import { segmentsOf, type Segments } from '../mapping/place.ts';
 
 /** A span of UTC ms in which something certainly happened; `from` is exclusive. */
 export interface Span {
@@ -78,6 +79,11 @@ export interface LinkState {
   readonly written: Readonly<Record<string, Written>>;
   /** Per field: how often ours was restored at one version. */
   readonly restored: Readonly<Record<string, { readonly version: number; readonly count: number }>>;
+  /**
+   * Per field: what the remote showed last, where the mapping cannot read it, or says that the record keeps what it
+   * has rather than take it. Absent where there is none.
+   */
+  readonly left?: Readonly<Record<string, Json>>;
   /** First direct read that found nothing; believed after a grace interval. */
   readonly missingSince: number | null;
 }
@@ -163,16 +169,10 @@ export const overlay = (base: JsonObject, patch: JsonObject): JsonObject => {
 const isObject = (value: Json | undefined): value is JsonObject =>
   value !== null && typeof value === 'object' && !Array.isArray(value);
 
-const partsOf = (pointer: string): string[] =>
-  pointer
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-
 /** The value at a JSON pointer; null where there is none. */
 export const placeAt = (value: Json, pointer: string): Json => {
   let at = value;
-  for (const part of partsOf(pointer)) {
+  for (const part of segmentsOf(pointer) ?? []) {
     at = isObject(at) && Object.hasOwn(at, part) ? (at[part] ?? null) : null;
   }
   return at;
@@ -181,13 +181,15 @@ export const placeAt = (value: Json, pointer: string): Json => {
 /** An object that holds one value at one JSON pointer. */
 export const nestAt = (pointer: string, value: Json): JsonObject => {
   let result: Json = value;
-  for (const part of partsOf(pointer).reverse()) result = { [part]: result };
+  for (const part of (segmentsOf(pointer) ?? []).toReversed()) result = { [part]: result };
   return isObject(result) ? result : {};
 };
 
 /** `source` with the place at `pointer` copied from `from`: unseen there, unseen here. */
-export const copyPlace = (source: JsonObject, from: JsonObject, pointer: string): JsonObject => {
-  const [head, ...rest] = partsOf(pointer);
+export const copyPlace = (source: JsonObject, from: JsonObject, pointer: string): JsonObject =>
+  copied(source, from, segmentsOf(pointer) ?? []);
+
+const copied = (source: JsonObject, from: JsonObject, [head, ...rest]: Segments): JsonObject => {
   if (head === undefined) return from;
   const result: JsonObject = { ...source };
   if (rest.length === 0) {
@@ -197,7 +199,6 @@ export const copyPlace = (source: JsonObject, from: JsonObject, pointer: string)
   }
   const inner = result[head];
   const innerFrom = from[head];
-  const below = `/${rest.map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1')).join('/')}`;
-  result[head] = copyPlace(isObject(inner) ? inner : {}, isObject(innerFrom) ? innerFrom : {}, below);
+  result[head] = copied(isObject(inner) ? inner : {}, isObject(innerFrom) ? innerFrom : {}, rest);
   return result;
 };

@@ -7,7 +7,7 @@ import type { FieldProblem } from '../mapping/lens.ts';
 import type { ItemVerdict } from '../merge/books.ts';
 import { keysOf } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
-import { isOpen, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
+import { isOpen, type Entry, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Key, Row, TableName } from '../store/schema.ts';
 import type { Condition, Group, Operation } from '../store/store.ts';
 import {
@@ -19,6 +19,7 @@ import {
   syncsOfEntity,
   type EffectRow,
   type Hub,
+  type Sync,
 } from './hub.ts';
 import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
@@ -195,6 +196,7 @@ export class Draft {
     for (const sync of syncsOfEntity(this.hub, record.entity)) {
       if (!sync.outward || !changed.some((field) => sync.lens.outward.has(field))) continue;
       const own = links.filter((link) => link.sync === sync.name);
+      this.#tellLeft(sync, record, changed, own, except);
       for (const link of own) {
         if (
           link.state === 'live' &&
@@ -206,6 +208,32 @@ export class Draft {
       const linked = own.length > 0 || except?.sync === sync.name;
       if (!linked && sync.create) await this.promise(sync.name, record, '', isNew);
     }
+  }
+
+  /** Says in the history which of the changes a remote will not be sent, because the mapping leaves its places alone. */
+  #tellLeft(
+    sync: Sync,
+    record: RecordState,
+    changed: readonly string[],
+    links: readonly LinkState[],
+    except: LinkState | null,
+  ): void {
+    const { lens } = sync;
+    const entries = changed.flatMap((field): Entry[] => {
+      const value = record.fields[field]?.value ?? null;
+      const why = lens.outward.has(field) ? (lens.leaves?.(field, value) ?? null) : null;
+      return why === null ? [] : [{ field, verdict: 'noted', rule: why }];
+    });
+    if (entries.length === 0) return;
+    for (const { object } of links.filter((link) => link.state === 'live' && link.object !== except?.object))
+      this.lineage(record.id, {
+        cause: 'delivery',
+        sync: sync.name,
+        object,
+        mapping: `${lens.name}@${lens.hash}`,
+        version: record.version,
+        entries,
+      });
   }
 
   /** Opens one effect, or raises what an open one wants. */

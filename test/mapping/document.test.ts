@@ -123,7 +123,7 @@ describe('readEntity', () => {
   test('reads the shipped entities', () => {
     const contact = entityOf('contact');
     expect(contact.name).toBe('contact');
-    expect(contact.history).toEqual(new Set(['stage']));
+    expect(contact.history).toEqual(new Set(['stage', 'owner']));
     expect([...contact.fields.keys()]).toContain('customerId');
     expect(entityOf('customer').name).toBe('customer');
   });

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { evaluate } from '../../src/evaluator.ts';
 import { expect, test } from 'vitest';
 import type { JsonObject } from '../../src/connector.ts';
 import { check } from '../../src/mapping/check.ts';
@@ -45,7 +46,7 @@ const codesOf = async ({
   const errors = read.findings.filter((one) => one.severity === 'error').map((one) => one.code);
   if (read.document === undefined || errors.length > 0) return errors;
   const own = readEntity(JSON.stringify(entity), 'mutant.schema.json');
-  const prepared = await preparedExamples(read.document);
+  const prepared = await preparedExamples(read.document, evaluate);
   const known = new Map([...entities, [own.name, own]]);
   const against = { entity: own, kind, entities: known, ...(prepared === undefined ? {} : { prepared }) };
   return check(read.document, against)

@@ -339,6 +339,22 @@ describe('check', () => {
     expect(found(change).join('\n')).toContain(sentence);
   });
 
+  it('warns of what no example needs', () => {
+    const document = JSON.parse(textOf('mappings/webform/lead.json')) as JsonObject & {
+      examples: JsonObject[];
+    };
+    document.examples = document.examples.slice(0, 1);
+    const read = parseMapping(JSON.stringify(document), 'lead.json');
+    if (read.document === undefined) throw new Error('it does not read');
+    const idle = check(read.document, { entity: lead, kind, entities }).filter(
+      (one) => one.code === 'mapping-route-idle',
+    );
+    expect(idle.every((one) => one.severity === 'warning')).toBe(true);
+    expect(idle.map((one) => one.pointer)).toContain('/routes/team/table/2');
+    expect(idle.map((one) => one.pointer)).toContain('/routes/owner/otherwise');
+    expect(idle[0]?.message).toMatch(/^No example needs .* in the table that decides field team/u);
+  });
+
   it('finds nothing in the shipped table, and made-up records reach every row of it', () => {
     expect(found(() => undefined)).toEqual([]);
     const { routes } = JSON.parse(textOf('mappings/webform/lead.json')) as {

@@ -8,6 +8,7 @@ const root: JsonSchema = {
     stage: { type: ['string', 'null'], enum: ['a', 'b', null] },
     circle: { $ref: '#/$defs/circle' },
     money: { type: 'object', properties: { minor: { type: 'integer' } } },
+    'a/b ~': { type: 'boolean' },
   },
   properties: {
     stage: { $ref: '#/$defs/stage', readOnly: true },
@@ -17,6 +18,7 @@ const root: JsonSchema = {
     open: { type: 'object', additionalProperties: { type: 'string' } },
     tagged: { oneOf: [{ const: 'x', title: 'X' }, { const: 'y' }] },
     'a/b': { type: 'number' },
+    escaped: { $ref: '#/$defs/a~1b%20~0' },
   },
 };
 
@@ -30,6 +32,7 @@ test('places are found through references, choices and open objects', () => {
   expect(schemaAt(root, ['open', 'anything'])).toEqual({ type: 'string' });
   expect(schemaAt(root, ['a/b'])).toEqual({ type: 'number' });
   expect(schemaAt(root, ['open', 'anything', 'deeper'])).toBe(undefined);
+  expect(schemaAt(root, ['escaped'])).toEqual({ type: 'boolean' });
   expect(schemaAt(root, ['toString'])).toBe(undefined);
   expect(propertiesOf(root, root).has('circle')).toBe(true);
 });

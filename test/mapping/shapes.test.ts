@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Json, JsonObject } from '../../src/connector.ts';
 import { bind } from '../../src/mapping/bind.ts';
 import { preparing } from '../../src/mapping/expressions.ts';
+import { evaluate } from '../../src/evaluator.ts';
 import { clashOf } from '../../src/mapping/when.ts';
 import { stepNamed } from '../../src/mapping/steps.ts';
 import { sample, thing } from './sample.ts';
@@ -157,11 +158,14 @@ test('a value that does not fit is left where it is, with a note, where the mapp
 });
 
 describe('expressions', () => {
-  const lensOf = (text: string, at: string | readonly string[] = '/last') =>
-    bind(sample({ name: { at, steps: [{ expression: text }], flow: 'in' } }), thing.schema, null);
+  const lensOf = (text: string, at: string | readonly string[] = '/last') => {
+    const document = sample({ name: { at, steps: [{ expression: text }], flow: 'in' } });
+    const prepare = preparing([document], evaluate) ?? ((object: JsonObject) => Promise.resolve(object));
+    return { ...bind(document, thing.schema, null), prepare };
+  };
   const read = async (text: string, object: JsonObject, at?: string | readonly string[]) => {
     const lens = lensOf(text, at);
-    return lens.read((await lens.prepare?.(object)) ?? object);
+    return lens.read(await lens.prepare(object));
   };
 
   test('see the places of their field and nothing else', async () => {
@@ -184,11 +188,29 @@ describe('expressions', () => {
     expect(wrong.problems[0]?.message).not.toContain('geheim');
   });
 
+  test('are stopped from outside where the library cannot: within a step of its own, and for memory', async () => {
+    const last = `${'a'.repeat(40)}!`;
+    const said = async (text: string): Promise<string> =>
+      (await read(text, { last })).problems[0]?.message ?? '';
+    expect(await said('$match($, /^(a+)+$/)')).toContain('was stopped after 1000 ms');
+    const doubled = '($f := function($s, $n) { $n = 0 ? $s : $f($s & $s, $n - 1) }; $length($f($, 22)))';
+    expect(await said(doubled)).toMatch(/was stopped after 1000 ms|needs more than 128 MB/u);
+    // Those that wait behind are not harmed, and come in their order.
+    const all = await Promise.all(
+      ['$match($, /^(a+)+$/)', '$length($)', '$substring($, 40)'].map((text) => read(text, { last })),
+    );
+    expect(all.map((one) => one.fields['name'] ?? one.problems[0]?.message)).toEqual([
+      expect.stringContaining('was stopped'),
+      '41 is not text.',
+      '!',
+    ]);
+  });
+
   test('take nothing that a remote puts where their results stand', async () => {
     const lens = lensOf('$uppercase($)');
-    const real = (await lens.prepare?.({ last: 'ab' })) ?? {};
+    const real = await lens.prepare({ last: 'ab' });
     const forged = { ...real, last: 'cd' };
-    expect(lens.read((await lens.prepare?.(forged)) ?? {}).fields['name']).toBe('CD');
+    expect(lens.read(await lens.prepare(forged)).fields['name']).toBe('CD');
     expect(lens.read(lens.shadow(real)).fields['name']).toBe('AB');
     expect(lens.shadow(real)).not.toHaveProperty('last');
   });
@@ -197,7 +219,7 @@ describe('expressions', () => {
     for (const text of ['$now()', '$random()', '$millis()', '$eval("1")', '$map([1], $shuffle)', 'a +'])
       expect(stepNamed('expression')?.fault?.(text), text).not.toBe(null);
     expect(stepNamed('expression')?.fault?.('$sum(items.(price * quantity))')).toBe(null);
-    expect(preparing([sample()])).toBe(undefined);
+    expect(preparing([sample()], evaluate)).toBe(undefined);
   });
 });
 

@@ -2,13 +2,14 @@ import * as fc from 'fast-check';
 import { existsSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Json, JsonObject, JsonSchema } from '../../src/connector.ts';
+import { evaluate } from '../../src/evaluator.ts';
 import { check } from '../../src/mapping/check.ts';
 import { preparedExamples } from '../../src/mapping/expressions.ts';
 import { compile } from '../../src/mapping/compile.ts';
 import { placesOf, readMapping } from '../../src/mapping/document.ts';
 import { explain } from '../../src/mapping/explain.ts';
 import { putAt, segmentsOf, valueAt } from '../../src/mapping/place.ts';
-import { enumOf, schemaAt, typesOf } from '../../src/mapping/schema.ts';
+import { enumOf, schemaAt, schemaChecker, typesOf } from '../../src/mapping/schema.ts';
 import { entityOf, root, textOf } from './sample.ts';
 
 /** Every mapping in `mappings/<system>/`, found by listing the folders, against its kind's schema. */
@@ -61,8 +62,13 @@ const valueOf = (schema: JsonSchema): fc.Arbitrary<Json> => {
   return fc.oneof(...some);
 };
 
-test('there are mappings to look at', () => {
+test('there are mappings to look at, and editors find no fault in them', () => {
   expect(shipped.length).toBeGreaterThan(0);
+  const published = schemaChecker(JSON.parse(textOf('mappings/mapping.schema.json')) as JsonSchema, true);
+  for (const path of shipped) {
+    published(JSON.parse(textOf(path)));
+    expect(published.errors ?? [], path).toEqual([]);
+  }
 });
 
 describe.each(shipped)('%s', (path) => {
@@ -88,7 +94,7 @@ describe.each(shipped)('%s', (path) => {
     });
 
   test('has nothing to say about: no errors, no warnings', async () => {
-    const prepared = await preparedExamples(document);
+    const prepared = await preparedExamples(document, evaluate);
     const against = { entity, kind, entities, ...(prepared === undefined ? {} : { prepared }) };
     expect(check(document, against)).toEqual([]);
   });

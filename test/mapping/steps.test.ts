@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { parsePhoneNumberFromString } from 'libphonenumber-js/min';
 import { describe, expect, test } from 'vitest';
-import type { Json } from '../../src/connector.ts';
+import type { Json, JsonSchema } from '../../src/connector.ts';
+import { stepSchema } from '../../tools/step-schema.ts';
 import { schemaChecker, typeFits, typeOfValue } from '../../src/mapping/schema.ts';
 import { Misfit } from '../../src/mapping/step.ts';
 import type { BoundStep } from '../../src/mapping/step.ts';
@@ -48,14 +49,32 @@ describe.each(stepNames)('step %s', (name) => {
   });
 });
 
-test('the published schema offers every step in the editor', () => {
-  const schema = JSON.parse(textOf('mappings/mapping.schema.json')) as {
-    $defs: { step: { examples: (string | Record<string, unknown>)[] } };
-  };
-  const offered = schema.$defs.step.examples.map((use) =>
-    typeof use === 'string' ? use : Object.keys(use)[0],
-  );
-  expect([...offered].sort()).toEqual([...stepNames].sort());
+test('the published schema tells every step, and takes what the steps take', () => {
+  const schema = JSON.parse(textOf('mappings/mapping.schema.json')) as { $defs: { step: JsonSchema } };
+  expect(schema.$defs.step, 'run npm run docs').toEqual(JSON.parse(JSON.stringify(stepSchema())));
+  const takes = schemaChecker(schema as unknown as JsonSchema, false);
+  const mapping = (use: Json): Json => ({
+    name: 'a',
+    remote: { connector: 'c', kind: 'k' },
+    entity: 'e',
+    fields: { f: { at: '/f', steps: [use] } },
+  });
+  for (const name of stepNames)
+    for (const { arg } of stepNamed(name)?.examples ?? [])
+      expect(
+        takes(mapping(arg === undefined ? name : { [name]: arg })),
+        `${name} ${JSON.stringify(arg)}`,
+      ).toBe(true);
+  for (const wrong of [
+    'phone',
+    'trimm',
+    { trim: 1 },
+    { phone: 'china' },
+    { truncate: 0 },
+    { a: 1, b: 2 },
+    7,
+  ] as Json[])
+    expect(takes(mapping(wrong)), JSON.stringify(wrong)).toBe(false);
 });
 
 test('the README tells every step', () => {
@@ -66,22 +85,68 @@ test('the README tells every step', () => {
   ).toEqual([]);
 });
 
-const NAME_ALPHABET = [...'王李欧阳司马小明修文김민수 ·AbcDé-\u3000'];
+const NAME_ALPHABET = [
+  ...'王李欧阳司马小明修文김민수山たろうー ·AbcDé-\u3000',
+  ' van ',
+  ' de ',
+  ' Jr.',
+  'Ann ',
+];
 const nameText = fc
   .array(fc.constantFrom(...NAME_ALPHABET), { maxLength: 8 })
   .map((letters) => letters.join(''));
 
-test('person-name comes back for any two places', () => {
-  const { forward, backward } = bound('person-name');
+test.each([
+  [undefined, 2],
+  [{ places: ['given', 'family'] }, 2],
+  [{ places: ['given', 'middle', 'family'] }, 3],
+  [{ order: 'family-first' }, 2],
+  [{ order: 'family-first', places: ['family', 'middle', 'given'] }, 3],
+])('person-name %j comes back for any places', (arg, count) => {
+  const { forward, backward } = bound('person-name', arg);
   fc.assert(
-    fc.property(nameText, nameText, (last, first) => {
-      const name = forward([last, first]);
+    fc.property(fc.array(nameText, { minLength: count, maxLength: count }), (places) => {
+      const name = forward(places);
       if (name === null) return;
       const again = backward?.(name as Json);
       expect(forward(again as Json)).toEqual(name);
     }),
     { numRuns: 2000 },
   );
+});
+
+test('names are parted as people would', () => {
+  const { backward } = bound('person-name', { places: ['family', 'given', 'middle'] });
+  for (const [name, ...parts] of [
+    ['欧阳修', '欧阳', '修', null],
+    ['欧陽修', '欧', '陽修', null],
+    ['歐陽修', '歐陽', '修', null],
+    ['赫连勃勃', '赫连', '勃勃', null],
+    ['万俟卨', '万俟', '卨', null],
+    ['司马', '司', '马', null],
+    ['王', '王', null, null],
+    ['김민수', '김', '민수', null],
+    ['남궁민수', '남궁', '민수', null],
+    ['山田 太郎', '山田', '太郎', null],
+    ['山田 たろう', '山田', 'たろう', null],
+    ['買買提·艾力', '買買提·艾力', null, null],
+    ['Madonna', 'Madonna', null, null],
+    ['Ann Smith', 'Smith', 'Ann', null],
+    ['Ann Marie Jane Smith', 'Smith', 'Ann', 'Marie Jane'],
+    ['Ludwig van Beethoven', 'van Beethoven', 'Ludwig', null],
+    ['Jan Piet van der Berg', 'van der Berg', 'Jan', 'Piet'],
+    ['María de los Ángeles', 'de los Ángeles', 'María', null],
+    ['van Dyck', 'Dyck', 'van', null],
+    ['Martin Luther King Jr.', 'King Jr.', 'Martin', 'Luther'],
+    ['Ann III', 'III', 'Ann', null],
+    ['小明 Wang', 'Wang', '小明', null],
+  ] as const)
+    expect(backward?.(name), name).toEqual(parts);
+  expect(bound('person-name', { order: 'family-first' }).backward?.('Wang Xiao Ming')).toEqual([
+    'Wang',
+    'Xiao Ming',
+  ]);
+  expect(stepNamed('person-name')?.fault?.({ places: ['given', 'middle'] })).toContain('the family name');
 });
 
 test('settling steps are at rest after one turn', () => {
@@ -137,7 +202,8 @@ test('a table falls back as it is told', () => {
   const step = stepNamed('table');
   const arg = { lead: 'lead' };
   const kept = step?.bind(arg, { inward: 'keep', outward: { value: 'other' }, places: 1 });
-  expect(kept?.forward('x')).toBe('x');
+  expect(kept?.forward('x')).toMatchObject({ code: 'kept', value: 'x' });
+  expect(step?.bind(arg, { inward: 'pass', outward: 'pass', places: 1 }).forward('x')).toBe('x');
   expect(kept?.backward?.('gone')).toBe('other');
   const dropped = step?.bind(arg, { inward: 'null', outward: 'null', places: 1 });
   expect(dropped?.forward('x')).toBe(null);

@@ -102,6 +102,70 @@ it('says in the history what it cut and what it left, once, and goes on', async 
   expect(await store.count('parked', 'lane', {})).toBe(0);
 });
 
+/** A table that names two stages of HubSpot, and keeps both sides as they are where a value is none of them. */
+const keeping = own((document) => {
+  document.fields['stage'] = {
+    at: '/properties/lifecyclestage',
+    steps: [{ table: { lead: 'lead', customer: 'customer' } }],
+    otherwise: 'keep',
+  };
+  document.examples = [
+    ...document.examples.slice(0, 2),
+    { remote: { properties: { lifecyclestage: 'lead' } }, entity: { stage: 'lead' } },
+    { remote: { properties: { lifecyclestage: 'customer' } }, entity: { stage: 'customer' } },
+  ];
+  delete document.examples[0]?.entity['stage'];
+});
+
+it('keeps what either side has where the table has no answer, says so once, and comes to rest', async () => {
+  const now = await begin(keeping);
+  const [id] = await now.fileContacts([
+    { lastname: '王一', mobilephone: '13800138001', lifecyclestage: 'subscriber' },
+  ]);
+  const { store } = await now.open();
+  await expect.poll(async () => (await now.crmRows()).length, { timeout: 20_000 }).toBe(1);
+  const [row] = await now.crmRows();
+  expect(row?.['stage'] ?? null).toBe(null);
+  const inCrm = (stage: string) =>
+    now.inCrm('update', { data_id: row?.['_id'], data: { stage: { value: stage } } });
+  const stageThere = async () => (await now.hubspotRows('lifecyclestage'))[0]?.['lifecyclestage'];
+  // Another field goes through; the stage there stays.
+  await now.inHubspot('PATCH', `/crm/v3/objects/contacts/${String(id)}`, {
+    properties: { jobtitle: '经理' },
+  });
+  await expect.poll(async () => (await now.crmRows())[0]?.['title'], { timeout: 20_000 }).toBe('经理');
+  expect(await stageThere()).toBe('subscriber');
+  // A stage that HubSpot has no word for stays here; one that it has is written.
+  await inCrm('流失');
+  await expect
+    .poll(
+      async () =>
+        (await store.list('record', 'entity', { where: { entity: 'contact' }, limit: 9 })).map((one) =>
+          JSON.stringify(one['fields'] ?? one['body']).includes('"lost"'),
+        ),
+      { timeout: 20_000 },
+    )
+    .toEqual([true]);
+  expect(await now.atRest()).toBe(true);
+  expect(await stageThere()).toBe('subscriber');
+  await inCrm('客户');
+  await expect.poll(stageThere, { timeout: 20_000 }).toBe('customer');
+  expect(await now.atRest()).toBe(true);
+  const link = await store.get('link', { sync: 'hubspot-contacts', object: String(id) });
+  const where = { record: String(link?.['record']) };
+  const bodies = (await store.list('lineage', 'record', { where, limit: 1000 })).map((one) =>
+    JSON.stringify(one['body']),
+  );
+  const told = bodies.flatMap((body) =>
+    [...body.matchAll(/"verdict":"noted","rule":"((?:[^"\\]|\\.)*)"/gu)].map((found) => found[1]),
+  );
+  expect(told).toEqual([
+    expect.stringContaining('subscriber\\" is not in the table'),
+    expect.stringContaining('lost\\" is not in the table'),
+  ]);
+  expect(await store.count('parked', 'lane', {})).toBe(0);
+});
+
 it('refuses two mappings that may both take an object of one kind', async () => {
   const now = await begin(
     own((document) => {
