@@ -13,11 +13,12 @@ import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.t
 import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
 import { isRead } from './first-reading.ts';
+import { lanesBehind, madeUp } from './held.ts';
 import type { Hub } from './hub.ts';
 import { intake } from './intake.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
-import type { Switches } from './switches.ts';
+import { settingsUnder, type Switches } from './switches.ts';
 import { recover } from './unsettled.ts';
 
 export interface LanesOptions {
@@ -29,6 +30,11 @@ export interface LanesOptions {
   readonly syncs: readonly SyncConfig[];
   readonly switches: Switches;
   readonly log: Logger;
+  /**
+   * What must have been done before data of a connection moves; may pause a sync. `anew`: the lane is about to be
+   * swept because a person asked for it, `soon`: because it is time.
+   */
+  before?(connection: string, when?: 'anew' | 'soon'): Promise<void>;
 }
 
 /** Hooks' raw bodies are kept this long. */
@@ -41,6 +47,8 @@ export class Lanes {
   /** UTC ms before which a lane is left alone, and how often it failed in a row. */
   readonly #backoff = new Map<string, { until: number; failures: number }>();
   readonly #next = new Map<string, number>();
+  /** Lanes whose sweep makes up for what a held sync missed. */
+  readonly #makingUp = new Set<string>();
   readonly #names: readonly string[];
 
   constructor(options: LanesOptions) {
@@ -86,6 +94,10 @@ export class Lanes {
     if (wait > 0) return Math.min(wait, 60_000);
     if (this.#isPaused(lane)) return null;
     try {
+      if (movesData.has(split(lane)[0])) {
+        await this.#options.before?.(this.#connectionOf(lane));
+        if (this.#isPaused(lane)) return null;
+      }
       const next = await this.#pass(lane);
       if (this.#backoff.delete(lane)) hub.clear?.(`lane ${lane}`);
       return next;
@@ -116,7 +128,10 @@ export class Lanes {
         switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined
       );
     const connection = name.split('/')[0] ?? '';
-    return connection !== '' && switches.paused(connection) !== undefined;
+    if (connection !== '' && switches.paused(connection) !== undefined) return true;
+    if (what !== 'in' && what !== 'poll' && what !== 'sweep') return false;
+    const syncs = [...hub.syncs.values()].filter((sync) => sync.lane === name);
+    return syncs.length > 0 && syncs.every((sync) => switches.paused(sync.name) !== undefined);
   }
 
   async #pass(lane: string): Promise<number | null> {
@@ -165,6 +180,10 @@ export class Lanes {
     const now = hub.now();
     const due = this.#next.get(lane) ?? (await this.#firstDue(lane, what, name));
     if (now < due) return Math.min(due - now, 60_000);
+    if (what === 'sweep') {
+      await this.#options.before?.(this.#connectionOf(lane), due === 0 ? 'anew' : 'soon');
+      if (this.#isPaused(lane)) return null;
+    }
     // Who asks while it reads, asks for another reading: what changed behind its back may be what they mean.
     this.#next.set(lane, Number.POSITIVE_INFINITY);
     try {
@@ -173,6 +192,10 @@ export class Lanes {
     } catch (error) {
       this.#next.set(lane, due);
       throw error;
+    }
+    if (what === 'sweep') {
+      await madeUp(hub, name);
+      this.#makingUp.delete(name);
     }
     if (this.#next.get(lane) === 0) return 0;
     const next = this.#after(what, name, hub.now());
@@ -208,6 +231,10 @@ export class Lanes {
     const { hub, switches } = this.#options;
     await switches.refresh();
     await this.#takeAsked();
+    await this.#makeUp();
+    // Also where every sync is paused: what paused it may be well again. Nobody waits here.
+    for (const name of new Set(this.#options.syncs.map((sync) => sync.connection)))
+      this.#options.before?.(name).catch((error: unknown) => hub.alarm(`connection ${name}`, String(error)));
     await closeRuns(hub);
     const old = await hub.store.list('hook', 'at', { where: {}, upTo: hub.now() - hookAge, limit: 500 });
     if (old.length > 0) {
@@ -221,13 +248,20 @@ export class Lanes {
     return null;
   }
 
+  async #makeUp(): Promise<void> {
+    for (const lane of await lanesBehind(this.#options.hub)) {
+      if (this.#makingUp.has(lane)) continue;
+      this.#makingUp.add(lane);
+      this.due(`sweep:${lane}`);
+      this.#options.hub.nudge(`sweep:${lane}`);
+    }
+  }
+
   /** What `crosswalk sync` in another process asks for, by a setting `due:<sync>`. */
   async #takeAsked(): Promise<void> {
     const { hub } = this.#options;
-    const rows = await hub.store.list('setting', 'name', { where: {}, after: 'due:', limit: 100 });
-    for (const row of rows) {
+    for (const row of await settingsUnder(hub.store, 'due:')) {
       const name = String(row['name']);
-      if (!name.startsWith('due:')) break;
       const sync = hub.syncs.get(name.slice('due:'.length));
       if (sync !== undefined) {
         const full = (row['value'] as { full?: boolean } | null)?.full === true;
@@ -271,6 +305,9 @@ export class Lanes {
       : (name.split('/')[0] ?? '');
   }
 }
+
+/** Lanes whose passes read from or write to a remote's objects, or decide what is to be written. */
+const movesData: ReadonlySet<string> = new Set(['in', 'out', 'catch-up', 'poll', 'sweep']);
 
 const split = (lane: string): [string, string?] => {
   const at = lane.indexOf(':');
