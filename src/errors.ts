@@ -329,6 +329,11 @@ export const catalogue = {
     text: '{name} is paused: {why}.',
     remedy: 'Start it again with `crosswalk resume {name}`.',
   },
+  'repair-value': {
+    status: 422,
+    text: 'The repair of field {field} fails for record {record}: {detail}.',
+    remedy: 'Nothing was changed. Correct the expression, or leave such records out with --where.',
+  },
   'publish-cannot': {
     status: 409,
     text: 'Sync {sync} cannot be published: it {detail}.',

@@ -1,8 +1,15 @@
-/** reroute, plan show, plan apply: changes of records that somebody approves before they are made. */
+/** reroute, repair, plan show, plan apply: changes of records that somebody approves before they are made. */
+import type { Config } from '../config.ts';
 import { CrosswalkError } from '../errors.ts';
+import { evaluate } from '../evaluator.ts';
 import type { View } from '../health/reports.ts';
+import type { Installation } from '../installation.ts';
+import { conditionsFault, type Conditions } from '../mapping/conditions.ts';
+import { expression } from '../mapping/expressions.ts';
+import { nearest } from '../mapping/nearest.ts';
 import type { Hub } from '../sync/hub.ts';
 import { applyPlan, itemsOf, makePlan, type PlanItem, type Planner } from '../sync/planned.ts';
+import { repairPlanner, type Repair } from '../sync/repair.ts';
 import { reroutePlanner } from '../sync/reroute.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import { withView } from './asking.ts';
@@ -41,8 +48,16 @@ const planRun = async ({ store }: View, plan: string): Promise<Run> => {
   return runOf(row);
 };
 
+const isGuarded = (config: Config, { entity, field }: Pick<Repair, 'entity' | 'field'>): boolean =>
+  Object.hasOwn(config.entities[entity]?.protect ?? {}, field);
+
 /** The planner that made a plan. */
-const plannerOf = (hub: Hub, { id, kind, subject }: Run): Planner => {
+const plannerOf = (hub: Hub, { id, kind, subject }: Run, { entities, config }: Installation): Planner => {
+  if (kind === 'repair') {
+    const repair = JSON.parse(subject) as Repair;
+    const entity = entities.get(repair.entity);
+    if (entity !== undefined) return repairPlanner(hub, entity, repair, isGuarded(config, repair), evaluate);
+  }
   const [name = '', field] = subject.split('#');
   const sync = hub.syncs.get(name);
   if (kind !== 'reroute' || sync === undefined)
@@ -56,23 +71,74 @@ const collect = async (view: View, plan: string): Promise<readonly PlanItem[]> =
   return items.sort((a, b) => (a.item < b.item ? -1 : 1));
 };
 
+/** Makes a plan and tells it. `nothing` is said where no record needs a change. */
+const propose = async (
+  options: Common,
+  view: View,
+  hub: Hub,
+  planner: Planner,
+  nothing: string,
+): Promise<number> => {
+  const made = await makePlan(hub, planner);
+  const items = made.plan === null ? [] : await collect(view, made.plan);
+  if (options.json) json({ ...made, proposed: items });
+  else if (made.plan === null) say(`${made.looked} records looked at: ${nothing}`);
+  else {
+    tellItems(items);
+    say(
+      `${made.items} of ${made.looked} records would change. Nothing has changed yet: crosswalk plan apply ${made.plan}`,
+    );
+  }
+  return exits.ok;
+};
+
 export const reroute = (options: Common & { field?: string }, name: string): Promise<number> =>
   withView(options, async (view, installation) => {
     const hub = hubOf(view, installation);
     const sync = hub.syncs.get(name);
     if (sync === undefined) throw new CrosswalkError('not-there', { what: 'sync', id: name });
-    const made = await makePlan(hub, reroutePlanner(hub, sync, options.field));
-    const items = made.plan === null ? [] : await collect(view, made.plan);
-    if (options.json) json({ ...made, proposed: items });
-    else if (made.plan === null)
-      say(`${made.looked} records looked at: each is where the tables would put it`);
-    else {
-      tellItems(items);
-      say(
-        `${made.items} of ${made.looked} records would move. Nothing has changed yet: crosswalk plan apply ${made.plan}`,
-      );
+    const planner = reroutePlanner(hub, sync, options.field);
+    return propose(options, view, hub, planner, 'each is where the tables would put it');
+  });
+
+/** The conditions of --where. */
+const whereOf = (text: string | undefined): Conditions => {
+  if (text === undefined) return {};
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    given = undefined;
+  }
+  const fault = conditionsFault(given);
+  if (fault === null) return given as Conditions;
+  throw new CrosswalkError('usage', { detail: `--where ${fault}` });
+};
+
+export const repair = (
+  options: Common & { field?: string; expression?: string; where?: string },
+  name: string,
+): Promise<number> =>
+  withView(options, async (view, installation) => {
+    const entity = installation.entities.get(name);
+    if (entity === undefined) throw new CrosswalkError('not-there', { what: 'entity', id: name });
+    const { field = '', expression: text = '' } = options;
+    const where = whereOf(options.where);
+    const strange = [field, ...Object.keys(where)].find((one) => !entity.fields.has(one));
+    if (strange !== undefined) {
+      const near = nearest(strange, entity.fields.keys());
+      const hint = near === undefined ? '' : `; did you mean ${near}?`;
+      throw new CrosswalkError('usage', {
+        detail: `entity ${name} has no field ${JSON.stringify(strange)}${hint}`,
+      });
     }
-    return exits.ok;
+    const fault = expression.fault?.(text) ?? null;
+    if (text === '' || fault !== null)
+      throw new CrosswalkError('usage', { detail: `--expression ${fault ?? 'takes a JSONata expression'}` });
+    const hub = hubOf(view, installation);
+    const repair: Repair = { entity: name, field, expression: text, where };
+    const planner = repairPlanner(hub, entity, repair, isGuarded(installation.config, repair), evaluate);
+    return propose(options, view, hub, planner, 'each holds what the expression gives, or is not meant');
   });
 
 export const planShow = (options: Common, plan: string): Promise<number> =>
@@ -96,7 +162,7 @@ export const planApply = (options: Common & { item?: string; by?: string }, plan
       (await view.store.get('plan_item', { plan, item: options.item })) === undefined
     )
       throw new CrosswalkError('not-there', { what: `item of plan ${plan}`, id: options.item });
-    const outcomes = await applyPlan(hub, plannerOf(hub, run), plan, me(options), options.item);
+    const outcomes = await applyPlan(hub, plannerOf(hub, run, installation), plan, me(options), options.item);
     const count = (is: string): number => outcomes.filter((one) => one.is === is).length;
     const open = (await collect(view, plan)).filter((one) => one.state === 'proposed');
     if (options.json) json({ plan, outcomes, proposed: open });

@@ -63,7 +63,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     publish,
     resume,
   } = await import('./deciding.ts');
-  const { planApply, planShow, reroute } = await import('./plans.ts');
+  const { planApply, planShow, repair, reroute } = await import('./plans.ts');
   verb('init [folder]', 'scaffold an installation', init).option('--force', 'overwrite', false);
   verb('demo', 'three sandboxes, a gateway and a story', demoVerb).option(
     '--once',
@@ -104,6 +104,13 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     '--field <field>',
     'only this one',
   );
+  verb('repair <entity>', 'plan a computed value for selected records', repair)
+    .requiredOption('--field <field>', 'the field that gets it')
+    .requiredOption(
+      '--expression <jsonata>',
+      'over the fields, "id" and "links", such as \'"CUST_" & links.crm\'',
+    )
+    .option('--where <conditions>', 'which records, such as \'{"customerId": {"empty": true}}\'');
   const plan = program.command('plan').description('changes that wait for approval');
   verb('show <plan>', 'its items', planShow, plan);
   verb('apply <plan>', 'make them; what has moved since is shown anew instead', planApply, plan)

@@ -23,6 +23,24 @@ export interface Test {
 /** By field. A bare list is short for `is`. */
 export type Conditions = Readonly<Record<string, Test | readonly Json[]>>;
 
+/** What is wrong with something that is to be conditions, as the rest of a sentence; null if nothing is. */
+export const conditionsFault = (given: unknown): string | null => {
+  if (!isObject(given)) return 'takes conditions by field, such as {"customerId": {"empty": true}}';
+  const known = new Set(['is', 'not', 'atLeast', 'below', 'startsWith', 'contains', 'empty']);
+  const lists = new Set(['is', 'not', 'startsWith', 'contains']);
+  for (const [field, test] of Object.entries(given)) {
+    if (Array.isArray(test) && test.length > 0) continue;
+    if (!isObject(test) || Object.keys(test).length === 0)
+      return `says of ${field} neither a list of values nor a test`;
+    const strange = Object.keys(test).find((name) => !known.has(name));
+    if (strange !== undefined)
+      return `has the test ${shown(strange)} for ${field}; there are ${[...known].join(', ')}`;
+    const bare = Object.entries(test).find(([name, value]) => lists.has(name) !== Array.isArray(value));
+    if (bare !== undefined) return `says ${bare[0]} for ${field} with ${shown(bare[1])}`;
+  }
+  return null;
+};
+
 export const testOf = (given: Test | readonly Json[]): Test =>
   Array.isArray(given) ? { is: given as readonly Json[] } : (given as Test);
 

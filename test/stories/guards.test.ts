@@ -118,3 +118,41 @@ it('overwrites no id with a placeholder, stops all writing when many come, and n
     return rows?.every((row) => String(row['customer_id']).startsWith('KH-'));
   }, 30_000);
 }, 120_000);
+
+it('fills missing numbers as a planned run, and leaves those that there are', async () => {
+  story = await Story.begin({ config: configOf('mode: live,') });
+  const commands = new Commands(story.folder);
+  await story.fileContacts(people(3, (n): Record<string, string> => (n === 0 ? { customer_id: 'KH-1' } : {})));
+  await story.open();
+  await eventually(async () => (await story?.crmRows())?.length === 3, 30_000);
+  expect(await story.atRest()).toBe(true);
+  const args = ['repair', 'contact', '--field', 'customerId', '--expression'];
+  const bad = await commands.run(...args, '1 +', '--json');
+  expect(bad.out).toContain('is no JSONata');
+  expect((await commands.run(...args, '7', '--json')).out).toContain('what it gives is not text');
+  expect((await commands.run(...args, '"x"', '--where', '{"custmerId":["0"]}')).err).toContain(
+    'did you mean customerId?',
+  );
+  expect((await commands.run(...args, '"x"', '--where', '{"name":{"like":"x"}}')).err).toContain(
+    'has the test "like"',
+  );
+  const made = JSON.parse((await commands.run(...args, '"CUST_" & links.hubspot', '--json')).out) as {
+    plan: string;
+    items: number;
+    looked: number;
+  };
+  // The number that is there is protected.
+  expect([made.items, made.looked]).toEqual([2, 3]);
+  expect((await story.crmRows()).filter((row) => row['customer_id'] != null)).toHaveLength(1);
+  expect((await commands.run('plan', 'apply', made.plan, '--by', 'Lin')).out).toContain('2 applied');
+  await eventually(async () => (await story?.crmRows())?.every((row) => row['customer_id'] != null), 30_000);
+  expect(await story.atRest()).toBe(true);
+  const here = await story.hubspotRows('customer_id');
+  expect(here.map((row) => row['customer_id']).toSorted()).toEqual(
+    [
+      'KH-1',
+      ...here.filter((row) => row['customer_id'] !== 'KH-1').map((row) => `CUST_${String(row['id'])}`),
+    ].toSorted(),
+  );
+  expect(here.every((row) => /^(?:KH-1|CUST_\d+)$/u.test(String(row['customer_id'])))).toBe(true);
+}, 90_000);
