@@ -41,7 +41,7 @@ test('rows are told field by field, both ways, with what becomes of those that w
   expect([rows?.key, rows?.missing, overflow, kind]).toEqual(['line', 'keep', 'park', 'settling']);
   expect(rows?.ignored).toEqual(['/FSeq', '/FUnitID']);
   expect(rows?.absent).toEqual([]);
-  expect((example?.entity as Json[]).length).toBe(2);
+  expect(example?.entity).toHaveLength(2);
   const line = fieldOf(rows?.fields, 'line');
   expect(line.example).toEqual({ remote: 100_101, entity: '100101', back: 100_101 });
   expect(line.places).toEqual([{ pointer: '/FEntryID', title: 'Row id', type: 'integer' }]);
