@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Json, JsonObject, JsonSchema } from '../../src/connector.ts';
+import type { JsonObject, JsonSchema } from '../../src/connector.ts';
 import { evaluate } from '../../src/evaluator.ts';
 import { bind } from '../../src/mapping/bind.ts';
 import { compile } from '../../src/mapping/compile.ts';
