@@ -81,6 +81,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--roster <file>', 'colleagues and teams for routing tables, instead of those in the store')
     .option('--at <time>', 'tables decide as if it were that time');
   verb('explain <mapping>', 'what a mapping does, field by field, both ways', explain)
+    .option('--docs', 'with what each step that it uses does', false)
     .option('--html', 'as a picture: one page that needs nothing else', false)
     .option('--openlineage', 'its lineage as OpenLineage job events, one JSON a line', false);
   verb('simulate-routing <mapping>', 'where records would go by the tables of a mapping', simulateRouting)

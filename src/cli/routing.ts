@@ -7,7 +7,8 @@ import { sampleRecords } from '../mapping/routing-sample.ts';
 import type { Routed, Router } from '../mapping/routing.ts';
 import { generator } from '../simulate/draw.ts';
 import { knownRoster, type DirectoryOptions } from './directory.ts';
-import { inputOf, linesOf, mapLine, mappingOf, type Mapping } from './mapping.ts';
+import { inputOf, linesOf, mapLine } from './lines.ts';
+import { mappingOf, type Mapping } from './one-mapping.ts';
 import { exits, json, say, table, warn } from './output.ts';
 import type { Common } from './program.ts';
 
@@ -111,8 +112,8 @@ async function* recordsOf(
     const { value, problems } = await mapLine(
       line,
       options.entity === true
-        ? { lens: asItIs(lens) }
-        : { lens, ...(prepare === undefined ? {} : { prepare }) },
+        ? { document, lens: asItIs(lens) }
+        : { document, lens, ...(prepare === undefined ? {} : { prepare }) },
       false,
     );
     for (const { pointer, message } of problems)

@@ -96,10 +96,11 @@ const nothingTold = (): Told => ({ problems: [], notes: [], left: [] });
 
 const pointerOf = (field: BoundField): string => field.pointers.join(' + ');
 
-const LEFT = 'It was not taken, as the mapping says.';
+/** What is said of a value that the other side does not take, and keeps what it has. */
+export const LEFT = 'It was not taken, as the mapping says.';
 
 /** True if the mapping says that the other side keeps what it has rather than take this. */
-const isLeft = (field: BoundField, { code }: Misfit): boolean =>
+export const isLeft = (field: BoundField, { code }: Misfit): boolean =>
   code === 'kept' || (code === 'overflow' && field.refuses);
 
 const tellMisfit = (field: BoundField, misfit: Misfit, told: Told): void => {
@@ -222,6 +223,23 @@ const appliesTo = (when: WhenRule | undefined): ((value: JsonObject) => boolean)
   };
 };
 
+/** A part as a mapping of its own, over a row of its list. */
+export const partDocument = (document: MappingDocument, name: string, rule: PartRule): MappingDocument => ({
+  file: document.file,
+  name: `${document.name}/${name}`,
+  remote: document.remote,
+  entity: rule.entity,
+  fields: rule.fields,
+  ignored: rule.ignored ?? [],
+  examples: [],
+  lineOf: (pointer) => document.lineOf(`/parts/${name}${pointer}`),
+  ...(document.overflow === undefined ? {} : { overflow: document.overflow }),
+});
+
+/** The schema of a row of a part's list. */
+export const partKind = (rule: PartRule, kind: JsonSchema | null): JsonSchema | null =>
+  kind === null ? null : rowSchema(schemaAt(kind, segmentsOf(rule.at) ?? []), kind);
+
 const partOf = (
   document: MappingDocument,
   name: string,
@@ -231,21 +249,9 @@ const partOf = (
 ): Part => {
   const list = segmentsOf(rule.at) ?? [];
   const keyAt = segmentsOf(rule.key) ?? [];
-  const there = kind === null ? null : rowSchema(schemaAt(kind, list), kind);
-  const own: MappingDocument = {
-    file: document.file,
-    name: `${document.name}/${name}`,
-    remote: document.remote,
-    entity: rule.entity,
-    fields: rule.fields,
-    ignored: rule.ignored ?? [],
-    examples: [],
-    lineOf: (pointer) => document.lineOf(`/parts/${name}${pointer}`),
-    ...(document.overflow === undefined ? {} : { overflow: document.overflow }),
-  };
   return {
     entity: rule.entity,
-    lens: bind(own, entity, there),
+    lens: bind(partDocument(document, name, rule), entity, partKind(rule, kind)),
     rows: (value) => {
       const held = valueAt(value, list) ?? null;
       const problem = (pointer: string, message: string): FieldProblem => ({
@@ -288,6 +294,18 @@ const rulesOf = (document: MappingDocument): MappingDocument['fields'] => {
   );
 };
 
+/** The fields of a mapping, each with its steps bound. */
+export const boundFields = (
+  document: MappingDocument,
+  entity: JsonSchema,
+  kind: JsonSchema | null,
+): readonly BoundField[] => {
+  const schemas = propertiesOf(entity, entity);
+  return Object.entries(rulesOf(document)).map(([name, rule]) =>
+    bindField(name, rule, { field: schemas.get(name) ?? {}, entity, kind, mapping: document.name }),
+  );
+};
+
 /** Binds a mapping that `check` has passed. */
 export const bind = (
   document: MappingDocument,
@@ -296,14 +314,8 @@ export const bind = (
   { entities = new Map(), generated = true }: Bound = {},
 ): Lens => {
   const schemas = propertiesOf(entity, entity);
-  const bound = new Map<string, BoundField>();
-  for (const [name, rule] of Object.entries(rulesOf(document))) {
-    bound.set(
-      name,
-      bindField(name, rule, { field: schemas.get(name) ?? {}, entity, kind, mapping: document.name }),
-    );
-  }
-  const all = [...bound.values()];
+  const all = boundFields(document, entity, kind);
+  const bound = new Map(all.map((field) => [field.name, field]));
   const anchor = document.anchor;
   const anchorPlace = anchor === undefined ? null : segmentsOf(anchor);
   const parts = Object.entries(document.parts ?? {});

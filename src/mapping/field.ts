@@ -1,6 +1,6 @@
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { fallbacksOf, partsOf, placesOf } from './document.ts';
-import type { FieldRule } from './document.ts';
+import type { FieldRule, Overflow } from './document.ts';
 import { computedAt } from './expressions.ts';
 import { canonical, getterOf, sameValue, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
@@ -29,8 +29,12 @@ export interface BoundField {
   readonly personal: boolean;
   /** True if a value that is too long or too large is left where it is instead of parking the field. */
   readonly refuses: boolean;
+  /** What the mapping says of such values, for the field or for all. */
+  readonly overflow?: Overflow;
   /** True if there are values that are not written, because the place is to stay as it is then. */
   readonly keeps: boolean;
+  /** The fields of its rows, if it is a table. */
+  readonly rows: BoundRows | null;
   /** How its places are read, for the generated reader. */
   readonly reading: Reading;
   /** The field's value, undefined where a place of it was not seen. */
@@ -224,7 +228,9 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
     required: rule.required === true,
     personal: schemas.field['personal'] === true,
     refuses: rule.overflow === 'refuse',
+    ...(rule.overflow === undefined ? {} : { overflow: rule.overflow }),
     keeps: mayKeep(rule),
+    rows,
     reading: reader,
     read: get === null ? (object) => readPlaces(reader, object) : (object) => readPlace(reader, get, object),
     write: (value, base) => {

@@ -9,6 +9,9 @@ import type { Outcome } from './step.ts';
 /** Fields that are tables. */
 
 export interface BoundRows {
+  /** The row's field that tells it from the others. */
+  readonly key: string;
+  readonly fields: readonly BoundField[];
   read(list: Json): Outcome;
   /** `base` is the list as last seen there: what the mapping does not name in a row stays as it is. */
   write(rows: Json, base: Json | undefined): Outcome;
@@ -112,5 +115,5 @@ export const bindRows = (
     if (made instanceof Misfit || rule.missing === 'remove') return made;
     return [...made, ...old.values()];
   };
-  return { read, write };
+  return { key: rule.key, fields, read, write };
 };

@@ -97,8 +97,26 @@ it('explain --html draws every field and place in one page, and nothing of a doc
   expect(code).toBe(0);
   for (const name of ['/who', '/mail', '/level', '>name<', '>email<', '>stage<', 'collapse-space'])
     expect(out).toContain(name);
-  expect(out.match(/<path class="(?:exact|settling|lossy)"/gu)).toHaveLength(3);
+  expect(out.match(/<div class="row (?:exact|settling|lossy) both"/gu)).toHaveLength(3);
   expect(out).toContain('&#60;script&#62;');
   expect(out).not.toContain('<script');
   expect(out).not.toMatch(/https?:\/\/|src=|@import/u);
+});
+
+it('explain tells rows, parts and references as text, and what each step does where asked', () => {
+  const { code, out } = crosswalk(['explain', 'jiandaoyun-order', '--docs', '--dir', folder]);
+  expect(code).toBe(0);
+  const lines = out.split('\n').map((line) => line.replaceAll(/\s+/gu, ' '));
+  const line = (start: string): string => lines.find((one) => one.startsWith(start)) ?? '';
+  expect(line('/customer_no')).toContain(
+    '↔ customer names the customer by customerId exact "KH-2026-0042" →',
+  );
+  expect(line('/lines')).toContain(
+    'rows by line; rows there that we lack stay settling 2 rows → 2 rows → 2 rows',
+  );
+  expect(line(' /qty')).toContain('↔ quantity as it is exact 2 → 2 → 2');
+  expect(out).toContain('part receipts: each row of /receipts is a record of entity receipt, its id at /_id');
+  expect(line('/payer')).toContain('personal " 杭州示例有限公司" → "杭州示例有限公司"');
+  expect(line('lines.amount: money')).toContain('(settling): Reads an amount as');
+  expect(line('receipts: payer: trim')).toContain('Takes blanks off both ends.');
 });

@@ -29,7 +29,9 @@ const official = (): ((event: JsonObject) => string) => {
 
 const eventsOf = (file: string, kindFile: string): readonly JsonObject[] => {
   const document = readMapping(textOf(`mappings/${file}`), file);
-  return lineageEvents(document, entityOf(document.entity), JSON.parse(textOf(kindFile)) as JsonObject, 0);
+  const entities = new Map([['receipt', entityOf('receipt')]]);
+  const kind = JSON.parse(textOf(kindFile)) as JsonObject;
+  return lineageEvents(document, entityOf(document.entity), kind, 0, entities);
 };
 
 test.each([
@@ -37,6 +39,7 @@ test.each([
   ['odoo/partner.json', 'mappings/odoo/partner.schema.json'],
   ['odoo/order.json', 'mappings/odoo/order.schema.json'],
   ['kingdee/order.json', 'mappings/kingdee/order.schema.json'],
+  ['jiandaoyun/order.json', 'mappings/jiandaoyun/order.schema.json'],
 ])('%s is told both ways, valid by the official schemas', (file, kind) => {
   const faults = official();
   const events = eventsOf(file, kind);
@@ -74,4 +77,44 @@ test('columns name the places that they are made of, and what is done on the way
     name: 'customer',
     field: 'customerId',
   });
+});
+
+test('rows and parts are told column by column, and references as joins', () => {
+  const [read, write] = eventsOf('jiandaoyun/order.json', 'mappings/jiandaoyun/order.schema.json');
+  type Field = { name: string; type: string; fields?: Field[] };
+  type Told = {
+    name: string;
+    facets: {
+      schema: { fields: Field[] };
+      columnLineage: { fields: Record<string, { inputFields: { name: string; field: string }[] }> };
+    };
+  };
+  const outputs = (event: JsonObject | undefined): Told[] => event?.['outputs'] as unknown as Told[];
+  const from = (told: Told | undefined, column: string): string[] =>
+    (told?.facets.columnLineage.fields[column]?.inputFields ?? []).map(
+      ({ name, field }) => `${name} ${field}`,
+    );
+  const [order, receipt] = outputs(read);
+  expect([order?.name, receipt?.name]).toEqual(['order', 'receipt']);
+  expect(from(order, 'lines[*].quantity')).toEqual(['order /lines[*]/qty']);
+  expect(from(receipt, 'payer')).toEqual(['order /receipts[*]/payer']);
+  expect(from(order, 'customer')).toEqual(['order /customer_no', 'customer customerId']);
+  const lines = order?.facets.schema.fields.find((field) => field.name === 'lines');
+  expect(lines?.fields?.map((field) => field.name)).toEqual(['line', 'product', 'quantity', 'amount']);
+  expect(read?.['inputs']).toEqual([
+    { namespace: 'crosswalk://jiandaoyun', name: 'order' },
+    { namespace: 'crosswalk://entities', name: 'customer' },
+    { namespace: 'crosswalk://entities', name: 'employee' },
+  ]);
+  const [there, ...more] = outputs(write);
+  expect(more).toEqual([]);
+  expect(from(there, '/lines[*]/sku')).toEqual(['order lines[*].product']);
+  expect(from(there, '/receipts[*]/payer')).toEqual(['receipt payer']);
+  expect(
+    there?.facets.schema.fields
+      .find((field) => field.name === '/receipts')
+      ?.fields?.map((field) => field.name),
+  ).toEqual(['/serial', '/sum', '/on', '/payer']);
+  // What a reference is written as hangs on the other record too.
+  expect(from(there, '/customer_no')).toEqual(['order customer', 'customer customerId']);
 });

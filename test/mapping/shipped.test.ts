@@ -158,10 +158,12 @@ describe.each(shipped)('%s', (path) => {
 
 test.each(shipped)(
   '%s explains itself: every field, its places, its class, and an example that comes back',
-  (path) => {
-    const { document, entity, lens: made } = open(path);
+  async (path) => {
+    const { document, entity, kind, lens: made } = open(path);
     const lens = made();
-    const story = explain(document, entity, lens);
+    const prepared = await preparedExamples(document, evaluate);
+    const told = { entity, kind, entities, lens, ...(prepared === undefined ? {} : { prepared }) };
+    const story = explain(document, told);
     expect(story.fields.map((one) => one.field)).toEqual(Object.keys(document.fields));
     expect([...story.fields.map((one) => one.field), ...story.absent].sort()).toEqual(
       [...entity.fields.keys()].sort(),
