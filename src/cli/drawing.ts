@@ -6,6 +6,7 @@ import type {
   PartStory,
   PlaceStory,
   ReferenceStory,
+  RouteStory,
   RowsStory,
   StepStory,
 } from '../mapping/explain.ts';
@@ -232,6 +233,20 @@ const sides = (there: string, here: string): string =>
 const partSection = ({ part, at, key, entity, fields, ignored, absent }: PartStory): string =>
   `<section><p class="part">part <b>${safe(part)}</b>: each row of <code>${safe(at)}</code> is a record of its own, told by its <code>${safe(key)}</code></p>${sides(`a row of ${at}`, entity)}${fieldRows(fields)}${leftOut(ignored, absent)}</section>`;
 
+const routeSection = ({ field, title, among, spread, rows }: RouteStory): string => {
+  const who = among === undefined ? '' : `, among the <b>${safe(among.entity)}s</b> by ${safe(among.by)}`;
+  const shared = spread.length === 0 ? '' : `; of several, ${safe(spread.join(' and '))} decide who`;
+  const body = rows.map(
+    ({ name, asks, gives }) =>
+      `<tr><td>${text(name, 60)}</td><td>${text(asks, 200)}</td><td>${list(
+        'names',
+        gives.map((one) => text(one, 80)),
+      )}</td></tr>`,
+  );
+  const head = title === field ? '' : ` (${safe(title)})`;
+  return `<section class="route"><p class="part"><b>${safe(field)}</b>${head} is decided by a table where it is empty${who}${shared}</p><table><tr><th>row</th><th>if</th><th>gives</th></tr>${body.join('')}</table></section>`;
+};
+
 const legend = `<ul class="legend">
 <li><span class="sample exact"></span><b>exact</b> comes back as it was</li>
 <li><span class="sample settling"></span><b>settling</b> comes to rest after one turn</li>
@@ -263,6 +278,6 @@ export const drawing = (story: MappingStory): string => {
 <body><header><h1>${text(story.mapping, 80)} <small>${safe(story.hash)}</small></h1>${list('facts', facts)}${legend}</header>
 <main><section>${sides(`${connector}/${kind}`, story.entity)}${fieldRows(story.fields)}
 ${leftOut(story.ignored, story.absent)}</section>
-${story.parts.map(partSection).join('\n')}</main></body></html>
+${[...story.parts.map(partSection), ...story.routes.map(routeSection)].join('\n')}</main></body></html>
 `;
 };

@@ -5,6 +5,7 @@ import {
   type FieldStory,
   type MappingStory,
   type ReferenceStory,
+  type RouteStory,
   type StepStory,
 } from '../mapping/explain.ts';
 import { preparedExamples } from '../mapping/expressions.ts';
@@ -106,6 +107,18 @@ const sayDocs = (fields: readonly FieldStory[], above = ''): void => {
   }
 };
 
+const sayRoute = ({ field, among, spread, rows }: RouteStory): void => {
+  const who = among === undefined ? '' : `, among the ${among.entity}s by ${among.by}`;
+  const shared = spread.length === 0 ? '' : `; of several, ${spread.join(' and ')} decide who`;
+  say(`\n${field} is decided by a table where it is empty${who}${shared}`);
+  say(
+    table(
+      ['row', 'if', 'gives'],
+      rows.map((row) => [row.name, row.asks, row.gives.join(' · ')]),
+    ),
+  );
+};
+
 const sayStory = (story: MappingStory): void => {
   const { connector, kind } = story.remote;
   const overflows = new Set(story.fields.map((one) => one.overflow));
@@ -127,6 +140,7 @@ const sayStory = (story: MappingStory): void => {
     for (const line of listed('left alone in a row', part.ignored)) say(line);
     for (const line of listed('not mapped here', part.absent)) say(line);
   }
+  for (const route of story.routes) sayRoute(route);
   if (overflow !== undefined)
     say(
       `too long or too large for the other side: ${overflow === 'park' ? 'a person is asked (park)' : 'it is not taken (refuse)'}`,

@@ -1,4 +1,5 @@
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
+import { conditionWords } from './conditions.ts';
 import { boundFields, partDocument, partKind } from './bind.ts';
 import { partsOf, placesOf } from './document.ts';
 import type {
@@ -14,6 +15,7 @@ import type {
 import type { BoundField } from './field.ts';
 import type { Lens } from './lens.ts';
 import { isObject, pointerOf, segmentsOf, valueAt } from './place.ts';
+import type { RouteRule, TargetRule } from './routing.ts';
 import { rowSchema } from './rows.ts';
 import { propertiesOf, schemaAt, typesOf } from './schema.ts';
 import { Misfit } from './step.ts';
@@ -105,6 +107,25 @@ export interface PartStory {
   readonly absent: readonly string[];
 }
 
+export interface RouteRowStory {
+  /** `otherwise` and `unclaimed` stand at the end. */
+  readonly name: string;
+  /** What it asks, in words; empty for the fallback. */
+  readonly asks: string;
+  /** Who or what it gives, each in words. */
+  readonly gives: readonly string[];
+}
+
+/** A field that a table decides where it is empty. */
+export interface RouteStory {
+  readonly field: string;
+  readonly title: string;
+  /** The directory that the values come from, and the field that they are found by. */
+  readonly among?: { readonly entity: string; readonly by: string };
+  readonly spread: readonly string[];
+  readonly rows: readonly RouteRowStory[];
+}
+
 export interface MappingStory {
   readonly mapping: string;
   readonly hash: string;
@@ -115,6 +136,7 @@ export interface MappingStory {
   readonly when: WhenRule | null;
   readonly fields: readonly FieldStory[];
   readonly parts: readonly PartStory[];
+  readonly routes: readonly RouteStory[];
   /** Places that are left alone on purpose. */
   readonly ignored: readonly string[];
   /** Fields of the entity that this mapping says nothing about. */
@@ -297,6 +319,31 @@ const partStory = (
   };
 };
 
+const targetWords = (target: TargetRule): string => {
+  if (typeof target === 'string') return target;
+  const who = 'who' in target ? target.who : `everybody whose ${conditionWords(target.all)}`;
+  const more = [
+    ...(target.weight === undefined ? [] : [`weight ${target.weight}`]),
+    ...('who' in target && target.from !== undefined ? [`from ${target.from}`] : []),
+    ...('who' in target && target.halvesIn !== undefined ? [`halved every ${target.halvesIn} days`] : []),
+  ];
+  return more.length === 0 ? who : `${who} (${more.join(', ')})`;
+};
+
+const rowsOf = ({ table, otherwise, unclaimed }: RouteRule): readonly RouteRowStory[] => [
+  ...table.map((row) => ({ name: row.name, asks: conditionWords(row.if), gives: row.to.map(targetWords) })),
+  { name: 'otherwise', asks: '', gives: otherwise.map(targetWords) },
+  ...(unclaimed === undefined
+    ? []
+    : [
+        {
+          name: 'unclaimed',
+          asks: `after ${unclaimed.after}, while ${conditionWords(unclaimed.while)}`,
+          gives: unclaimed.to.map(targetWords),
+        },
+      ]),
+];
+
 /** Tells a mapping that has been compiled. */
 export const explain = (document: MappingDocument, told: Told): MappingStory => {
   const { entity, kind, lens, prepared } = told;
@@ -317,7 +364,19 @@ export const explain = (document: MappingDocument, told: Told): MappingStory => 
       cases,
     }),
     parts: Object.entries(document.parts ?? {}).map(([part, rule]) => partStory(document, part, rule, told)),
+    routes: Object.entries(document.routes ?? {}).map(([field, rule]) => {
+      const { among } = rule;
+      return {
+        field,
+        title: titleOf(entity.fields.get(field)) ?? field,
+        ...(among === undefined ? {} : { among }),
+        spread: rule.spread ?? [],
+        rows: rowsOf(rule),
+      };
+    }),
     ignored: document.ignored,
-    absent: absentOf(entity.schema, document.fields),
+    absent: absentOf(entity.schema, document.fields).filter(
+      (name) => !Object.hasOwn(document.routes ?? {}, name),
+    ),
   };
 };
