@@ -14,7 +14,7 @@ import { rowSchema } from './rows.ts';
 import { checkRounds } from './rounds.ts';
 import { checkIdle } from './idle.ts';
 import { nearest } from './nearest.ts';
-import { pointerOf, putAt, segmentsOf, valueAt } from './place.ts';
+import { isObject, pointerOf, putAt, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
 import { referenceOf } from './reference.ts';
 import { checkRoutes } from './routing-check.ts';
@@ -226,7 +226,13 @@ const checkUnmapped = (check: Check): void => {
 };
 
 /** That the other side keeps what it has is an answer too. */
-const isUncovered = (made: unknown): boolean => made instanceof Misfit && made.code !== 'kept';
+const isUncovered = (made: unknown): made is Misfit => made instanceof Misfit && made.code !== 'kept';
+
+/** To park what the table does not name is an answer, if the mapping says so; that it stands open is still told. */
+const gapSeverity = ({ otherwise }: FieldRule, way: 'in' | 'out', { step }: Misfit): Finding['severity'] => {
+  const said = isObject(otherwise) ? otherwise[way] : otherwise;
+  return said === 'park' && step === 'table' ? 'warning' : 'error';
+};
 
 /** Every value that either side may hold has an answer. */
 const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
@@ -242,20 +248,21 @@ const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
       const object: JsonObject = {};
       putAt(object, place, value);
       const side = `${check.document.remote.connector} (${field.pointers[0]})`;
-      if (isUncovered(field.read(object))) {
-        check.tell('mapping-uncovered', at, { field: name, value: shown(value), side });
+      const made = field.read(object);
+      if (isUncovered(made)) {
+        const severity = gapSeverity(rule, 'in', made);
+        check.tell('mapping-uncovered', at, { field: name, value: shown(value), side }, severity);
       }
     }
   }
   checkRounds(check, name, rule, field);
   if (!field.outward) return;
   for (const value of enumOf(schema) ?? []) {
-    if (isUncovered(field.write(value, null))) {
-      check.tell('mapping-uncovered', at, {
-        field: name,
-        value: shown(value),
-        side: `entity ${entity.name}`,
-      });
+    const made = field.write(value, null);
+    if (isUncovered(made)) {
+      const side = `entity ${entity.name}`;
+      const severity = gapSeverity(rule, 'out', made);
+      check.tell('mapping-uncovered', at, { field: name, value: shown(value), side }, severity);
     }
   }
 };

@@ -357,6 +357,24 @@ test('a named fallback covers what the table leaves out', () => {
   expect(half.map((one) => one.message).join()).toContain('which entity thing may hold');
 });
 
+test('to park what the table leaves out is an answer, and is still told', () => {
+  const gaps = (otherwise: Json): readonly (readonly [string, string])[] =>
+    findings({ stage: { at: '/stage', steps: [{ table: { 线索: 'lead' } }], otherwise } })
+      .filter((one) => one.code === 'mapping-uncovered')
+      .map((one) => [one.severity, one.message]);
+  expect(gaps('park').map(([severity]) => severity)).toEqual(['warning', 'warning', 'warning']);
+  const half = gaps({ in: 'park' });
+  expect(half.filter(([severity]) => severity === 'error').join()).toContain('which entity thing may hold');
+  expect(half.filter(([severity]) => severity === 'warning').join()).toContain(
+    'which shop (/stage) may hold',
+  );
+  // The table names what the place does not take: parking would not make that right.
+  const wrong = findings({
+    stage: { at: '/stage', steps: [{ table: { 新: 'lead', 客户: 'customer' } }], otherwise: 'park' },
+  });
+  expect(wrong.find((one) => one.message.includes('"lead"'))?.severity).toBe('error');
+});
+
 test('without the remote’s schema the places are taken on trust', () => {
   const found = check(sample({ source: { at: '/anywhere' } }), { entity: thing, kind: null });
   expect(found.map((one) => one.code)).toEqual(['mapping-example-gap']);
