@@ -143,8 +143,21 @@ export interface Writer<Item> {
 // ---------------------------------------------------------------- kinds and sessions
 
 export interface Kind {
-  /** One symmetric shape, read = write. */
+  /** One symmetric shape, read = write: as it is known when nobody has been asked. */
   readonly schema: JsonSchema;
+  /**
+   * What this account's objects are like now, in the very shape of `schema`: the same places for what the connection
+   * reads and writes, with the options, limits and rights that the account has given them; a place that is not there
+   * any more is left out. What the remote does not tell stays as in `schema`, so that an account in its usual state
+   * differs from it in nothing.
+   *
+   * Asked before the first data of the kind moves, before each sweep, once a day, and by `check --live` and `doctor`;
+   * never while a connection is opened. It changes nothing in the remote and is over in 20 s, or counts as `unknown`.
+   * The answer replaces `schema` for the syncs of the kind, and is kept. Any trouble leaves the last answer that was
+   * kept in force, else `schema`, which is told with the trouble's words, and is asked again a quarter of an hour later;
+   * none of them pauses anything. `forbidden` says that the credentials may not see definitions.
+   */
+  describe?(): Promise<JsonSchema>;
   readonly stamps?: Stamps;
   /** True if `UpdateItem.version` is honoured by the remote. */
   readonly guarded?: boolean;

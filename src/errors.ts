@@ -180,6 +180,76 @@ export const catalogue = {
     remedy:
       'Correct the steps, or declare what the remote does to the value with "remote", or add "flow": "in".',
   },
+  // -- what a remote system is like now, and what was known of it
+  'drift-gone': {
+    status: 422,
+    text: 'The place {pointer} is no longer there in {kind}.',
+    remedy:
+      'Name the place that holds the value now, or take the field out; or put it back in the remote system.',
+  },
+  'drift-new': {
+    status: 422,
+    text: 'The place {pointer} is new in {kind}, and holds {is}.',
+    remedy: 'Map it to a field, or list it under "ignored".',
+  },
+  'drift-type': {
+    status: 422,
+    text: 'The place {pointer} of {kind} holds {is} now, and held {was} before.',
+    remedy: 'Put a step between that turns one into the other, or change it back in the remote system.',
+  },
+  'drift-option-gone': {
+    status: 422,
+    text: 'The place {pointer} of {kind} no longer has the option {was}{hint}.',
+    remedy: 'Name the option that stands for it now in the table; or put it back in the remote system.',
+  },
+  'drift-option-new': {
+    status: 422,
+    text: 'The place {pointer} of {kind} has a new option, {is}.',
+    remedy: 'Add it to the table, or say with "otherwise" what becomes of it.',
+  },
+  'drift-read-only': {
+    status: 422,
+    text: 'The place {pointer} of {kind} can no longer be written.',
+    remedy: 'Add "flow": "in" to the field, or let it be written again in the remote system.',
+  },
+  'drift-writable': {
+    status: 422,
+    text: 'The place {pointer} of {kind} can be written now.',
+    remedy: 'Nothing needs to be done. Take out "flow": "in" if the field is to be written there.',
+  },
+  'drift-required': {
+    status: 422,
+    text: 'The place {pointer} of {kind} must be filled now.',
+    remedy: 'See to it that the field is always filled ("required", or a default step).',
+  },
+  'drift-optional': {
+    status: 422,
+    text: 'The place {pointer} of {kind} may be empty now.',
+    remedy: 'Nothing needs to be done, unless the field must be filled: then say "required".',
+  },
+  'drift-narrower': {
+    status: 422,
+    text: 'The place {pointer} of {kind} takes less than before: {is}, and it was {was}.',
+    remedy:
+      'Say with a step (truncate, table) or with "overflow" what becomes of the rest, or widen it again in the remote system.',
+  },
+  'drift-wider': {
+    status: 422,
+    text: 'The place {pointer} of {kind} takes more than before: {is}, and it was {was}.',
+    remedy: 'See to it that the field takes what may come from there now.',
+  },
+  'drift-unasked': {
+    status: 502,
+    text: 'What {kind} is like now could not be asked: {said}.',
+    remedy:
+      'Try it with `crosswalk doctor`; the connector’s README.md says which rights the credentials need for it.',
+  },
+  'sync-drifted': {
+    status: 409,
+    text: '{kind} has changed in the remote system, and mapping {mapping} of sync {sync} no longer fits it. {list}.',
+    remedy:
+      'Correct the mapping and restart, or put it back in the remote system; then: crosswalk resume {sync}',
+  },
   'sync-kind-closed': {
     status: 500,
     text: 'Sync {sync} needs the kind {kind}, which connection {connection} does not offer with its settings.',

@@ -7,12 +7,13 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { closeConnections, openConnections, type Connection } from './connections.ts';
-import type { Environment } from './config.ts';
-import { Trouble, type HookReply, type HookRequest } from './connector.ts';
+import type { Environment, SyncConfig } from './config.ts';
+import { Trouble, type HookReply, type HookRequest, type JsonSchema } from './connector.ts';
 import { InProcessDispatcher } from './dispatch/in-process.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
-import { CrosswalkError } from './errors.ts';
+import { CrosswalkError, invariant } from './errors.ts';
 import { compileSync, loadInstallation, voiceless, type Installation } from './installation.ts';
+import { knownSchemas, LiveSchemas, type KnownSchema } from './live-schemas.ts';
 import { tellAlarm } from './notify/alarms.ts';
 import type { CallReport } from './remote.ts';
 import { SqliteStore } from './store/sqlite.ts';
@@ -43,6 +44,7 @@ export class Gateway {
   readonly hub: Hub;
   readonly switches: Switches;
   readonly lanes: Lanes;
+  readonly schemas: LiveSchemas;
   readonly #options: GatewayOptions;
   readonly #dispatcher: Dispatcher = new InProcessDispatcher();
   readonly #runs = new Set<string>();
@@ -56,13 +58,25 @@ export class Gateway {
     connections: ReadonlyMap<string, Connection>,
     store: Store,
     switches: Switches,
+    known: ReadonlyMap<string, KnownSchema>,
   ) {
     this.#options = options;
     this.installation = installation;
     this.connections = connections;
     this.store = store;
     this.switches = switches;
-    this.hub = this.#hub();
+    const syncs = new Map<string, Sync>();
+    this.hub = this.#hub(syncs);
+    this.schemas = new LiveSchemas({
+      installation,
+      connections,
+      switches,
+      hub: this.hub,
+      syncs,
+      known,
+      log: options.log,
+      compile: (sync, schema) => this.#compile(sync, schema),
+    });
     this.lanes = new Lanes({
       hub: this.hub,
       connections,
@@ -72,6 +86,7 @@ export class Gateway {
       switches,
       idChanges: installation.config.guards.idChanges,
       log: options.log,
+      before: (connection, when) => this.schemas.ready(connection, when),
     });
   }
 
@@ -93,11 +108,12 @@ export class Gateway {
     }
     const store = openStore(options.overlay ?? installation.config.store.path);
     const switches = await readSwitches(store);
-    return new Gateway(options, installation, connections, store, switches);
+    return new Gateway(options, installation, connections, store, switches, await knownSchemas(store));
   }
 
-  /** Starts the loops; returns once recovery is done. */
+  /** Asks what the kinds are like now, then starts the loops; returns once recovery is done. */
   async start(): Promise<void> {
+    await this.schemas.begin();
     await this.lanes.recover();
     this.#started = true;
     this.#dispatcher.start((lane) => this.lanes.work(lane), this.lanes.names());
@@ -204,19 +220,18 @@ export class Gateway {
     if (to !== undefined && (await tellAlarm(this.hub, to, subject, text))) this.nudge(`say:${to}`);
   }
 
-  #hub(): Hub {
+  #compile(sync: SyncConfig, schema: JsonSchema | null): Sync {
+    const connection = this.connections.get(sync.connection);
+    invariant(connection !== undefined, `connection ${sync.connection} is not open`);
+    const isPlan = this.#options.overlay !== undefined;
+    // Asked each time: a sync may be published while the gateway runs.
+    const live = (): boolean => isPlan || this.switches.isLive(sync);
+    const compiled = compileSync(this.installation, sync, connection, live, schema);
+    return isPlan ? onlyPlanned(compiled) : compiled;
+  }
+
+  #hub(syncs: ReadonlyMap<string, Sync>): Hub {
     const { config, entities } = this.installation;
-    const syncs = new Map<string, Sync>();
-    for (const sync of Object.values(config.syncs)) {
-      const connection = this.connections.get(sync.connection);
-      if (connection === undefined)
-        throw new CrosswalkError('internal', { detail: `connection ${sync.connection} is not open` });
-      const isPlan = this.#options.overlay !== undefined;
-      // Asked each time: a sync may be published while the gateway runs.
-      const live = (): boolean => isPlan || this.switches.isLive(sync);
-      const compiled = compileSync(this.installation, sync, connection, live);
-      syncs.set(sync.name, isPlan ? onlyPlanned(compiled) : compiled);
-    }
     const { log, onAlarm } = this.#options;
     return {
       store: this.store,
@@ -228,6 +243,7 @@ export class Gateway {
       newId,
       random: Math.random,
       nudge: (lane) => this.#dispatcher.nudge(lane),
+      isHeld: (sync) => this.schemas.isUnfit(sync),
       alarm: (subject, text) => {
         log.error({ subject }, text);
         onAlarm?.(subject);

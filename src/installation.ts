@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { findConnectors, type Connection, type ConnectorFolders } from './connections.ts';
 import { loadConfig, rulesOf, type Config, type Environment, type SyncConfig } from './config.ts';
 import type { Known } from './config-check.ts';
-import type { ItemResult, Kind, Look, Page, RemoteObject, Writer } from './connector.ts';
+import type { ItemResult, JsonSchema, Kind, Look, Page, RemoteObject, Writer } from './connector.ts';
 import { Trouble } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import { compile } from './mapping/compile.ts';
@@ -193,12 +193,16 @@ const guardKind = (kind: Kind, connection: string, name: string, prepare: Prepar
   };
 };
 
-/** What a sync of the configuration is to the engine. `live` says whether it may write, at any time. */
+/**
+ * What a sync of the configuration is to the engine. `live` says whether it may write, at any time. `schema` is what the kind is
+ * taken to be like (the connector's own if absent); null takes the mapping's word for it.
+ */
 export const compileSync = (
   { config, mappings, entities }: Installation,
   sync: SyncConfig,
   connection: Connection,
   live: () => boolean,
+  schema?: JsonSchema | null,
 ): Sync => {
   const document = mappings.get(sync.mapping);
   const entity = entities.get(sync.entity);
@@ -216,7 +220,8 @@ export const compileSync = (
   }
   const rules = rulesOf(config, sync);
   const inward = sync.direction !== 'out';
-  const lens = compile(document, entity, kind.schema, entities);
+  const serving = schema === undefined ? kind.schema : schema;
+  const lens = compile(document, entity, serving, entities);
   const beyond = beyondSyncs(lens);
   if (beyond !== null)
     throw new CrosswalkError(
@@ -239,7 +244,10 @@ export const compileSync = (
     connection: sync.connection,
     lane: `${sync.connection}/${sync.kind}`,
     kindName: sync.kind,
-    kind: guardKind(kind, sync.connection, sync.kind, prepare),
+    kind: {
+      ...guardKind(kind, sync.connection, sync.kind, prepare),
+      schema: serving ?? kind.schema,
+    },
     ...(prepare === undefined ? {} : { prepare }),
     entity: sync.entity,
     lens,

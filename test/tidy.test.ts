@@ -61,7 +61,7 @@ const ranks: readonly (readonly string[])[] = [
     'src/evaluator-process.ts',
   ],
   // An installation compiles its syncs, so it knows the engine's noun for one.
-  ['src/sync/', 'src/notify/', 'src/health/', 'src/installation.ts'],
+  ['src/sync/', 'src/notify/', 'src/health/', 'src/installation.ts', 'src/live-schemas.ts'],
   ['src/store/', 'src/dispatch/', 'src/simulate/'],
   ['src/gateway.ts'],
   // The HTTP server is given a gateway, so it stands above it; the commands start both.

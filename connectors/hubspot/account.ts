@@ -45,6 +45,10 @@ export interface Api {
   /** URL of `/{type}{rest}` among the objects. */
   objects(type: string, rest: string): string;
   property(type: string, name: string): string;
+  /** The definitions of all properties of a type. */
+  properties(type: string, query: string): string;
+  /** The account's own rules for values of a type, which is named by its id. */
+  validations(typeId: string): string;
   details(): string;
   get(url: string): Promise<JsonObject>;
   /** `repeatable`: sending it twice does no harm. */
@@ -82,6 +86,8 @@ export const openApi = (settings: Settings, host: Host): Api => {
     settings,
     objects: (type, rest) => base + versioned('crm', '/objects', version, `/${type}${rest}`),
     property: (type, name) => base + versioned('crm', '/properties', version, `/${type}/${name}`),
+    properties: (type, query) => base + versioned('crm', '/properties', version, `/${type}${query}`),
+    validations: (typeId) => base + versioned('crm', '/property-validations', version, `/${typeId}`),
     details: () => base + versioned('account-info', '', version, '/details'),
     get: async (url) =>
       bodyOf(await host.request({ method: 'GET', url, repeatable: true, limits: ordinary })),

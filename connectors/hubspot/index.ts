@@ -18,6 +18,7 @@ import {
   type Api,
   type Settings,
 } from './account.ts';
+import { describe } from './describe.ts';
 import { hooksOf } from './hooks.ts';
 import { batchMost, objectTypes, read, scan, type ObjectType } from './record.ts';
 import { changes, find, searchable } from './search.ts';
@@ -176,6 +177,7 @@ const kindOf = (api: Api, type: ObjectType): Kind => {
   const anchor = anchorOf(api.settings);
   return {
     schema: type.schema,
+    describe: () => describe(api, type),
     // The lag of the search index has no published bound; minutes are seen after bulk changes.
     stamps: { resolution: 1, lateness: 15 * 60_000, skew: 5000 },
     readMost: batchMost,

@@ -5,14 +5,11 @@
  */
 import {
   textOf,
-  type Json,
-  type JsonObject,
   type Sandbox,
   type SandboxHook,
   type SandboxRequest,
   type SandboxResponse,
 } from '../../src/connector.ts';
-import { isObject } from './account.ts';
 import {
   batchArchive,
   batchCreate,
@@ -21,13 +18,16 @@ import {
   batchUpsert,
   writtenRow,
 } from './sandbox/batch.ts';
+import { properties, validations } from './sandbox/property.ts';
 import { search } from './sandbox/search.ts';
 import {
   answer,
+  bodyOf,
   followedRow,
   holderKey,
   initialState,
   modifiedName,
+  notFound,
   Refusal,
   shownRow,
   type Options,
@@ -47,10 +47,9 @@ const typeNames: Readonly<Record<string, TypeName>> = {
   '0-2': 'companies',
 };
 const hookMost = 100;
-const bodyBytesMost = 5_000_000;
 
 interface Route {
-  readonly area: 'objects' | 'properties' | 'details';
+  readonly area: 'objects' | 'properties' | 'property-validations' | 'details';
   readonly type: string;
   /** What follows the type: '', '/123', '/batch/read'. */
   readonly rest: string;
@@ -60,11 +59,15 @@ const routeOf = (path: string): Route | undefined => {
   if (/^\/account-info\/(v3|20\d\d-\d\d)\/details$/u.test(path))
     return { area: 'details', type: '', rest: '' };
   const named =
-    /^\/crm\/v3\/(?<area>objects|properties)\/(?<type>[^/]+)(?<rest>\/.*)?$/u.exec(path) ??
-    /^\/crm\/(?<area>objects|properties)\/20\d\d-\d\d\/(?<type>[^/]+)(?<rest>\/.*)?$/u.exec(path);
+    /^\/crm\/v3\/(?<area>objects|properties|property-validations)\/(?<type>[^/]+)(?<rest>\/.*)?$/u.exec(
+      path,
+    ) ??
+    /^\/crm\/(?<area>objects|properties|property-validations)\/20\d\d-\d\d\/(?<type>[^/]+)(?<rest>\/.*)?$/u.exec(
+      path,
+    );
   const { area, type, rest } = named?.groups ?? {};
   if (type === undefined) return undefined;
-  return { area: area === 'properties' ? 'properties' : 'objects', type, rest: rest ?? '' };
+  return { area: area as Route['area'], type, rest: rest ?? '' };
 };
 
 // ---------------------------------------------------------------- limits
@@ -103,20 +106,6 @@ const meter = (state: State, now: number, searching: boolean): Record<string, st
 };
 
 // ---------------------------------------------------------------- answers
-
-const notFound = (): Refusal => new Refusal(404, 'OBJECT_NOT_FOUND', 'resource not found');
-
-const bodyOf = (request: SandboxRequest): JsonObject => {
-  if (request.body.length > bodyBytesMost)
-    throw new Refusal(413, 'VALIDATION_ERROR', 'The body is too large');
-  try {
-    const json = JSON.parse(textOf(request.body)) as Json;
-    if (isObject(json)) return json;
-  } catch {
-    // Told below.
-  }
-  throw new Refusal(400, 'VALIDATION_ERROR', 'Invalid input JSON');
-};
 
 const list = (visit: Visit, type: TypeName, query: URLSearchParams): SandboxResponse => {
   const limit = Number(query.get('limit') ?? '10');
@@ -218,21 +207,6 @@ const post = (visit: Visit, type: TypeName, rest: string, request: SandboxReques
   }
 };
 
-const property = (state: State, type: TypeName, name: string): SandboxResponse => {
-  const definition = state.definitions[type].get(name);
-  if (definition === undefined) throw new Refusal(404, 'OBJECT_NOT_FOUND', `Property ${name} does not exist`);
-  const { label, type: kind, options, unique, readOnly } = definition;
-  return answer(200, {
-    name,
-    label,
-    type: kind,
-    fieldType: kind === 'enumeration' ? 'select' : 'text',
-    options: options.map((value) => ({ label: value, value })),
-    hasUniqueValue: unique,
-    modificationMetadata: { readOnlyValue: readOnly, readOnlyDefinition: false, archivable: true },
-  });
-};
-
 const respond = (
   visit: Visit,
   request: SandboxRequest,
@@ -256,7 +230,8 @@ const respond = (
   const type = Object.hasOwn(typeNames, route.type) ? typeNames[route.type] : undefined;
   if (type === undefined)
     throw new Refusal(400, 'VALIDATION_ERROR', `Unable to infer object type from: ${route.type}`);
-  if (route.area === 'properties') return property(state, type, route.rest.slice(1));
+  if (route.area === 'properties') return properties(state, type, route.rest.slice(1), request, query);
+  if (route.area === 'property-validations') return validations(state, type, route.rest.slice(1), request);
   if (request.method === 'POST') return post(visit, type, route.rest, request);
   if (route.rest === '' && request.method === 'GET') return list(visit, type, query);
   return single(visit, type, decodeURIComponent(route.rest.slice(1)), request, query);

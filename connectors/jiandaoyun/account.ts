@@ -28,14 +28,15 @@ export interface Form {
   readonly history: readonly string[];
 }
 
-/** `data/…` endpoints and the limit groups that a call to each counts against. */
+/** The endpoints, and the limit groups that a call to each counts against. */
 const endpoints = {
-  list: { path: 'list', limits: ['read'], repeatable: true },
-  get: { path: 'get', limits: ['read'], repeatable: true },
-  create: { path: 'create', limits: ['write'], repeatable: false },
-  update: { path: 'update', limits: ['write'], repeatable: false },
-  remove: { path: 'delete', limits: ['write'], repeatable: false },
-  batchCreate: { path: 'batch_create', limits: ['batch'], repeatable: true },
+  list: { path: 'data/list', limits: ['read'], repeatable: true },
+  get: { path: 'data/get', limits: ['read'], repeatable: true },
+  create: { path: 'data/create', limits: ['write'], repeatable: false },
+  update: { path: 'data/update', limits: ['write'], repeatable: false },
+  remove: { path: 'data/delete', limits: ['write'], repeatable: false },
+  widgets: { path: 'widget/list', limits: ['read'], repeatable: true },
+  batchCreate: { path: 'data/batch_create', limits: ['batch'], repeatable: true },
 } as const;
 
 export interface Account {
@@ -76,7 +77,7 @@ export const openAccount = (settings: Settings, host: Host): Account => {
       const { path, limits, repeatable } = endpoints[endpoint];
       const response = await host.request({
         method: 'POST',
-        url: `${base}/v5/app/entry/data/${path}`,
+        url: `${base}/v5/app/entry/${path}`,
         body: { app_id: settings.app, entry_id: form.entry, ...body },
         repeatable,
         limits,

@@ -12,6 +12,7 @@ import {
   type Writer,
 } from '../../src/connector.ts';
 import { goneCodeUnverified, isObject, type Account, type Form } from './account.ts';
+import { describe } from './describe.ts';
 
 const pageMost = 100;
 
@@ -49,6 +50,7 @@ export const kindOf = (account: Account, form: Form): Kind => {
     rowsOf(await account.call('list', form, { limit: pageMost, fields, ...body }));
   return {
     schema: form.schema,
+    describe: () => describe(account, form),
     stamps: { resolution: 1, lateness: 300_000, skew: 5000 },
     readMost: 30,
     read: (ids) => read(account, form, ids),

@@ -32,11 +32,21 @@ export interface Options {
   readonly limits?: boolean;
 }
 
+/** A field as the form's designer sees it. */
+export interface Widget {
+  /** Never changes while the field is there. */
+  readonly widgetName: string;
+  readonly label: string;
+  readonly type: string;
+  /** For a choice: what may be chosen. No call tells it. */
+  readonly options?: readonly Json[];
+}
+
 interface Form {
   readonly entry: string;
   readonly name: string;
-  readonly options: Readonly<Record<string, readonly Json[]>>;
-  readonly aliases: ReadonlySet<string>;
+  /** By alias, in the form's order; people change it where forms are designed. */
+  readonly widgets: Map<string, Widget>;
   readonly rows: Map<string, JsonObject>;
 }
 
@@ -54,11 +64,12 @@ const hex = (n: number, width: number): string => n.toString(16).padStart(width,
 const formOf = (entry: string, name: string, schema: { properties: Record<string, object> }): Form => ({
   entry,
   name,
-  aliases: new Set(Object.keys(schema.properties)),
-  options: Object.fromEntries(
-    Object.entries(schema.properties).flatMap(([alias, property]) => {
-      const { enum: allowed } = property as { enum?: readonly Json[] };
-      return allowed === undefined ? [] : [[alias, allowed]];
+  widgets: new Map(
+    Object.entries(schema.properties).map(([alias, property], n): [string, Widget] => {
+      const { enum: options, title = alias } = property as { enum?: readonly Json[]; title?: string };
+      const type = options === undefined ? 'text' : 'combo';
+      const widget = { widgetName: `_widget_${1_700_000_000_000 + n}`, label: title, type };
+      return [alias, options === undefined ? widget : { ...widget, options }];
     }),
   ),
   rows: new Map(),
@@ -116,7 +127,7 @@ const limit = (state: State, path: string, now: number): void => {
 
 /** A text or choice as the form stores it; undefined where the form drops it in silence. */
 const stored = ({ state, form }: Visit, alias: string, value: Json): Json | undefined => {
-  const options = form.options[alias];
+  const options = form.widgets.get(alias)?.options;
   if (value === null || value === '') return null;
   if (options !== undefined) return options.includes(value) ? value : undefined;
   if (typeof value !== 'string' || alias === 'crosswalk_id') return value;
@@ -128,7 +139,7 @@ const stored = ({ state, form }: Visit, alias: string, value: Json): Json | unde
 const write = (visit: Visit, row: JsonObject, data: Json | undefined): void => {
   if (!isObject(data)) throw new Refusal(400, 1, 'data is missing');
   for (const [alias, wrapped] of Object.entries(data)) {
-    if (!visit.form.aliases.has(alias) || !isObject(wrapped)) continue;
+    if (!visit.form.widgets.has(alias) || !isObject(wrapped)) continue;
     const value = stored(visit, alias, wrapped['value'] ?? null);
     if (value === null) delete row[alias];
     else if (value !== undefined) row[alias] = value;
@@ -170,11 +181,12 @@ const found = ({ form, body }: Visit): JsonObject => {
 };
 
 /** Reads give bare values; with `fields`, only these and the system's own. */
-const shown = (row: JsonObject, fields: Json | undefined): JsonObject => {
-  if (!Array.isArray(fields)) return { ...row };
-  const system = ['_id', 'appId', 'entryId', 'creator', 'updater', 'createTime', 'updateTime'];
+const shown = (form: Form, row: JsonObject, fields?: Json): JsonObject => {
+  const system = ['_id', 'appId', 'entryId', 'formName', 'creator', 'updater', 'createTime', 'updateTime'];
+  const asked = (key: string): boolean => !Array.isArray(fields) || fields.includes(key);
+  // What stood in a field that was taken out of the form is not shown any more.
   return Object.fromEntries(
-    Object.entries(row).filter(([key]) => system.includes(key) || fields.includes(key)),
+    Object.entries(row).filter(([key]) => system.includes(key) || (form.widgets.has(key) && asked(key))),
   );
 };
 
@@ -225,15 +237,15 @@ const list = ({ form, body }: Visit): Json => {
     .filter((row) => String(row['_id']) > after && matches(row, body['filter']))
     .sort((a, b) => (String(a['_id']) < String(b['_id']) ? -1 : 1))
     .slice(0, limitOf);
-  return { data: rows.map((row) => shown(row, body['fields'])) };
+  return { data: rows.map((row) => shown(form, row, body['fields'])) };
 };
 
 // ---------------------------------------------------------------- push
 
-const push = ({ state, now, random, hooks }: Visit, op: string, row: JsonObject): void => {
+const push = ({ state, form, now, random, hooks }: Visit, op: string, row: JsonObject): void => {
   const { hookUrl = '', hookSecret = '', hookDelay = 500 } = state.options;
   if (hookUrl === '') return;
-  const body = JSON.stringify({ data: row, op, opTime: now });
+  const body = JSON.stringify({ data: shown(form, row), op, opTime: now });
   const timestamp = String(Math.floor(now / 1000));
   const nonce = hex(Math.floor(random() * 2 ** 32), 8);
   const delivery = createHash('sha1').update(`${op}${body}${nonce}`).digest('hex').slice(0, 24);
@@ -270,13 +282,20 @@ const batchCreate = (visit: Visit): Json => {
   return { status: 'success', success_count: ids.length, success_ids: ids.toReversed() };
 };
 
+/** When the form's data last changed; null for a form that was never used. */
+const lastOf = ({ rows }: Form): Json =>
+  [...rows.values()]
+    .map((row) => String(row['updateTime']))
+    .sort()
+    .at(-1) ?? null;
+
 const endpoints: Readonly<Record<string, (visit: Visit) => Json>> = {
   'data/list': list,
-  'data/get': (visit) => ({ data: { ...found(visit) } }),
+  'data/get': (visit) => ({ data: shown(visit.form, found(visit)) }),
   'data/create': (visit) => {
     const row = create(visit, visit.body['data']);
     push(visit, 'data_create', row);
-    return { data: { ...row } };
+    return { data: shown(visit.form, row) };
   },
   'data/batch_create': batchCreate,
   'data/update': (visit) => {
@@ -285,7 +304,7 @@ const endpoints: Readonly<Record<string, (visit: Visit) => Json>> = {
     row['updateTime'] = new Date(visit.now).toISOString();
     row['updater'] = person(visit.actor);
     push(visit, 'data_update', row);
-    return { data: { ...row } };
+    return { data: shown(visit.form, row) };
   },
   'data/delete': (visit) => {
     const row = found(visit);
@@ -294,14 +313,14 @@ const endpoints: Readonly<Record<string, (visit: Visit) => Json>> = {
     return { status: 'success' };
   },
   'widget/list': ({ form }) => ({
-    widgets: [...form.aliases].map((alias) => ({
-      name: alias,
-      widgetName: `_widget_${alias}`,
-      label: alias,
-      type: form.options[alias] === undefined ? 'text' : 'combo',
+    widgets: [...form.widgets].map(([name, { widgetName, label, type }]) => ({
+      name,
+      widgetName,
+      label,
+      type,
     })),
-    sysWidgets: [],
-    dataModifyTime: null,
+    sysWidgets: ['creator', 'createTime', 'updater', 'updateTime'].map((name) => ({ name })),
+    dataModifyTime: lastOf(form),
   }),
 };
 

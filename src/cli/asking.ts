@@ -5,6 +5,7 @@ import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
 import { SqliteStore } from '../store/sqlite.ts';
+import { driftCounts, touchWords } from '../mapping/drift.ts';
 import { existsSync } from 'node:fs';
 import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
@@ -60,6 +61,20 @@ export const status = (options: Common): Promise<number> =>
           ]),
         ),
       );
+      say(
+        table(
+          ['kind', 'schema', 'as of', 'drift'],
+          report.schemas.map((one) => [
+            `${one.connection}/${one.kind}`,
+            one.serves,
+            one.since ?? '-',
+            [driftCounts(one.drift), one.trouble ?? ''].filter((part) => part !== '').join('; ') || 'none',
+          ]),
+        ),
+      );
+      for (const { drift } of report.schemas)
+        for (const one of drift.filter(({ severity }) => severity !== 'information'))
+          say(`DRIFT ${one.severity}: ${one.message} It touches ${touchWords(one)}.`);
       say(
         `parked ${report.parked}, conflicts ${report.conflicts}, references that wait ${report.awaited}, messages waiting ${report.notices.open}, failed runs ${report.runs.failed}`,
       );

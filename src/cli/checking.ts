@@ -6,23 +6,28 @@ import { findConnectors, resolveText } from '../connections.ts';
 import type { JsonSchema } from '../connector.ts';
 import { evaluate } from '../evaluator.ts';
 import { CrosswalkError, placeText, type Place } from '../errors.ts';
+import { usesOf } from '../live-schemas.ts';
 import { knownOf, loadEntities, loadMappings, voiceless } from '../installation.ts';
 import { check as checkMapping } from '../mapping/check.ts';
+import { driftOf, touchWords, type DriftFinding } from '../mapping/drift.ts';
 import { preparedExamples } from '../mapping/expressions.ts';
 import { parseMapping, readEntity, type Entity, type MappingDocument } from '../mapping/document.ts';
 import { openAll, schemaFile, type Opened } from './kinds.ts';
+import { askLive, type LiveKind } from './live.ts';
 import { clashOf } from '../mapping/when.ts';
 import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
 
 interface Found extends Place {
-  readonly severity: 'error' | 'warning';
+  readonly severity: 'error' | 'warning' | 'information';
   readonly code: string;
   /** `file:line pointer`. */
   readonly place: string;
   /** Without the place. */
   readonly message: string;
   readonly remedy: string;
+  /** For what the remote changed: where, from what to what, and what that touches. */
+  readonly drift?: Pick<DriftFinding, 'pointer' | 'was' | 'is' | 'touches'> & { readonly kind: string };
 }
 
 const foundOf = (severity: Found['severity'], error: CrosswalkError): Found => ({
@@ -159,8 +164,52 @@ const checkTogether = (config: Config | undefined, { mappings }: Documents, foun
   }
 };
 
-/** `mappings` names a folder of documents that is checked by itself, with the installation's connectors. */
-const checkAll = async (folder: string, mappings: string | undefined): Promise<Found[]> => {
+const ofDrift = (kind: string, one: DriftFinding): Found => {
+  const { severity, code, remedy, pointer, was, is, touches } = one;
+  const [touched] = touches;
+  const [field] = touched?.fields ?? [];
+  const place =
+    touched === undefined || field === undefined
+      ? {}
+      : { file: touched.file, pointer: field.pointer, line: field.line };
+  const message = touches.length === 0 ? one.message : `${one.message} It touches ${touchWords(one)}.`;
+  const drift = { kind, pointer, was, is, touches };
+  return { severity, code, ...place, place: placeText(place), message, remedy, drift };
+};
+
+/** How what the remotes say differs from what is known of them, and what could not be asked. */
+const checkDrift = (
+  config: Config,
+  { mappings, entities }: Documents,
+  live: readonly LiveKind[],
+  found: Found[],
+): void => {
+  for (const one of live) {
+    const uses = usesOf({ config, mappings, entities }, one.lane);
+    if (one.live !== null)
+      found.push(
+        ...driftOf(one.lane, one.shipped, one.live, uses).findings.map((each) => ofDrift(one.lane, each)),
+      );
+    else if (one.trouble !== null) {
+      const said = `${one.trouble.kind}: ${one.trouble.detail.message}`;
+      found.push(foundOf('error', new CrosswalkError('drift-unasked', { kind: one.lane, said })));
+    }
+  }
+};
+
+interface Checked {
+  readonly findings: Found[];
+  readonly live: readonly LiveKind[];
+}
+
+interface CheckOptions {
+  /** A folder of documents that is checked by itself, with the installation's connectors. */
+  readonly mappings?: string;
+  /** Asks the remotes what their kinds are like; else nothing is sent. */
+  readonly live?: boolean;
+}
+
+const checkAll = async (folder: string, { mappings, live: ask }: CheckOptions): Promise<Checked> => {
   const found: Found[] = [];
   if (mappings !== undefined && statSync(mappings, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new CrosswalkError('input-unreadable', { file: mappings, detail: 'it is no folder' });
@@ -168,6 +217,7 @@ const checkAll = async (folder: string, mappings: string | undefined): Promise<F
   const connectors = findConnectors(folder);
   const config = mappings === undefined ? readConfigOf(folder, documents, found) : undefined;
   const used = new Set<string>();
+  let live: readonly LiveKind[] = [];
   const checkOne = async (document: MappingDocument, kind: JsonSchema | null): Promise<void> => {
     used.add(document.name);
     const { entities } = documents;
@@ -188,36 +238,56 @@ const checkAll = async (folder: string, mappings: string | undefined): Promise<F
     found.push(...opened.faults.map((fault) => foundOf('error', fault)));
     checkOffers(config, opened, found);
     checkToken(config, found);
+    if (ask === true) live = await askLive(config, connectors);
+    checkDrift(config, documents, live, found);
     for (const { connection, mapping, kind } of Object.values(config.syncs)) {
       const document = documents.mappings.get(mapping);
       if (document === undefined) continue;
-      await checkOne(document, opened.sessions.get(connection)?.kinds[kind]?.schema ?? fileOf(document));
+      const told = live.find((one) => one.lane === `${connection}/${kind}`)?.live;
+      const offered = opened.sessions.get(connection)?.kinds[kind]?.schema;
+      await checkOne(document, told ?? offered ?? fileOf(document));
     }
   }
   checkTogether(config, documents, found);
   for (const document of documents.own)
     if (!used.has(document.name)) await checkOne(document, fileOf(document));
   const told = new Set<string>();
-  return found.filter(({ code, place, message }) => {
+  const findings = found.filter(({ code, place, message }) => {
     const key = `${code}\n${place}\n${message}`;
     return !told.has(key) && told.add(key) !== undefined;
   });
+  return { findings, live };
 };
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
-export const check = async (options: Common & { mappings?: string }): Promise<number> => {
+const liveJson = ({ connection, kind, live, trouble }: LiveKind): object => ({
+  connection,
+  kind,
+  asked: live !== null ? 'told' : trouble === null ? 'not offered' : trouble.kind,
+});
+
+export const check = async (options: Common & CheckOptions): Promise<number> => {
+  if (options.live === true && options.mappings !== undefined)
+    throw new CrosswalkError('usage', {
+      detail: '--live asks the connections of a configuration, and --mappings has none',
+    });
   const isFile = statSync(options.dir, { throwIfNoEntry: false })?.isFile() === true;
   const folder = path.resolve(isFile ? path.dirname(options.dir) : options.dir);
-  const findings = await checkAll(folder, options.mappings);
-  const errors = findings.filter((one) => one.severity === 'error').length;
-  const warnings = findings.length - errors;
-  if (options.json) json({ ok: errors === 0, findings });
+  const { findings, live } = await checkAll(folder, options);
+  const wrong = findings.filter((one) => one.severity === 'error');
+  const errors = wrong.length;
+  const warnings = findings.filter((one) => one.severity === 'warning').length;
+  if (options.json)
+    json({ ok: errors === 0, findings, ...(options.live === true ? { live: live.map(liveJson) } : {}) });
   else {
+    const told = live.filter((one) => one.live !== null).map((one) => one.lane);
+    if (told.length > 0) say(`the remotes told what they are like now: ${told.join(', ')}`);
     for (const { severity, code, place, message, remedy } of findings)
       say(`${severity} ${code}: ${place === '' ? '' : `${place}: `}${message}\n  ${remedy}`);
     const also = warnings === 0 ? '' : `, ${plural(warnings, 'warning')}`;
     say(errors === 0 ? `all is well${also}` : `${plural(errors, 'error')}${also}`);
   }
-  return errors === 0 ? exits.ok : exits.wrong;
+  if (errors === 0) return exits.ok;
+  return wrong.every((one) => one.code === 'drift-unasked') ? exits.remote : exits.wrong;
 };

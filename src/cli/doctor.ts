@@ -3,12 +3,16 @@ import { mkdirSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
-import { closeConnections, openConnections, type ConnectorFolders } from '../connections.ts';
+import { closeConnections, openConnections } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { createExchange } from '../exchange.ts';
-import { loadInstallation } from '../installation.ts';
+import { CrosswalkError } from '../errors.ts';
+import { loadInstallation, type Installation } from '../installation.ts';
+import { usesOf } from '../live-schemas.ts';
+import { driftCounts, driftOf, type DriftFinding } from '../mapping/drift.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import { holderOf } from './holder.ts';
+import { askSession, type LiveKind } from './live.ts';
 import { exits, json, say, table, wordsOf } from './output.ts';
 import type { Common } from './program.ts';
 
@@ -63,14 +67,42 @@ interface Clocks {
   skew: number | undefined;
 }
 
+/** How a kind differs from what is known of it. */
+const noteSchema = (installation: Installation, one: LiveKind, note: Note): void => {
+  const what = `schema of ${one.lane}`;
+  if (one.live === null) {
+    if (one.trouble === null) note(what, 'ok', 'as shipped; this kind cannot be asked');
+    else {
+      const { kind, detail } = one.trouble;
+      const said = new CrosswalkError('drift-unasked', {
+        kind: one.lane,
+        said: `${kind}: ${detail.message}`,
+      });
+      note(
+        what,
+        'warn',
+        said.message,
+        'The connector’s README.md says which rights the credentials need for it.',
+      );
+    }
+    return;
+  }
+  const { findings } = driftOf(one.lane, one.shipped, one.live, usesOf(installation, one.lane));
+  const has = (severity: DriftFinding['severity']): boolean =>
+    findings.some((each) => each.severity === severity);
+  const state = has('error') ? 'fail' : has('warning') ? 'warn' : 'ok';
+  const text = findings.length === 0 ? 'no drift' : `drift: ${driftCounts(findings)}`;
+  note(what, state, text, findings.length === 0 ? '' : '`crosswalk check --live` tells each.');
+};
+
 /** One connection by itself; its answers tell what the remote's clock says. */
 const tryConnection = async (
-  config: Config,
+  installation: Installation,
   name: string,
-  connectors: ConnectorFolders,
   clocks: Clocks,
   note: Note,
 ): Promise<void> => {
+  const { config, connectors } = installation;
   const what = `connection ${name}`;
   const source = config.connections[name];
   if (source === undefined) return;
@@ -97,6 +129,8 @@ const tryConnection = async (
       throw new Trouble('unknown', { message: `no answer in ${patience / 1000} s` });
     });
     note(what, 'ok', String(await Promise.race([session?.check(), late])));
+    if (session !== undefined)
+      for (const one of await askSession(config, name, session)) noteSchema(installation, one, note);
     const { publicUrl } = config.server;
     if (session?.hooks === undefined) return;
     if (publicUrl === undefined)
@@ -146,12 +180,12 @@ export const doctor = async (options: Common): Promise<number> => {
   const note: Note = (what, state, text, remedy = '') => void findings.push({ what, state, text, remedy });
   note('Node.js', 'ok', process.versions.node);
   try {
-    const { config, connectors } = loadInstallation(options.dir, process.env);
+    const installation = loadInstallation(options.dir, process.env);
+    const { config } = installation;
     note('configuration', 'ok', config.file);
     await tryStore(config, note);
     const clocks: Clocks = { skew: undefined };
-    for (const name of Object.keys(config.connections))
-      await tryConnection(config, name, connectors, clocks, note);
+    for (const name of Object.keys(config.connections)) await tryConnection(installation, name, clocks, note);
     noteClock(clocks, note);
   } catch (error) {
     const { message, remedy } = wordsOf(error);

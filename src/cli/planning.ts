@@ -90,6 +90,7 @@ const make = async (
   const one = hub.syncs.get(name);
   if (config === undefined || one === undefined)
     throw new CrosswalkError('not-there', { what: 'sync', id: name });
+  await gateway.schemas.begin();
   refusePaused(config, switches);
   const spokes = spokesOf(hub, one, switches);
   const before = await count(store);

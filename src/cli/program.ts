@@ -71,10 +71,9 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     false,
   );
   verb('serve', 'run the gateway', serve).option('--host <host>').option('--port <port>');
-  verb('check', 'check config, mappings and connectors', check).option(
-    '--mappings <folder>',
-    'only the mappings and entities of a folder, without a configuration',
-  );
+  verb('check', 'check config, mappings and connectors', check)
+    .option('--mappings <folder>', 'only the mappings and entities of a folder, without a configuration')
+    .option('--live', 'ask the remote systems what has changed there; without it nothing is sent', false);
   verb('map <mapping>', 'map records, NDJSON in and out', map)
     .option('--file <file>', 'instead of standard input')
     .option('--reverse', 'from entity to remote', false)

@@ -115,6 +115,7 @@ const work = async (options: Options, name: string): Promise<number> => {
       const one = gateway.hub.syncs.get(name);
       if (config === undefined || one === undefined)
         throw new CrosswalkError('not-there', { what: 'sync', id: name });
+      await gateway.schemas.begin();
       refusePaused(config, gateway.switches);
       const stillHeld = (): void => {
         if (lost) throw new CrosswalkError('store-lost', { file: path });

@@ -11,7 +11,8 @@ import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
 import { idOf, idParts } from '../sync/decide.ts';
 import { runOf, type Run } from '../sync/runs.ts';
-import type { Pause, Switches } from '../sync/switches.ts';
+import { settingsUnder, type Pause, type Switches } from '../sync/switches.ts';
+import { schemasReport, type SchemaStatus } from './schemas.ts';
 
 export interface View {
   readonly store: Store;
@@ -51,6 +52,7 @@ export interface Status {
     readonly paused: Pause | null;
   }[];
   readonly syncs: readonly SyncStatus[];
+  readonly schemas: readonly SchemaStatus[];
   readonly parked: number;
   readonly conflicts: number;
   readonly candidates: number;
@@ -91,9 +93,8 @@ const syncStatus = async (view: View, sync: Config['syncs'][string]): Promise<Sy
 };
 
 export const alarmsOf = async (store: Store): Promise<Alarm[]> => {
-  const rows = await store.list('setting', 'name', { where: {}, limit: 10_000 });
+  const rows = await settingsUnder(store, 'alarm:');
   return rows
-    .filter((row) => String(row['name']).startsWith('alarm:'))
     .map((row) => {
       const { text, count, first } = row['value'] as { text: string; count: number; first: number };
       return {
@@ -122,6 +123,7 @@ export const statusReport = async (view: View): Promise<Status> => {
       paused: switches.paused(name) ?? null,
     })),
     syncs,
+    schemas: await schemasReport(store, config),
     parked:
       (await store.count('parked', 'at', {})) + (await store.count('effect', 'state', { state: 'parked' })),
     conflicts: await store.count('conflict', 'open', { open: 1 }),

@@ -1,5 +1,6 @@
 /** The status page: plain, self-contained, readable on a phone, made anew for each visit. */
 import type { RunReport, Status } from '../health/reports.ts';
+import type { DriftFinding } from '../mapping/drift.ts';
 
 const escaped = (value: unknown): string =>
   String(value).replace(/[&<>"']/gu, (mark) => `&#${mark.codePointAt(0)};`);
@@ -29,6 +30,11 @@ const stateOf = (sync: Status['syncs'][number]): string => {
   return sync.planning
     ? '<span class="warn">only planning: writes nothing</span>'
     : '<span class="ok">live</span>';
+};
+
+const driftLine = (one: DriftFinding): string => {
+  const mark = one.severity === 'error' ? 'bad' : one.severity === 'warning' ? 'warn' : 'none';
+  return `<span class="${mark}">${escaped(one.message)}</span>`;
 };
 
 export const statusPage = (status: Status, runs: readonly RunReport[]): string => `<!doctype html>
@@ -69,6 +75,16 @@ export const statusPage = (status: Status, runs: readonly RunReport[]): string =
     String(sync.effects.open),
     String(sync.effects.unsettled),
     String(sync.effects.parked),
+  ]),
+  'None.',
+)}
+<h2>Schemas 结构</h2>${table(
+  ['kind', 'serves', 'as of', 'drift'],
+  status.schemas.map((one) => [
+    escaped(`${one.connection}/${one.kind}`),
+    one.trouble === null ? one.serves : `<span class="warn">${one.serves}: ${escaped(one.trouble)}</span>`,
+    escaped(one.since ?? '–'),
+    one.drift.length === 0 ? '<span class="ok">none</span>' : one.drift.map(driftLine).join('<br>'),
   ]),
   'None.',
 )}

@@ -68,7 +68,7 @@ const onlyBranch = (choices: Json | undefined): Json | undefined => {
 };
 
 /** The schema with references followed, and a choice between one thing and null taken as that thing. */
-const resolved = (schema: Json | undefined, root: JsonSchema): JsonSchema | undefined => {
+export const resolved = (schema: Json | undefined, root: JsonSchema): JsonSchema | undefined => {
   let here = schema;
   // Sixteen hops are more than any honest schema makes; a circle of references ends here.
   for (let hop = 0; hop < 16 && isObject(here); hop += 1) {

@@ -41,7 +41,7 @@ export interface ListOptions {
   /** Equality on columns of one declared index, in its order. */
   readonly where: Row;
   /** Upper bound (inclusive) of the index's next column after those in `where`. */
-  readonly upTo?: number;
+  readonly upTo?: number | string;
   /** Rows after this value of the table's first key column (for paging in key order). */
   readonly after?: string | number;
   readonly limit: number;

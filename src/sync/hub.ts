@@ -74,6 +74,8 @@ export interface Hub {
   alarm(subject: string, text: string): void;
   /** What an alarm of this subject was about is well again. */
   clear?(subject: string): void;
+  /** True if a sync's mapping does not fit its remote: it takes nothing in and writes nothing. */
+  isHeld?(sync: string): boolean;
   /** Coverage of the merge table, for the simulator. */
   reached?(row: string): void;
   readonly mutation?: Mutation | undefined;
@@ -88,8 +90,9 @@ export const goneGrace = 60_000;
 /** Most attempts of one effect before it parks. */
 export const mostAttempts = 12;
 
+/** The syncs that take in what arrives on a lane: those that are not held. */
 export const syncsOfLane = (hub: Hub, lane: string): Sync[] =>
-  [...hub.syncs.values()].filter((sync) => sync.lane === lane);
+  [...hub.syncs.values()].filter((sync) => sync.lane === lane && hub.isHeld?.(sync.name) !== true);
 
 export const syncsOfEntity = (hub: Hub, entity: string): Sync[] =>
   [...hub.syncs.values()].filter((sync) => sync.entity === entity);

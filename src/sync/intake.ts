@@ -15,7 +15,8 @@ import type { Sight } from '../merge/merge.ts';
 import type { Row } from '../store/schema.ts';
 import { Draft } from './draft.ts';
 import { drawGone, drawMoved } from './gone.ts';
-import { linkOf, loadRecord, syncsOfLane, type Hub, type Sync } from './hub.ts';
+import { takingIn } from './held.ts';
+import { linkOf, loadRecord, type Hub, type Sync } from './hub.ts';
 import { identify } from './identify.ts';
 import { drawLook } from './look.ts';
 import { together } from './together.ts';
@@ -56,9 +57,9 @@ const deferral = 1000;
 
 /** One pass over a lane: up to `most` touches. Resolves with how many it took. */
 export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 300): Promise<PassResult> => {
-  const syncs = syncsOfLane(hub, lane);
   const rows = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit: most });
-  if (rows.length === 0 || syncs.length === 0) return { taken: 0, stale: 0 };
+  const syncs = rows.length === 0 ? [] : await takingIn(hub, lane);
+  if (syncs.length === 0) return { taken: 0, stale: 0 };
   const jobs = await gather(hub, syncs, rows);
   const isWaiting = (job: Job): boolean =>
     [...job.links.values()].some((link) => link !== null && link.call !== null);

@@ -17,13 +17,14 @@ import { catchUp } from './catch-up.ts';
 import { deliver } from './deliver.ts';
 import { tooManyIds } from './ids.ts';
 import { isRead } from './first-reading.ts';
+import { lanesBehind, madeUp } from './held.ts';
 import type { Hub, Sync } from './hub.ts';
 import { intake } from './intake.ts';
 import { arrivedLane } from './relations.ts';
 import { passUnclaimed, routeLane } from './route.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
-import { allWrites, type Switches } from './switches.ts';
+import { allWrites, settingsUnder, type Switches } from './switches.ts';
 import { recover } from './unsettled.ts';
 
 export interface LanesOptions {
@@ -37,6 +38,11 @@ export interface LanesOptions {
   /** So many ids changed in 24 hours stop all writing; 0 for never. */
   readonly idChanges: number;
   readonly log: Logger;
+  /**
+   * What must have been done before data of a connection moves; may pause a sync. `anew`: the lane is about to be
+   * swept because a person asked for it, `soon`: because it is time.
+   */
+  before?(connection: string, when?: 'anew' | 'soon'): Promise<void>;
 }
 
 /** Hooks' raw bodies are kept this long. */
@@ -51,6 +57,8 @@ export class Lanes {
   readonly #next = new Map<string, number>();
   /** Lanes whose next sweep a person wants to look at all that a scan does not show. */
   readonly #absent = new Set<string>();
+  /** Lanes whose sweep makes up for what a held sync missed. */
+  readonly #makingUp = new Set<string>();
   readonly #names: readonly string[];
 
   constructor(options: LanesOptions) {
@@ -100,6 +108,10 @@ export class Lanes {
     if (wait > 0) return Math.min(wait, 60_000);
     if (this.#isPaused(lane)) return null;
     try {
+      if (movesData.has(split(lane)[0])) {
+        await this.#options.before?.(this.#connectionOf(lane));
+        if (this.#isPaused(lane)) return null;
+      }
       const next = await this.#pass(lane);
       if (this.#backoff.delete(lane)) hub.clear?.(`lane ${lane}`);
       return next;
@@ -131,7 +143,10 @@ export class Lanes {
         switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined
       );
     const connection = name.split('/')[0] ?? '';
-    return connection !== '' && switches.paused(connection) !== undefined;
+    if (connection !== '' && switches.paused(connection) !== undefined) return true;
+    if (what !== 'in' && what !== 'poll' && what !== 'sweep') return false;
+    const syncs = [...hub.syncs.values()].filter((sync) => sync.lane === name);
+    return syncs.length > 0 && syncs.every((sync) => hub.isHeld?.(sync.name) === true);
   }
 
   async #pass(lane: string): Promise<number | null> {
@@ -188,6 +203,10 @@ export class Lanes {
     const now = hub.now();
     const due = this.#next.get(lane) ?? (await this.#firstDue(lane, what, name));
     if (now < due) return Math.min(due - now, 60_000);
+    if (what === 'sweep') {
+      await this.#options.before?.(this.#connectionOf(lane), due === 0 ? 'anew' : 'soon');
+      if (this.#isPaused(lane)) return null;
+    }
     // Who asks while it reads, asks for another reading: what changed behind its back may be what they mean.
     this.#next.set(lane, Number.POSITIVE_INFINITY);
     try {
@@ -196,6 +215,10 @@ export class Lanes {
     } catch (error) {
       this.#next.set(lane, due);
       throw error;
+    }
+    if (what === 'sweep') {
+      await madeUp(hub, name);
+      this.#makingUp.delete(name);
     }
     if (this.#next.get(lane) === 0) return 0;
     const next = this.#after(what, name, hub.now());
@@ -231,6 +254,10 @@ export class Lanes {
     const { hub, switches } = this.#options;
     await switches.refresh();
     await this.#takeAsked();
+    await this.#makeUp();
+    // Also where every sync is held: what holds it may be well again. Nobody waits here.
+    for (const name of new Set(this.#options.syncs.map((sync) => sync.connection)))
+      this.#options.before?.(name).catch((error: unknown) => hub.alarm(`connection ${name}`, String(error)));
     await closeRuns(hub);
     const old = await hub.store.list('hook', 'at', { where: {}, upTo: hub.now() - hookAge, limit: 500 });
     if (old.length > 0) {
@@ -262,13 +289,20 @@ export class Lanes {
     hub.alarm('ids', text);
   }
 
+  async #makeUp(): Promise<void> {
+    for (const lane of await lanesBehind(this.#options.hub)) {
+      if (this.#makingUp.has(lane)) continue;
+      this.#makingUp.add(lane);
+      this.due(`sweep:${lane}`);
+      this.#options.hub.nudge(`sweep:${lane}`);
+    }
+  }
+
   /** What `crosswalk sync` in another process asks for, by a setting `due:<sync>`. */
   async #takeAsked(): Promise<void> {
     const { hub } = this.#options;
-    const rows = await hub.store.list('setting', 'name', { where: {}, after: 'due:', limit: 100 });
-    for (const row of rows) {
+    for (const row of await settingsUnder(hub.store, 'due:')) {
       const name = String(row['name']);
-      if (!name.startsWith('due:')) break;
       const sync = hub.syncs.get(name.slice('due:'.length));
       if (sync !== undefined) {
         const { full = false, absent = false } = (row['value'] ?? {}) as { full?: boolean; absent?: boolean };
@@ -313,6 +347,9 @@ export class Lanes {
       : (name.split('/')[0] ?? '');
   }
 }
+
+/** Lanes whose passes read from or write to a remote's objects, or decide what is to be written. */
+const movesData: ReadonlySet<string> = new Set(['in', 'out', 'catch-up', 'route', 'poll', 'sweep']);
 
 /** Lanes that are named for a sync; the others for a connection. */
 const ofSync: ReadonlySet<string> = new Set(['out', 'catch-up', 'route']);

@@ -8,10 +8,27 @@ export interface Pause {
   readonly why: string;
   readonly by: string;
   readonly at: number;
+  /** Why the engine did it, where it may end the pause by itself: `drift`, once the mapping fits again. */
+  readonly cause?: 'drift';
 }
 
 /** The name under which all writing is paused. */
 export const allWrites = '*';
+
+/** The settings whose names begin with `prefix`, by name. Only these are read: a setting may be large. */
+export const settingsUnder = async (store: Store, prefix: string): Promise<Row[]> => {
+  const rows: Row[] = [];
+  for (let after = prefix; ; after = String(rows.at(-1)?.['name'])) {
+    const page = await store.list('setting', 'name', {
+      where: {},
+      after,
+      upTo: `${prefix}\u{10ffff}`,
+      limit: 1000,
+    });
+    rows.push(...page);
+    if (page.length < 1000) return rows;
+  }
+};
 
 /**
  * What is switched at run time: paused connections and syncs, published syncs. Kept in the store, so that a
@@ -27,17 +44,10 @@ export class Switches {
   }
 
   async refresh(): Promise<void> {
-    const rows = await this.#store.list('setting', 'name', { where: {}, limit: 10_000 });
-    const pauses = new Map<string, Pause>();
-    const published = new Set<string>();
-    for (const row of rows) {
-      const [kind, ...rest] = String(row['name']).split(':');
-      const name = rest.join(':');
-      if (kind === 'pause') pauses.set(name, pauseOf(name, row));
-      if (kind === 'publish') published.add(name);
-    }
-    this.#pauses = pauses;
-    this.#published = published;
+    const paused = await settingsUnder(this.#store, 'pause:');
+    const published = await settingsUnder(this.#store, 'publish:');
+    this.#pauses = new Map(paused.map((row) => [nameIn(row), pauseOf(row)]));
+    this.#published = new Set(published.map(nameIn));
   }
 
   pauses(): Pause[] {
@@ -57,8 +67,8 @@ export class Switches {
     return sync.mode === 'live' || (!sync.modeGiven && this.#published.has(sync.name));
   }
 
-  async pause(name: string, why: string, by: string, at: number): Promise<void> {
-    await this.#put(`pause:${name}`, { why }, by, at);
+  async pause(name: string, why: string, by: string, at: number, cause?: Pause['cause']): Promise<void> {
+    await this.#put(`pause:${name}`, cause === undefined ? { why } : { why, cause }, by, at);
   }
 
   async resume(name: string): Promise<void> {
@@ -116,12 +126,13 @@ export class Switches {
   }
 }
 
-const pauseOf = (name: string, row: Row): Pause => ({
-  name,
-  why: (row['value'] as { why: string }).why,
-  by: String(row['by']),
-  at: Number(row['at']),
-});
+const nameIn = (row: Row): string => String(row['name']).split(':').slice(1).join(':');
+
+const pauseOf = (row: Row): Pause => {
+  const { why, cause } = row['value'] as Pick<Pause, 'why' | 'cause'>;
+  const pause = { name: nameIn(row), why, by: String(row['by']), at: Number(row['at']) };
+  return cause === undefined ? pause : { ...pause, cause };
+};
 
 export const readSwitches = async (store: Store): Promise<Switches> => {
   const switches = new Switches(store);

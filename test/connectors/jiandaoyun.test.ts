@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import jiandaoyun from '../../connectors/jiandaoyun/index.ts';
 import type { Settings } from '../../connectors/jiandaoyun/account.ts';
 import { signature } from '../../connectors/jiandaoyun/hooks.ts';
-import sandbox, { type Options } from '../../connectors/jiandaoyun/sandbox.ts';
+import sandbox, { type Options, type Widget } from '../../connectors/jiandaoyun/sandbox.ts';
 import {
   Trouble,
   type HookRequest,
@@ -13,6 +13,7 @@ import {
   type SandboxHook,
   type Session,
 } from '../../src/connector.ts';
+import { changesOf } from '../../src/mapping/changes.ts';
 import { responseOf } from './hubspot-world.ts';
 
 const app = '5f1e000000000000000000a1';
@@ -21,6 +22,8 @@ const start = Date.UTC(2026, 2, 1, 10);
 
 interface World {
   now: number;
+  /** The form's fields, as its designer changes them. */
+  readonly widgets: Map<string, Widget>;
   readonly session: Session;
   readonly contact: Kind;
   readonly hooks: SandboxHook[];
@@ -71,7 +74,8 @@ const world = (options: Options = {}, settings: Partial<Settings> = {}): World =
   );
   const { contact } = session.kinds;
   if (contact === undefined) throw new Error('no contact kind');
-  return Object.assign(made, { session, contact });
+  const { widgets } = state.forms.get(entry) ?? { widgets: new Map<string, Widget>() };
+  return Object.assign(made, { session, contact, widgets });
 };
 
 const create = async (to: World, rows: JsonObject[], key = 'k'): Promise<string[]> => {
@@ -235,5 +239,67 @@ describe('contacts', () => {
         body: Buffer.from(JSON.stringify(test)),
       }),
     ).toEqual([]);
+  });
+});
+
+describe('describe', () => {
+  const differences = async (of: World): Promise<unknown[]> => {
+    const live = await of.contact.describe?.();
+    if (live === undefined) throw new Error('the kind does not describe itself');
+    return changesOf(of.contact.schema, live).map(({ sort, pointer, was, is }) => [sort, pointer, was, is]);
+  };
+  const retype = (of: World, alias: string, type: string): void => {
+    const widget = of.widgets.get(alias);
+    if (widget === undefined) throw new Error(alias);
+    of.widgets.set(alias, { widgetName: widget.widgetName, label: '改过的标题', type });
+  };
+
+  it('finds a form in its usual state to be as shipped, in one call', async () => {
+    const crm = world();
+    expect(await differences(crm)).toEqual([]);
+    expect(crm.paths).toEqual(['/api/v5/app/entry/widget/list']);
+  });
+
+  it('tells a field that went, one whose alias is another now, and what each holds since it was changed', async () => {
+    const crm = world();
+    crm.widgets.delete('notes');
+    const phone = crm.widgets.get('phone');
+    crm.widgets.delete('phone');
+    if (phone !== undefined) crm.widgets.set('telephone', phone);
+    retype(crm, 'postcode', 'number');
+    retype(crm, 'customer_id', 'sn');
+    retype(crm, 'company', 'linkdata');
+    retype(crm, 'title', 'textarea');
+    retype(crm, 'suburb', 'something new');
+    const told = await differences(crm);
+    expect(told).toEqual([
+      ['gone', '/phone', 'text', null],
+      ['read-only', '/company', false, true],
+      ['type', '/company', 'text', expect.any(String)],
+      ['read-only', '/customer_id', false, true],
+      ['gone', '/notes', 'text', null],
+      ['type', '/postcode', 'text', 'a number'],
+    ]);
+  });
+
+  it('keeps the options of a choice, which no call tells, and lets them go where the field is none any more', async () => {
+    const crm = world();
+    crm.widgets.set('stage', { widgetName: '_widget_1', label: '阶段', type: 'combo', options: ['新'] });
+    expect(await differences(crm)).toEqual([]);
+    retype(crm, 'stage', 'text');
+    expect(await differences(crm)).toEqual([
+      ['wider', '/stage', { enum: expect.any(Array) as unknown }, null],
+    ]);
+    retype(crm, 'stage', 'combocheck');
+    expect((await differences(crm))[0]).toEqual(['type', '/stage', 'text', 'a list']);
+  });
+
+  it('does not take a list without a field for the form', async () => {
+    const crm = world();
+    crm.widgets.clear();
+    await expect(crm.contact.describe?.()).rejects.toMatchObject({ kind: 'unknown' });
+    await expect(world({}, { apiKey: 'other' }).contact.describe?.()).rejects.toMatchObject({
+      kind: 'forbidden',
+    });
   });
 });

@@ -403,6 +403,16 @@ export const storeContract = (name: string, open: () => Store | Promise<Store>):
         expect(rest.map((row) => row['object'])).toEqual(['b']);
       });
 
+      it('takes a range of texts, Chinese ones too', async () => {
+        const names = ['alarm:a', 'pause', 'pause:', 'pause:hub', 'pause:客户', 'paused:x', 'schema:a'];
+        await store.commit([
+          group(...names.map((name) => put('setting', { name, value: {}, at: 1, by: 'x' }))),
+        ]);
+        const range = { where: {}, after: 'pause:', upTo: 'pause:\u{10ffff}', limit: 9 };
+        const found = await store.list('setting', 'name', range);
+        expect(found.map((row) => row['name'])).toEqual(['pause:hub', 'pause:客户']);
+      });
+
       it('pages through everything once by its last key', async () => {
         const ids = Array.from({ length: 25 }, (_, i) => `o${String((i * 7) % 25).padStart(2, '0')}`);
         await store.commit([

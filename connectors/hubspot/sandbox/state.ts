@@ -1,5 +1,11 @@
 /** The sandboxed account: its options, its properties and its objects, with the search index that lags behind them. */
-import type { Json, JsonObject, SandboxResponse } from '../../../src/connector.ts';
+import {
+  textOf,
+  type Json,
+  type JsonObject,
+  type SandboxRequest,
+  type SandboxResponse,
+} from '../../../src/connector.ts';
 import { isObject, member } from '../account.ts';
 import contactSchema from '../schema/contact.json' with { type: 'json' };
 import companySchema from '../schema/company.json' with { type: 'json' };
@@ -46,13 +52,30 @@ const standard: Required<Options> = {
 
 export type TypeName = 'contacts' | 'companies';
 
+export interface Option {
+  readonly value: string;
+  readonly label: string;
+  readonly hidden: boolean;
+}
+
+/** A rule that people of the account made for the values of a property: MAX_LENGTH, ["50"]. */
+export interface Rule {
+  readonly ruleType: string;
+  readonly ruleArguments: readonly string[];
+}
+
 export interface Definition {
   readonly name: string;
   readonly label: string;
-  readonly type: 'string' | 'number' | 'datetime' | 'enumeration';
-  readonly options: readonly string[];
+  readonly type: string;
+  readonly fieldType: string;
+  readonly options: readonly Option[];
   readonly readOnly: boolean;
   readonly unique: boolean;
+  /** True for what comes with HubSpot: it cannot be archived. */
+  readonly standard: boolean;
+  readonly sensitivity: 'non_sensitive' | 'sensitive' | 'highly_sensitive';
+  readonly rules: readonly Rule[];
 }
 
 /** An object as search knows it from `at` on; null once it is archived or merged away. */
@@ -74,7 +97,9 @@ export interface Row {
 
 export interface State {
   readonly options: Required<Options>;
-  readonly definitions: Readonly<Record<TypeName, ReadonlyMap<string, Definition>>>;
+  readonly definitions: Readonly<Record<TypeName, Map<string, Definition>>>;
+  /** Properties that were archived: their values are not shown, and not lost. */
+  readonly archived: Readonly<Record<TypeName, Map<string, Definition>>>;
   /** By id, in ascending order, as ids only grow. */
   readonly rows: Readonly<Record<TypeName, Map<string, Row>>>;
   /** Holder of each unique value: `contacts email a@x.example` → id. */
@@ -113,6 +138,7 @@ export const word = (type: TypeName): 'contact' | 'company' => (type === 'contac
 
 const numbers = new Set(['hs_object_id', 'numberofemployees', 'annualrevenue']);
 const times = new Set(['createdate', 'lastmodifieddate', 'hs_lastmodifieddate']);
+const custom = new Set(['customer_id', 'credit_code', 'crosswalk_id', 'date_of_birth']);
 
 const definitionsOf = (
   type: TypeName,
@@ -125,17 +151,29 @@ const definitionsOf = (
   return new Map(
     Object.entries(all).map(([name, one]): [string, Definition] => {
       const values = member(one, 'enum');
-      const options = Array.isArray(values) ? values.filter((value) => typeof value === 'string') : [];
-      const kind = numbers.has(name)
-        ? 'number'
+      const options = (Array.isArray(values) ? values : [])
+        .filter((value) => typeof value === 'string')
+        .map((value) => ({ value, label: value, hidden: false }));
+      const [kind, fieldType] = numbers.has(name)
+        ? ['number', 'number']
         : times.has(name)
-          ? 'datetime'
+          ? ['datetime', 'date']
           : options.length > 0
-            ? 'enumeration'
-            : 'string';
-      const unique = member(one, 'x-unique') === true || (type === 'contacts' && name === 'email');
-      const label = String(member(one, 'title') ?? name);
-      return [name, { name, label, type: kind, options, readOnly: member(one, 'readOnly') === true, unique }];
+            ? ['enumeration', 'select']
+            : ['string', 'text'];
+      const definition: Definition = {
+        name,
+        label: String(member(one, 'title') ?? name),
+        type: kind,
+        fieldType,
+        options,
+        readOnly: member(one, 'readOnly') === true,
+        unique: member(one, 'x-unique') === true || (type === 'contacts' && name === 'email'),
+        standard: !extra.includes(name) && !custom.has(name),
+        sensitivity: 'non_sensitive',
+        rules: [],
+      };
+      return [name, definition];
     }),
   );
 };
@@ -148,6 +186,7 @@ export const initialState = (given: Options): State => {
       contacts: definitionsOf('contacts', contactSchema, options.properties.contacts ?? []),
       companies: definitionsOf('companies', companySchema, options.properties.companies ?? []),
     },
+    archived: { contacts: new Map(), companies: new Map() },
     rows: { contacts: new Map(), companies: new Map() },
     holders: new Map(),
     nextId: 101,
@@ -228,3 +267,20 @@ export const answer = (
   headers: { 'content-type': 'application/json;charset=utf-8', ...headers },
   body: JSON.stringify(body),
 });
+
+export const notFound = (what = 'resource'): Refusal =>
+  new Refusal(404, 'OBJECT_NOT_FOUND', `${what} not found`);
+
+const bodyBytesMost = 5_000_000;
+
+export const bodyOf = (request: SandboxRequest): JsonObject => {
+  if (request.body.length > bodyBytesMost)
+    throw new Refusal(413, 'VALIDATION_ERROR', 'The body is too large');
+  try {
+    const json = JSON.parse(textOf(request.body)) as Json;
+    if (isObject(json)) return json;
+  } catch {
+    // Told below.
+  }
+  throw new Refusal(400, 'VALIDATION_ERROR', 'Invalid input JSON');
+};

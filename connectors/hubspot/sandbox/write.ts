@@ -33,11 +33,19 @@ const checkValue = (definition: Definition, value: string): void => {
   if (value === '') return;
   if (value.length > 65_536)
     throw invalid(name, 'VALUE_TOO_LONG', `${label} is longer than 65536 characters`);
-  if (type === 'enumeration' && !options.includes(value)) {
+  for (const { ruleType, ruleArguments } of definition.rules) {
+    const length = Number(ruleArguments[0]);
+    if (ruleType === 'MAX_LENGTH' && value.length > length)
+      throw invalid(name, 'INVALID_LENGTH', `Enter at most ${length} characters`);
+    if (ruleType === 'MIN_LENGTH' && value.length < length)
+      throw invalid(name, 'INVALID_LENGTH', `Enter at least ${length} characters`);
+  }
+  const values = options.map((option) => option.value);
+  if (type === 'enumeration' && !values.includes(value)) {
     throw invalid(
       name,
       'INVALID_OPTION',
-      `${value} was not one of the allowed options: [${options.join(', ')}]`,
+      `${value} was not one of the allowed options: [${values.join(', ')}]`,
     );
   }
   if (type === 'number' && !/^-?\d+(\.\d+)?$/u.test(value))
@@ -101,12 +109,12 @@ const setValues = (visit: Visit, row: Row, values: Readonly<Record<string, strin
     const definition = state.definitions[row.type].get(name);
     if (definition === undefined || before === value) continue;
     // A stage moves forward only: a step back is ignored without a word, unless the stage was cleared before.
-    const { options } = definition;
+    const order = definition.options.map((option) => option.value);
     if (
       name === 'lifecyclestage' &&
       before !== '' &&
       value !== '' &&
-      options.indexOf(value) < options.indexOf(before)
+      order.indexOf(value) < order.indexOf(before)
     )
       continue;
     if (definition.unique) {
