@@ -243,7 +243,7 @@ export class Gateway {
       newId,
       random: Math.random,
       nudge: (lane) => this.#dispatcher.nudge(lane),
-      isHeld: (sync) => this.switches.paused(sync) !== undefined,
+      isHeld: (sync) => this.schemas.isUnfit(sync),
       alarm: (subject, text) => {
         log.error({ subject }, text);
         onAlarm?.(subject);

@@ -208,6 +208,11 @@ export class LiveSchemas {
     }
   }
 
+  /** True while a sync's mapping does not fit what serves: nothing may move through it, whoever paused it or did not. */
+  isUnfit(sync: string): boolean {
+    return this.#unfit.has(sync);
+  }
+
   /** Asks all connections that have syncs. Throws CrosswalkError for a mapping that never fitted: that is no drift. */
   async begin(): Promise<void> {
     const names = [...new Set(this.#syncs().map((sync) => sync.connection))];

@@ -9,7 +9,7 @@ import { isRead } from '../sync/first-reading.ts';
 import type { Hub, Sync } from '../sync/hub.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
-import { allWrites, writesOf, type Switches } from '../sync/switches.ts';
+import { allWrites, type Switches } from '../sync/switches.ts';
 import { Bar } from './progress.ts';
 
 /** What is asked to wait waits, a minute at most at a time and twenty times. */
@@ -25,13 +25,9 @@ export const patiently = async <Result>(send: () => Promise<Result>): Promise<Re
 };
 
 export const refusePaused = (one: SyncConfig, switches: Switches): void => {
-  const pause =
-    switches.paused(one.connection) ??
-    switches.paused(one.name) ??
-    switches.paused(writesOf(one.name)) ??
-    switches.paused(allWrites);
+  const pause = switches.paused(one.connection) ?? switches.paused(one.name) ?? switches.paused(allWrites);
   if (pause === undefined) return;
-  const name = pause.name === allWrites ? 'all' : pause.name === writesOf(one.name) ? one.name : pause.name;
+  const name = pause.name === allWrites ? 'all' : pause.name;
   throw new CrosswalkError('paused', { name, why: pause.why });
 };
 

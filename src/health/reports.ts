@@ -11,7 +11,7 @@ import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
 import { idOf, idParts } from '../sync/decide.ts';
 import { runOf, type Run } from '../sync/runs.ts';
-import { allWrites, settingsUnder, writesOf, type Pause, type Switches } from '../sync/switches.ts';
+import { allWrites, settingsUnder, type Pause, type Switches } from '../sync/switches.ts';
 import { schemasReport, type SchemaStatus } from './schemas.ts';
 
 export interface View {
@@ -82,11 +82,7 @@ const syncStatus = async (view: View, sync: Config['syncs'][string]): Promise<Sy
     direction: sync.direction,
     planning: sync.direction !== 'in' && !switches.isLive(sync),
     paused:
-      switches.paused(sync.name) ??
-      switches.paused(writesOf(sync.name)) ??
-      switches.paused(sync.connection) ??
-      switches.paused(allWrites) ??
-      null,
+      switches.paused(sync.name) ?? switches.paused(sync.connection) ?? switches.paused(allWrites) ?? null,
     touches: await store.count('touch', 'due', { lane }),
     oldest: oldest === undefined ? null : view.now() - Number(oldest['at']),
     effects: {

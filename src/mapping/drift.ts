@@ -127,11 +127,14 @@ const fieldOf = ({ pointer }: Finding): string | undefined => {
   return part === 'fields' ? name : part === 'examples' && below === 'entity' ? field : undefined;
 };
 
+/** The mapping without some of its fields; its routing tables, which may ask for them, were checked with all of them. */
 const without = (mapping: MappingDocument, names: ReadonlySet<string>): MappingDocument => {
+  if (names.size === 0) return mapping;
+  const { routes: _, ...plain } = mapping;
   const left = <Value>(all: Readonly<Record<string, Value>>): Record<string, Value> =>
     Object.fromEntries(Object.entries(all).filter(([name]) => !names.has(name)));
   const examples = mapping.examples.map((one) => ({ ...one, entity: left(one.entity) }));
-  return { ...mapping, fields: left(mapping.fields), examples };
+  return { ...plain, fields: left(mapping.fields), examples };
 };
 
 /** Errors of the check, also those that others hide: a mapping with a wrong field is not tried further, so it is tried without. */

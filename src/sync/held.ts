@@ -1,7 +1,7 @@
 /**
- * Syncs that are held: paused, they take nothing in and write nothing. Where all of a lane are, its touches wait. Where
- * others go on, their passes end touches that the held ones need too; that is remembered on disk, and once they are
- * free a sweep makes up for it.
+ * Syncs that are held: their mapping does not fit the remote, so they take nothing in and write nothing. Where all of a
+ * lane are, its touches wait. Where others go on, their passes end touches that the held ones need too; that is
+ * remembered on disk, and once they are free a sweep makes up for it.
  */
 import type { Row } from '../store/schema.ts';
 import { syncsOfLane, type Hub, type Sync } from './hub.ts';

@@ -74,7 +74,7 @@ export interface Hub {
   alarm(subject: string, text: string): void;
   /** What an alarm of this subject was about is well again. */
   clear?(subject: string): void;
-  /** True if a sync is paused: it takes nothing in and writes nothing. */
+  /** True if a sync's mapping does not fit its remote: it takes nothing in and writes nothing. */
   isHeld?(sync: string): boolean;
   /** Coverage of the merge table, for the simulator. */
   reached?(row: string): void;

@@ -24,7 +24,7 @@ import { arrivedLane } from './relations.ts';
 import { passUnclaimed, routeLane } from './route.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
-import { allWrites, settingsUnder, writesOf, type Switches } from './switches.ts';
+import { allWrites, settingsUnder, type Switches } from './switches.ts';
 import { recover } from './unsettled.ts';
 
 export interface LanesOptions {
@@ -140,14 +140,13 @@ export class Lanes {
     if (ofSync.has(what))
       return (
         switches.paused(name) !== undefined ||
-        switches.paused(writesOf(name)) !== undefined ||
         switches.paused(hub.syncs.get(name)?.connection ?? '') !== undefined
       );
     const connection = name.split('/')[0] ?? '';
     if (connection !== '' && switches.paused(connection) !== undefined) return true;
     if (what !== 'in' && what !== 'poll' && what !== 'sweep') return false;
     const syncs = [...hub.syncs.values()].filter((sync) => sync.lane === name);
-    return syncs.length > 0 && syncs.every((sync) => switches.paused(sync.name) !== undefined);
+    return syncs.length > 0 && syncs.every((sync) => hub.isHeld?.(sync.name) === true);
   }
 
   async #pass(lane: string): Promise<number | null> {
@@ -256,7 +255,7 @@ export class Lanes {
     await switches.refresh();
     await this.#takeAsked();
     await this.#makeUp();
-    // Also where every sync is paused: what paused it may be well again. Nobody waits here.
+    // Also where every sync is held: what holds it may be well again. Nobody waits here.
     for (const name of new Set(this.#options.syncs.map((sync) => sync.connection)))
       this.#options.before?.(name).catch((error: unknown) => hub.alarm(`connection ${name}`, String(error)));
     await closeRuns(hub);
@@ -276,7 +275,7 @@ export class Lanes {
   async #stopOver(sync: string, why: string): Promise<void> {
     const { hub, switches } = this.#options;
     const text = overText(sync, why);
-    await switches.pause(writesOf(sync), text, 'budget', hub.now());
+    await switches.pause(sync, text, 'budget', hub.now());
     hub.alarm(`sync ${sync}`, text);
   }
 
@@ -349,6 +348,9 @@ export class Lanes {
   }
 }
 
+/** Lanes whose passes read from or write to a remote's objects, or decide what is to be written. */
+const movesData: ReadonlySet<string> = new Set(['in', 'out', 'catch-up', 'route', 'poll', 'sweep']);
+
 /** Lanes that are named for a sync; the others for a connection. */
 const ofSync: ReadonlySet<string> = new Set(['out', 'catch-up', 'route']);
 
@@ -356,8 +358,6 @@ const routesLater = (sync: Sync | undefined): boolean => {
   const router = sync?.lens.router;
   return router?.fields.some((field) => router.rule(field).unclaimed !== undefined) ?? false;
 };
-/** Lanes whose passes read from or write to a remote's objects, or decide what is to be written. */
-const movesData: ReadonlySet<string> = new Set(['in', 'out', 'catch-up', 'poll', 'sweep']);
 
 const split = (lane: string): [string, string?] => {
   const at = lane.indexOf(':');

@@ -12,9 +12,8 @@ export interface Pause {
   readonly cause?: 'drift';
 }
 
-/** The name under which all writing is paused, and under which that of one sync is while it goes on reading. */
+/** The name under which all writing is paused. */
 export const allWrites = '*';
-export const writesOf = (sync: string): string => `writes of ${sync}`;
 
 /** The settings whose names begin with `prefix`, by name. Only these are read: a setting may be large. */
 export const settingsUnder = async (store: Store, prefix: string): Promise<Row[]> => {
@@ -78,7 +77,6 @@ export class Switches {
         when: [],
         write: [
           { op: 'delete', table: 'setting', key: { name: `pause:${name}` } },
-          { op: 'delete', table: 'setting', key: { name: `pause:${writesOf(name)}` } },
           // Whatever the alarm asked for has been done, or it will come again.
           { op: 'delete', table: 'setting', key: { name: `alarm:connection ${name}` } },
           { op: 'delete', table: 'setting', key: { name: `alarm:sync ${name}` } },

@@ -122,7 +122,9 @@ it('overwrites no id with a placeholder, stops all writing when many come, and n
 it('fills missing numbers as a planned run, and leaves those that there are', async () => {
   story = await Story.begin({ config: configOf('mode: live,') });
   const commands = new Commands(story.folder);
-  await story.fileContacts(people(3, (n): Record<string, string> => (n === 0 ? { customer_id: 'KH-1' } : {})));
+  await story.fileContacts(
+    people(3, (n): Record<string, string> => (n === 0 ? { customer_id: 'KH-1' } : {})),
+  );
   await story.open();
   await eventually(async () => (await story?.crmRows())?.length === 3, 30_000);
   expect(await story.atRest()).toBe(true);
