@@ -22,7 +22,7 @@ section{padding:16px;border:1px solid var(--edge);border-radius:12px;margin-bott
 .box{background:var(--box);border:1px solid var(--edge);border-radius:8px;padding:7px 10px;display:grid;gap:2px}
 .place{text-align:right;justify-items:end}.field{justify-items:start}
 .none{color:var(--soft);border-style:dashed}
-.name{font-weight:600}.meta,.example{color:var(--soft);font-size:12px}.example i{font-style:normal}
+.name{font-weight:600}.meta,.example{color:var(--soft);font-size:12px}.example i{font-style:normal}.example span{white-space:pre-wrap}
 .badges{display:flex;flex-wrap:wrap;gap:4px}
 .badges li{font-size:11px;padding:0 7px;border:1px solid var(--edge);border-radius:9px;color:var(--soft)}
 .badges li:first-child{color:var(--wire);border-color:var(--wire)}
@@ -51,7 +51,10 @@ section.route table{border-collapse:collapse;width:100%;table-layout:fixed}
 .others{padding-top:14px;gap:0;font-size:12.5px;color:var(--soft)}.others>div{display:block}
 .names{display:flex;flex-wrap:wrap;gap:4px;padding-top:4px}.others .there .names{justify-content:flex-end}
 .names li{border:1px dashed var(--edge);border-radius:6px;padding:0 6px}
+.route{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,2fr) minmax(0,2fr);gap:4px 16px;padding:8px 12px;margin-bottom:6px;background:var(--box);border:1px solid var(--edge);border-radius:8px}
+.to li:before{content:"→ ";color:var(--soft)}
 @media(max-width:760px){
+.route{grid-template-columns:minmax(0,1fr)}
 body{padding:12px}section{padding:10px}
 .row,.sides,.others{grid-template-columns:minmax(0,1fr)}
 .row{padding:6px 0}.there,.here{grid-auto-rows:auto}.place{text-align:left;justify-items:start}

@@ -10,6 +10,7 @@ import type {
   RowsStory,
   StepStory,
 } from '../mapping/explain.ts';
+import type { RouteStory } from '../mapping/route-story.ts';
 import { style } from './drawing-style.ts';
 
 /** Text that cannot become markup, with what would turn or hide it made visible. */
@@ -233,18 +234,24 @@ const sides = (there: string, here: string): string =>
 const partSection = ({ part, at, key, entity, fields, ignored, absent }: PartStory): string =>
   `<section><p class="part">part <b>${safe(part)}</b>: each row of <code>${safe(at)}</code> is a record of its own, told by its <code>${safe(key)}</code></p>${sides(`a row of ${at}`, entity)}${fieldRows(fields)}${leftOut(ignored, absent)}</section>`;
 
-const routeSection = ({ field, title, among, spread, rows }: RouteStory): string => {
-  const who = among === undefined ? '' : `, among the <b>${safe(among.entity)}s</b> by ${safe(among.by)}`;
-  const shared = spread.length === 0 ? '' : `; of several, ${safe(spread.join(' and '))} decide who`;
-  const body = rows.map(
-    ({ name, asks, gives }) =>
-      `<tr><td>${text(name, 60)}</td><td>${text(asks, 200)}</td><td>${list(
-        'names',
-        gives.map((one) => text(one, 80)),
-      )}</td></tr>`,
+/** A routing table: a card a row, in order. */
+const routeSection = ({ field, among, spread, rows, unclaimed }: RouteStory): string => {
+  const all =
+    unclaimed === null ? rows : [...rows, { ...unclaimed, name: `unclaimed after ${unclaimed.after}` }];
+  const cards = all.map(
+    ({ name, when, to }) =>
+      `<div class="route"><div>${text(name, 80, 'b')}</div><div>${when === '' ? '<span class="meta">always</span>' : text(when, 400)}</div><div>${list(
+        'to',
+        to.map((one) => text(one, 160)),
+      )}</div></div>`,
   );
-  const head = title === field ? '' : ` (${safe(title)})`;
-  return `<section class="route"><p class="part"><b>${safe(field)}</b>${head} is decided by a table where it is empty${who}${shared}</p><table><tr><th>row</th><th>if</th><th>gives</th></tr>${body.join('')}</table></section>`;
+  const whose =
+    among === null ? '' : `: the <code>${safe(among.by)}</code> of the <b>${safe(among.entity)}</b>`;
+  const shared =
+    spread.length === 0
+      ? ''
+      : `; among several a record falls to one by ${spread.map((name) => `<code>${safe(name)}</code>`).join(' and ')}`;
+  return `<section><p class="part"><b>${safe(field)}</b> is decided by a table where it is empty${whose}${shared}. The first row that holds decides.</p>${cards.join('')}</section>`;
 };
 
 const legend = `<ul class="legend">
@@ -278,6 +285,7 @@ export const drawing = (story: MappingStory): string => {
 <body><header><h1>${text(story.mapping, 80)} <small>${safe(story.hash)}</small></h1>${list('facts', facts)}${legend}</header>
 <main><section>${sides(`${connector}/${kind}`, story.entity)}${fieldRows(story.fields)}
 ${leftOut(story.ignored, story.absent)}</section>
-${[...story.parts.map(partSection), ...story.routes.map(routeSection)].join('\n')}</main></body></html>
+${story.parts.map(partSection).join('\n')}
+${story.routes.map(routeSection).join('\n')}</main></body></html>
 `;
 };

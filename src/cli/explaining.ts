@@ -8,6 +8,7 @@ import {
   type RouteStory,
   type StepStory,
 } from '../mapping/explain.ts';
+import type { RouteStory } from '../mapping/route-story.ts';
 import { preparedExamples } from '../mapping/expressions.ts';
 import { lineageEvents } from '../mapping/openlineage.ts';
 import { drawing } from './drawing.ts';
@@ -42,11 +43,12 @@ const stepsText = ({ steps, reference, rows }: FieldStory): string => {
 
 const counted = (given: unknown): string => (Array.isArray(given) ? `${given.length} rows` : value(given));
 
-const exampleText = ({ example, flow, rows }: FieldStory): string => {
+const exampleText = ({ at, example, flow, rows }: FieldStory): string => {
   if (example === undefined) return 'no example';
   const { remote, entity, back } = example;
   const word = rows === undefined ? value : counted;
-  const there = flow === 'out' ? '' : `${word(remote)} → ${word(entity)}`;
+  const read = at.length === 0 ? '' : `${word(remote)} `;
+  const there = flow === 'out' ? '' : `${read}→ ${word(entity)}`;
   const again = back === undefined ? '' : `${there === '' ? word(entity) : ''} → ${word(back)}`;
   return `${there}${again}`;
 };
@@ -98,6 +100,22 @@ const sayFields = (
   }
 };
 
+/** A routing table, row by row. */
+const sayRoute = ({ field, among, spread, rows, unclaimed }: RouteStory): void => {
+  const whose = among === null ? '' : `, a value of which is the ${among.by} of an entity ${among.entity}`;
+  const shared =
+    spread.length === 0 ? '' : `; among several the record falls to one by ${spread.join(' and ')}`;
+  say(`\n${field} is decided by a table where it is empty${whose}${shared}`);
+  const all =
+    unclaimed === null ? rows : [...rows, { ...unclaimed, name: `unclaimed after ${unclaimed.after}` }];
+  say(
+    table(
+      ['row', 'if', 'gives'],
+      all.map(({ name, when, to }) => [name, when || 'always', to.join(' | ')]),
+    ),
+  );
+};
+
 /** Each step of each field, with its whole argument and what it does. */
 const sayDocs = (fields: readonly FieldStory[], above = ''): void => {
   for (const { field, steps, remote, rows } of fields) {
@@ -140,7 +158,7 @@ const sayStory = (story: MappingStory): void => {
     for (const line of listed('left alone in a row', part.ignored)) say(line);
     for (const line of listed('not mapped here', part.absent)) say(line);
   }
-  for (const route of story.routes) sayRoute(route);
+  story.routes.forEach(sayRoute);
   if (overflow !== undefined)
     say(
       `too long or too large for the other side: ${overflow === 'park' ? 'a person is asked (park)' : 'it is not taken (refuse)'}`,

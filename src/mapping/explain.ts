@@ -15,7 +15,7 @@ import type {
 import type { BoundField } from './field.ts';
 import type { Lens } from './lens.ts';
 import { isObject, pointerOf, segmentsOf, valueAt } from './place.ts';
-import type { RouteRule, TargetRule } from './routing.ts';
+import { routeStory, type RouteStory } from './route-story.ts';
 import { rowSchema } from './rows.ts';
 import { propertiesOf, schemaAt, typesOf } from './schema.ts';
 import { Misfit } from './step.ts';
@@ -33,7 +33,7 @@ export interface StepStory {
 }
 
 export interface FieldExample {
-  /** What the remote's places hold: one value, or a list of several places. */
+  /** What the remote's places hold: one value, a list of several places, null where there is none. */
   readonly remote: Json;
   readonly entity: Json;
   /** What is written back for the entity's value; absent where nothing is written. */
@@ -136,6 +136,7 @@ export interface MappingStory {
   readonly when: WhenRule | null;
   readonly fields: readonly FieldStory[];
   readonly parts: readonly PartStory[];
+  /** Fields that tables decide where they are empty, in order. */
   readonly routes: readonly RouteStory[];
   /** Places that are left alone on purpose. */
   readonly ignored: readonly string[];
@@ -213,7 +214,7 @@ const exampleOf = (field: BoundField, cases: readonly Case[]): FieldExample | un
   }
   if (found === undefined) return undefined;
   const places = field.pointers.map((pointer) => valueAt(found.remote, segmentsOf(pointer) ?? []) ?? null);
-  const one = (all: readonly Json[]): Json => (all.length === 1 ? (all[0] ?? null) : [...all]);
+  const one = (all: readonly Json[]): Json => (all.length > 1 ? [...all] : (all[0] ?? null));
   const example = { remote: one(places), entity: found.value };
   // Onto nothing: over what is there, an equal value would keep the remote's own spelling.
   const back = field.outward ? field.write(found.value, null) : undefined;
@@ -291,7 +292,7 @@ const fieldStories = (
   });
 };
 
-const absentOf = (entity: JsonSchema, fields: Readonly<Record<string, FieldRule>>): readonly string[] =>
+const absentOf = (entity: JsonSchema, fields: Readonly<Record<string, unknown>>): readonly string[] =>
   [...propertiesOf(entity, entity).keys()].filter((name) => !Object.hasOwn(fields, name));
 
 const partStory = (
@@ -364,19 +365,8 @@ export const explain = (document: MappingDocument, told: Told): MappingStory => 
       cases,
     }),
     parts: Object.entries(document.parts ?? {}).map(([part, rule]) => partStory(document, part, rule, told)),
-    routes: Object.entries(document.routes ?? {}).map(([field, rule]) => {
-      const { among } = rule;
-      return {
-        field,
-        title: titleOf(entity.fields.get(field)) ?? field,
-        ...(among === undefined ? {} : { among }),
-        spread: rule.spread ?? [],
-        rows: rowsOf(rule),
-      };
-    }),
+    routes: Object.entries(document.routes ?? {}).map(([field, rule]) => routeStory(field, rule)),
     ignored: document.ignored,
-    absent: absentOf(entity.schema, document.fields).filter(
-      (name) => !Object.hasOwn(document.routes ?? {}, name),
-    ),
+    absent: absentOf(entity.schema, { ...document.routes, ...document.fields }),
   };
 };

@@ -89,6 +89,31 @@ test('references are told by entity and by what, when and anchor as they stand',
   expect(fieldOf(story.fields, 'email').overflow).toBe('refuse');
 });
 
+test('routing tables are told row by row, the fallback and the unclaimed last', async () => {
+  const document = readMapping(textOf('mappings/webform/lead.json'), 'lead.json');
+  const entity = entityOf('lead');
+  const lens = bind(document, entity.schema, null);
+  const { routes, absent } = explain(document, { entity, kind: null, entities, lens });
+  const [team, owner] = routes;
+  expect([team?.field, team?.among, team?.unclaimed]).toEqual([
+    'team',
+    { entity: 'department', by: 'name' },
+    null,
+  ]);
+  expect(team?.rows.map(({ name, when, to }) => [name, when, to])).toEqual([
+    ['key accounts', 'budget is at least {"amount":50000000,"currency":"CNY"}', ['大客户部']],
+    ['east', 'province is "上海市" or "浙江省" or "江苏省"', ['华东销售部']],
+    ['south', 'province is "广东省" or "福建省"', ['华南销售部']],
+    ['otherwise', '', ['电话销售部']],
+  ]);
+  expect(owner?.rows[0]?.to).toEqual([
+    'zhao.lei@example.cn, weight 2',
+    'qian.min@example.cn, from 2026-01-01, halved every 90 days',
+  ]);
+  expect(owner?.unclaimed).toMatchObject({ after: '2h', when: 'stage is "new"' });
+  expect(absent).not.toContain('owner');
+});
+
 test('an expression is told with what it makes of the example', async () => {
   const { fields } = await storyOf('odoo/order');
   const amount = fieldOf(fields, 'amount');

@@ -162,12 +162,11 @@ test.each(shipped)(
     const { document, entity, kind, lens: made } = open(path);
     const lens = made();
     const prepared = await preparedExamples(document, evaluate);
-    const told = { entity, kind, entities, lens, ...(prepared === undefined ? {} : { prepared }) };
-    const story = explain(document, told);
+    const against = { entity, kind, entities, lens, ...(prepared === undefined ? {} : { prepared }) };
+    const story = explain(document, against);
     expect(story.fields.map((one) => one.field)).toEqual(Object.keys(document.fields));
-    expect([...story.fields.map((one) => one.field), ...story.absent].sort()).toEqual(
-      [...entity.fields.keys()].sort(),
-    );
+    const told = [...story.fields, ...story.routes].map((one) => one.field);
+    expect([...new Set([...told, ...story.absent])].sort()).toEqual([...entity.fields.keys()].sort());
     for (const { field, at, flow, steps, example } of story.fields) {
       expect(at, field).toEqual(placesOf(document.fields[field] ?? {}));
       for (const step of steps) expect(step.doc, field).not.toBe('');
