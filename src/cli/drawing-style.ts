@@ -43,9 +43,6 @@ summary{cursor:pointer;color:var(--wire)}
 details table{border-collapse:collapse;margin:2px 0 4px;font-size:12px}td{padding:0 6px 0 0;vertical-align:top}
 td:nth-child(2),.rest td{color:var(--soft)}
 .row:hover>.there>.cell>.box,.row:hover>.here>.cell>.box{border-color:var(--wire)}.row:hover>.wire path{stroke-width:3.5}
-section.route table{border-collapse:collapse;width:100%;table-layout:fixed}
-.route th,.route td{text-align:left;padding:5px 12px 5px 0;border-top:1px solid var(--edge);vertical-align:top;font-weight:400}
-.route th{color:var(--soft);font-size:12.5px;border-top:0}.route td:first-child{font-weight:600}.route .names{padding:0}
 .group{border:1px solid var(--edge);border-radius:10px;margin:8px -8px;padding:4px 7px}
 .inner{border-top:1px dashed var(--edge);margin:4px 0 0;padding:4px 20px 2px}
 .others{padding-top:14px;gap:0;font-size:12.5px;color:var(--soft)}.others>div{display:block}

@@ -6,7 +6,6 @@ import type {
   PartStory,
   PlaceStory,
   ReferenceStory,
-  RouteStory,
   RowsStory,
   StepStory,
 } from '../mapping/explain.ts';

@@ -5,7 +5,6 @@ import {
   type FieldStory,
   type MappingStory,
   type ReferenceStory,
-  type RouteStory,
   type StepStory,
 } from '../mapping/explain.ts';
 import type { RouteStory } from '../mapping/route-story.ts';
@@ -123,18 +122,6 @@ const sayDocs = (fields: readonly FieldStory[], above = ''): void => {
       say(`${above}${field}: ${name}${arg === undefined ? '' : ` ${JSON.stringify(arg)}`} (${kind}): ${doc}`);
     sayDocs(rows?.fields ?? [], `${above}${field}.`);
   }
-};
-
-const sayRoute = ({ field, among, spread, rows }: RouteStory): void => {
-  const who = among === undefined ? '' : `, among the ${among.entity}s by ${among.by}`;
-  const shared = spread.length === 0 ? '' : `; of several, ${spread.join(' and ')} decide who`;
-  say(`\n${field} is decided by a table where it is empty${who}${shared}`);
-  say(
-    table(
-      ['row', 'if', 'gives'],
-      rows.map((row) => [row.name, row.asks, row.gives.join(' · ')]),
-    ),
-  );
 };
 
 const sayStory = (story: MappingStory): void => {

@@ -1,5 +1,4 @@
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
-import { conditionWords } from './conditions.ts';
 import { boundFields, partDocument, partKind } from './bind.ts';
 import { partsOf, placesOf } from './document.ts';
 import type {
@@ -105,25 +104,6 @@ export interface PartStory {
   readonly fields: readonly FieldStory[];
   readonly ignored: readonly string[];
   readonly absent: readonly string[];
-}
-
-export interface RouteRowStory {
-  /** `otherwise` and `unclaimed` stand at the end. */
-  readonly name: string;
-  /** What it asks, in words; empty for the fallback. */
-  readonly asks: string;
-  /** Who or what it gives, each in words. */
-  readonly gives: readonly string[];
-}
-
-/** A field that a table decides where it is empty. */
-export interface RouteStory {
-  readonly field: string;
-  readonly title: string;
-  /** The directory that the values come from, and the field that they are found by. */
-  readonly among?: { readonly entity: string; readonly by: string };
-  readonly spread: readonly string[];
-  readonly rows: readonly RouteRowStory[];
 }
 
 export interface MappingStory {
@@ -319,31 +299,6 @@ const partStory = (
     absent: absentOf(entity, rule.fields),
   };
 };
-
-const targetWords = (target: TargetRule): string => {
-  if (typeof target === 'string') return target;
-  const who = 'who' in target ? target.who : `everybody whose ${conditionWords(target.all)}`;
-  const more = [
-    ...(target.weight === undefined ? [] : [`weight ${target.weight}`]),
-    ...('who' in target && target.from !== undefined ? [`from ${target.from}`] : []),
-    ...('who' in target && target.halvesIn !== undefined ? [`halved every ${target.halvesIn} days`] : []),
-  ];
-  return more.length === 0 ? who : `${who} (${more.join(', ')})`;
-};
-
-const rowsOf = ({ table, otherwise, unclaimed }: RouteRule): readonly RouteRowStory[] => [
-  ...table.map((row) => ({ name: row.name, asks: conditionWords(row.if), gives: row.to.map(targetWords) })),
-  { name: 'otherwise', asks: '', gives: otherwise.map(targetWords) },
-  ...(unclaimed === undefined
-    ? []
-    : [
-        {
-          name: 'unclaimed',
-          asks: `after ${unclaimed.after}, while ${conditionWords(unclaimed.while)}`,
-          gives: unclaimed.to.map(targetWords),
-        },
-      ]),
-];
 
 /** Tells a mapping that has been compiled. */
 export const explain = (document: MappingDocument, told: Told): MappingStory => {
