@@ -22,6 +22,7 @@ import { accept } from './sync/accept.ts';
 import type { Hub, Sync } from './sync/hub.ts';
 import { forgiveIds } from './sync/ids.ts';
 import { Lanes } from './sync/lanes.ts';
+import { tellRemapped } from './sync/remap.ts';
 import { allWrites, readSwitches, type Switches } from './sync/switches.ts';
 
 export interface GatewayOptions {
@@ -114,6 +115,7 @@ export class Gateway {
   /** Asks what the kinds are like now, then starts the loops; returns once recovery is done. */
   async start(): Promise<void> {
     await this.schemas.begin();
+    await tellRemapped(this.hub);
     await this.lanes.recover();
     this.#started = true;
     this.#dispatcher.start((lane) => this.lanes.work(lane), this.lanes.names());

@@ -1,4 +1,4 @@
-/** reroute, repair, plan show, plan apply: changes of records that somebody approves before they are made. */
+/** reroute, remap, repair, plan show, plan apply: changes of records that somebody approves before they are made. */
 import type { Config } from '../config.ts';
 import { CrosswalkError } from '../errors.ts';
 import { evaluate } from '../evaluator.ts';
@@ -9,6 +9,7 @@ import { expression } from '../mapping/expressions.ts';
 import { nearest } from '../mapping/nearest.ts';
 import type { Hub } from '../sync/hub.ts';
 import { applyPlan, itemsOf, makePlan, type PlanItem, type Planner } from '../sync/planned.ts';
+import { remapPlanner } from '../sync/remap.ts';
 import { repairPlanner, type Repair } from '../sync/repair.ts';
 import { reroutePlanner } from '../sync/reroute.ts';
 import { runOf, type Run } from '../sync/runs.ts';
@@ -60,6 +61,7 @@ const plannerOf = (hub: Hub, { id, kind, subject }: Run, { entities, config }: I
   }
   const [name = '', field] = subject.split('#');
   const sync = hub.syncs.get(name);
+  if (kind === 'remap' && sync !== undefined) return remapPlanner(hub, sync);
   if (kind !== 'reroute' || sync === undefined)
     throw new CrosswalkError('not-there', { what: 'planner of', id: `${id} (${kind} ${subject})` });
   return reroutePlanner(hub, sync, field);
@@ -99,6 +101,23 @@ export const reroute = (options: Common & { field?: string }, name: string): Pro
     if (sync === undefined) throw new CrosswalkError('not-there', { what: 'sync', id: name });
     const planner = reroutePlanner(hub, sync, options.field);
     return propose(options, view, hub, planner, 'each is where the tables would put it');
+  });
+
+export const remap = (options: Common, name: string): Promise<number> =>
+  withView(options, async (view, installation) => {
+    const hub = hubOf(view, installation);
+    const sync = hub.syncs.get(name);
+    if (sync === undefined) throw new CrosswalkError('not-there', { what: 'sync', id: name });
+    const code = await propose(
+      options,
+      view,
+      hub,
+      remapPlanner(hub, sync),
+      'each is as the mapping reads it',
+    );
+    // Whoever was told that the mapping has changed has now seen what comes of it.
+    await view.switches.clear(`mapping ${name}`);
+    return code;
   });
 
 /** The conditions of --where. */

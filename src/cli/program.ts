@@ -63,7 +63,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     publish,
     resume,
   } = await import('./deciding.ts');
-  const { planApply, planShow, repair, reroute } = await import('./plans.ts');
+  const { planApply, planShow, remap, repair, reroute } = await import('./plans.ts');
   verb('init [folder]', 'scaffold an installation', init).option('--force', 'overwrite', false);
   verb('demo', 'three sandboxes, a gateway and a story', demoVerb).option(
     '--once',
@@ -105,6 +105,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     '--field <field>',
     'only this one',
   );
+  verb('remap <sync>', 'plan what a changed mapping reads otherwise than the records have it', remap);
   verb('repair <entity>', 'plan a computed value for selected records', repair)
     .requiredOption('--field <field>', 'the field that gets it')
     .requiredOption(

@@ -19,10 +19,15 @@ export const delta = (
     const state = record.fields[field];
     if (state === undefined || isHeld(holds, field, state.value)) continue;
     const newer = state.version > (link?.seen[field] ?? 0);
+    // Not one change of ours, but a changed mapping, may make them differ: that is written by a planned run only.
+    if (!newer && isRemapped(link, lens, field, state.version)) continue;
     if (isBehind(lens, link, field, state.value, { newer, shown: shown[field] })) result[field] = state.value;
   }
   return result;
 };
+
+const isRemapped = (link: LinkState | null, lens: Lens, field: string, version: number): boolean =>
+  link?.mapping !== undefined && link.mapping !== lens.hash && link.restored[field]?.version !== version;
 
 const isBehind = (
   lens: Lens,
@@ -52,6 +57,9 @@ const expectedOf = (link: LinkState | null, field: string, shown: Json | undefin
   return writing !== undefined && writing.acked && !writing.confirmed ? writing.asked : shown;
 };
 
-/** A value that a mapping refused is tried again once it has changed. */
+/** What a mapping refused, or reads otherwise than it did, is tried again once ours has changed. */
 const isHeld = (holds: readonly Hold[], field: string, ours: Json): boolean =>
-  holds.some((hold) => hold.field === field && (hold.why !== 'refused' || same(hold.ours, ours)));
+  holds.some(
+    ({ field: name, why, ours: was }) =>
+      name === field && ((why !== 'refused' && why !== 'remapped') || same(was, ours)),
+  );

@@ -5,7 +5,7 @@
  * record's value, and `moved` says whether the field has a newer version than R is known to have shown.
  *
  *   theirs = shadow | moved | verdict
- *   yes             | no    | same
+ *   yes             | no    | same; where they differ the mapping has changed, or a restore is under way
  *   yes             | yes   | R is behind (see delta.ts)
  *   no              | no    | take theirs if R's role allows, else restore ours
  *   no              | yes   | conflict, unless theirs agrees with ours
@@ -106,6 +106,13 @@ export class Judgement {
 
   ours(field: string): Json {
     return this.fields[field]?.value ?? null;
+  }
+
+  /** Both sides are as they were when they agreed, or had been told apart: only the mapping reads them otherwise now. */
+  isRemapped(field: string): boolean {
+    const { link, lens } = this.input;
+    const changed = link.mapping !== undefined && link.mapping !== lens.hash;
+    return changed && this.restored[field]?.version !== this.fieldVersion(field);
   }
 
   fieldVersion(field: string): number {
@@ -274,12 +281,15 @@ const judgeConflict = (judge: Judgement, field: string, theirs: Json, shadow: Js
   }
 };
 
+/** Divergences that end when the remote changes; the others wait for a person, or for both sides to meet. */
+const endsWithAChange: ReadonlySet<HoldReason> = new Set(['empty', 'placeholder', 'refused', 'remapped']);
+
 /** True if the hold decides; false if the field goes on to the table. */
 const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
   const hold = judge.input.holds.find((one) => one.field === field);
   if (hold === undefined) return false;
   if (judge.still(field, theirs, hold.theirs)) return true;
-  if (hold.why === 'empty' || hold.why === 'placeholder' || hold.why === 'refused') {
+  if (endsWithAChange.has(hold.why)) {
     judge.release(field);
     return false;
   }
@@ -345,6 +355,16 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     return isEmpty(theirs) ? undefined : judgeConflict(judge, field, theirs, shadow);
   }
   if (judge.still(field, theirs, shadow)) {
+    if (!moved && judge.isRemapped(field)) {
+      judge.rows.push('remapped');
+      return judge.hold(
+        field,
+        'remapped',
+        theirs,
+        'kept',
+        'the mapping has changed; crosswalk remap plans it',
+      );
+    }
     judge.rows.push(moved ? 'behind' : 'restore pending');
     return;
   }
@@ -382,6 +402,7 @@ export const merge = (input: MergeInput): Merged => {
       seen: judge.seen,
       written: judge.written,
       restored: judge.restored,
+      mapping: lens.hash,
       missingSince: null,
     },
     held: [...judge.held.values()],

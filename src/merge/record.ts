@@ -84,12 +84,23 @@ export interface LinkState {
    * has rather than take it. Absent where there is none.
    */
   readonly left?: Readonly<Record<string, Json>>;
+  /** Hash of the mapping under which it was last merged; absent where that was not kept. */
+  readonly mapping?: string;
   /** First direct read that found nothing; believed after a grace interval. */
   readonly missingSince: number | null;
 }
 
 /** Why a field is held on a link. */
-export type HoldReason = 'ask' | 'oscillation' | 'not-taken' | 'refused' | 'kept' | 'empty' | 'placeholder';
+export type HoldReason =
+  | 'ask'
+  | 'oscillation'
+  | 'not-taken'
+  | 'refused'
+  | 'kept'
+  | 'empty'
+  | 'placeholder'
+  /** The mapping has changed, and reads the remote otherwise than the record has it: a planned run decides. */
+  | 'remapped';
 
 /** A field that is not written to a link until something changes. */
 export interface Hold {
