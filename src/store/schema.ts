@@ -133,7 +133,24 @@ export const tables = {
   },
   lineage: {
     columns: { record: 'text', at: 'int', run: 'text', body: 'json' },
-    indexes: { record: ['record'], run: ['run'] },
+    indexes: { record: ['record'], run: ['run'], at: ['at'] },
+  },
+  /**
+   * What a planned piece of work found and did, item by item; `plan` is its run. The item without a name is
+   * its head: what was asked for, by whom, and how far it has come.
+   */
+  plan_item: {
+    columns: {
+      plan: 'text',
+      item: 'text',
+      kind: 'text',
+      subject: 'text',
+      state: 'text',
+      body: 'json',
+      at: 'int',
+    },
+    key: ['plan', 'item'],
+    indexes: { plan: ['plan', 'item'], state: ['plan', 'state', 'item'] },
   },
   /** Items that wait for a person. */
   parked: {

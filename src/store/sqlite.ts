@@ -71,30 +71,42 @@ const encode = (column: Column | undefined, value: unknown): unknown => {
   return value === undefined ? null : value;
 };
 
-/** Creates what is missing; refuses a store that a newer release wrote. */
+/** Every table and index as SQL, by name. An index on a table's own key is none of its own. */
+const schemaSql = (): Map<string, string> => {
+  const type: Record<Column, string> = { text: 'TEXT', int: 'INTEGER', json: 'TEXT', blob: 'BLOB' };
+  const sql = new Map<string, string>();
+  for (const [name, table] of Object.entries<Table>(tables)) {
+    const columns = Object.entries(table.columns).map(([column, kind]) => `${q(column)} ${type[kind]}`);
+    const key = table.key === undefined ? [] : [`PRIMARY KEY (${table.key.map(q).join(', ')})`];
+    const head = table.key === undefined ? ['seq INTEGER PRIMARY KEY AUTOINCREMENT'] : [];
+    // Long rows make a clustered key shallow work: hooks delivered end to end went up by 15 % with a rowid.
+    const long = Object.values(table.columns).some((kind) => kind === 'json' || kind === 'blob');
+    const rowid = table.key === undefined || long ? '' : ' WITHOUT ROWID';
+    const all = [...head, ...columns, ...key].join(', ');
+    sql.set(name, `CREATE TABLE IF NOT EXISTS ${q(name)} (${all})${rowid}`);
+    for (const [index, parts] of Object.entries(table.indexes)) {
+      if (parts.join() === table.key?.join()) continue;
+      const id = `${name}_${index}`;
+      sql.set(id, `CREATE INDEX IF NOT EXISTS ${q(id)} ON ${q(name)} (${parts.map(q).join(', ')})`);
+    }
+  }
+  return sql;
+};
+
+/**
+ * Creates what is missing; refuses a store that a newer release wrote. A table or index that a release adds
+ * leaves the version as it is: the release before can still work the store.
+ */
 const migrate = (db: Database.Database, file: string): void => {
   const found = Number(db.pragma('user_version', { simple: true }));
   if (found > schemaVersion) throw new CrosswalkError('store-newer', { file, found, known: schemaVersion });
-  if (found === schemaVersion) return;
-  const type: Record<Column, string> = { text: 'TEXT', int: 'INTEGER', json: 'TEXT', blob: 'BLOB' };
+  const there = new Set(db.prepare('SELECT name FROM sqlite_master').pluck().all());
+  const missing = [...schemaSql()].filter(([name]) => !there.has(name)).map(([, sql]) => sql);
+  if (found === schemaVersion && missing.length === 0) return;
   db.transaction(() => {
-    for (const [name, table] of Object.entries<Table>(tables)) {
-      const columns = Object.entries(table.columns).map(([column, kind]) => `${q(column)} ${type[kind]}`);
-      const key = table.key === undefined ? [] : [`PRIMARY KEY (${table.key.map(q).join(', ')})`];
-      const head = table.key === undefined ? ['seq INTEGER PRIMARY KEY AUTOINCREMENT'] : [];
-      // Long rows make a clustered key shallow work: hooks delivered end to end went up by 15 % with a rowid.
-      const long = Object.values(table.columns).some((kind) => kind === 'json' || kind === 'blob');
-      const rowid = table.key === undefined || long ? '' : ' WITHOUT ROWID';
-      db.exec(`CREATE TABLE IF NOT EXISTS ${q(name)} (${[...head, ...columns, ...key].join(', ')})${rowid}`);
-      for (const [index, parts] of Object.entries(table.indexes)) {
-        if (parts.join() === table.key?.join()) continue;
-        db.exec(
-          `CREATE INDEX IF NOT EXISTS ${q(`${name}_${index}`)} ON ${q(name)} (${parts.map(q).join(', ')})`,
-        );
-      }
-    }
+    for (const sql of missing) db.exec(sql);
     db.pragma(`user_version = ${schemaVersion}`);
-  })();
+  }).immediate();
 };
 
 export class SqliteStore implements Store {

@@ -159,6 +159,27 @@ describe('the schema', () => {
     await again.close();
   });
 
+  it('of the release before gets the tables and indexes that were added since, and keeps its rows', async () => {
+    const file = newFile();
+    const store = new SqliteStore({ file });
+    await store.commit([row('a')]);
+    await store.close();
+    const before = new Database(file);
+    before.exec('DROP TABLE plan_item; DROP INDEX lineage_at');
+    before.close();
+    const [one, other] = [new SqliteStore({ file }), new SqliteStore({ file })];
+    const item = { plan: 'p', item: 'i', kind: 'k', subject: 's', state: 'open', body: {}, at: 1 };
+    await one.commit([{ when: [], write: [{ op: 'put', table: 'plan_item', row: item }] }]);
+    expect(await other.list('plan_item', 'state', { where: { plan: 'p', state: 'open' }, limit: 9 })).toEqual(
+      [item],
+    );
+    expect(await other.get('cursor', { lane: 'a' })).toBeDefined();
+    await Promise.all([one.close(), other.close()]);
+    const after = new Database(file);
+    expect(after.prepare("SELECT 1 FROM sqlite_master WHERE name = 'lineage_at'").get()).toBeDefined();
+    after.close();
+  });
+
   it('of a newer release is refused, and the file is left as it is', async () => {
     const file = newFile();
     const db = new Database(file);
