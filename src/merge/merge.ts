@@ -83,6 +83,8 @@ class Judgement {
   readonly version: number;
   readonly span: Span;
   readonly fields: Record<string, FieldState>;
+  /** What the remote showed when it was last seen; a missing field was never seen. */
+  readonly shown: Fields;
   readonly seen: Record<string, number>;
   readonly written: Record<string, Written>;
   readonly restored: Record<string, { version: number; count: number }>;
@@ -98,6 +100,7 @@ class Judgement {
     this.version = input.record.version + 1;
     this.span = spanOf(input);
     this.fields = { ...input.record.fields };
+    this.shown = input.lens.read(input.link.shadow).fields;
     this.seen = { ...input.link.seen };
     this.written = { ...input.link.written };
     this.restored = { ...input.link.restored };
@@ -191,6 +194,7 @@ class Judgement {
       version: this.version,
       at: this.span,
       source,
+      ...(this.shown[field] === undefined ? { first: true as const } : {}),
     });
   }
 
@@ -278,7 +282,7 @@ const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
   const hold = judge.input.holds.find((one) => one.field === field);
   if (hold === undefined) return false;
   if (judge.still(field, theirs, hold.theirs)) return true;
-  if (hold.why === 'empty' || hold.why === 'placeholder' || hold.why === 'refused') {
+  if (hold.why === 'empty' || hold.why === 'placeholder' || hold.why === 'refused' || hold.why === 'own') {
     judge.release(field);
     return false;
   }
@@ -356,11 +360,10 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
 export const merge = (input: MergeInput): Merged => {
   const { lens, link, sight, record } = input;
   const reading = lens.read(sight.object.value);
-  const before: Fields = lens.read(link.shadow).fields;
   const judge = new Judgement(input);
   for (const field of lens.inward) {
     const theirs = reading.fields[field];
-    if (theirs !== undefined) judgeField(judge, field, theirs, before[field]);
+    if (theirs !== undefined) judgeField(judge, field, theirs, judge.shown[field]);
   }
   // A place that could not be read does not move its shadow: once the mapping covers it, it still shows as changed.
   let shadow = overlay(link.shadow, lens.shadow(sight.object.value));

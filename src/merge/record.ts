@@ -82,8 +82,16 @@ export interface LinkState {
   readonly missingSince: number | null;
 }
 
-/** Why a field is held on a link. */
-export type HoldReason = 'ask' | 'oscillation' | 'not-taken' | 'refused' | 'kept' | 'empty' | 'placeholder';
+/** Why a field is held on a link. `own`: an undo left the remote the value that it had by itself. */
+export type HoldReason =
+  | 'ask'
+  | 'oscillation'
+  | 'not-taken'
+  | 'refused'
+  | 'kept'
+  | 'empty'
+  | 'placeholder'
+  | 'own';
 
 /** A field that is not written to a link until something changes. */
 export interface Hold {
@@ -118,7 +126,8 @@ export interface Entry {
     | 'problem'
     | 'seen'
     | 'noted'
-    | 'resolved';
+    | 'resolved'
+    | 'undone';
   readonly before?: Json;
   readonly after?: Json;
   /** The remote's value, where it was not taken. */
@@ -128,6 +137,10 @@ export interface Entry {
   readonly version?: number;
   readonly at?: Span;
   readonly source?: string;
+  /** `took`: the remote had never shown this place before, so what it showed was no change there. */
+  readonly first?: true;
+  /** `undone`: the version of the entry whose value stands again; 0 if none does. */
+  readonly stands?: number;
 }
 
 const canonical = (value: Json): Json => {
