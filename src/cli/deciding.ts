@@ -36,7 +36,9 @@ const hubOf = (view: View, { config, mappings, entities }: Installation): Hub =>
   return {
     store: view.store,
     syncs: new Map(syncs),
-    entities: new Map(Object.values(config.entities).map(({ name, keys }) => [name, { name, keys }])),
+    entities: new Map(
+      Object.values(config.entities).map(({ name, keys, protect }) => [name, { name, keys, protect }]),
+    ),
     now: Date.now,
     newId,
     random: Math.random,

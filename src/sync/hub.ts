@@ -38,6 +38,8 @@ export interface Sync {
 export interface Entity {
   readonly name: string;
   readonly keys: readonly KeyFields[];
+  /** Protected fields, and the connections or persons that may change them nevertheless. */
+  readonly protect?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Things that only tests change: the named mutations of the proof. Empty in production. */

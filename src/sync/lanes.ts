@@ -1,7 +1,8 @@
 /**
  * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
  * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
- * `notices` (transitions to messages), `say:<connection>` (messages out), `upkeep` (books, pruning).
+ * `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are under way),
+ * `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
 import type { Logger } from 'pino';
@@ -15,6 +16,7 @@ import { deliver } from './deliver.ts';
 import { isRead } from './first-reading.ts';
 import type { Hub } from './hub.ts';
 import { intake } from './intake.ts';
+import { workUndos } from './owed.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
 import type { Switches } from './switches.ts';
@@ -41,6 +43,8 @@ export class Lanes {
   /** UTC ms before which a lane is left alone, and how often it failed in a row. */
   readonly #backoff = new Map<string, { until: number; failures: number }>();
   readonly #next = new Map<string, number>();
+  /** How far the present round over what each undo owes has come. */
+  readonly #owed = new Map<string, string>();
   readonly #names: readonly string[];
 
   constructor(options: LanesOptions) {
@@ -54,6 +58,7 @@ export class Lanes {
       ...lanes.flatMap((lane) => [`sweep:${lane}`, `poll:${lane}`]),
       ...(options.notices.length > 0 ? ['notices'] : []),
       ...speakers.map((name) => `say:${name}`),
+      'undo',
       'upkeep',
     ];
   }
@@ -154,6 +159,8 @@ export class Lanes {
         if (trouble !== undefined) throw trouble;
         return sent > 0 ? 0 : null;
       }
+      case 'undo':
+        return (await workUndos(hub, this.#owed)) ? 0 : null;
       default:
         return this.#upkeep();
     }
