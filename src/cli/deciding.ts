@@ -12,7 +12,7 @@ import { exits, json, say, table, warn } from './output.ts';
 import type { Common } from './program.ts';
 
 /** A hub for decisions: real syncs over kinds that can do nothing. Nothing is sent from here; the gateway does that. */
-const hubOf = (view: View, { config, mappings, entities }: Installation): Hub => {
+export const hubOf = (view: View, { config, mappings, entities }: Installation): Hub => {
   const syncs = Object.values(config.syncs).flatMap((sync): [string, Sync][] => {
     const document = mappings.get(sync.mapping);
     const entity = entities.get(sync.entity);
@@ -47,7 +47,8 @@ const hubOf = (view: View, { config, mappings, entities }: Installation): Hub =>
   };
 };
 
-const me = (options: { by?: string }): string => options.by ?? process.env['USER'] ?? 'cli';
+/** Who decides, as they are called in lineage. */
+export const me = (options: { by?: string }): string => options.by ?? process.env['USER'] ?? 'cli';
 
 const done = (options: Common, text: string): number => {
   if (options.json) json({ ok: true });

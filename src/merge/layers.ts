@@ -15,6 +15,8 @@ export interface Layer {
   readonly told: ToldRow;
   readonly entry: Setting;
   readonly below: Layer | null;
+  /** Version of the change before it, whoever made it; 0 if it is the first. */
+  readonly prior: number;
   /** True if the scope gave the field this value. */
   readonly scoped: boolean;
 }
@@ -36,7 +38,8 @@ export interface Layers {
  */
 export const layersOf = (rows: readonly ToldRow[], scope: Scope): Map<string, Layers> => {
   const found = new Map<string, Layers>();
-  const byVersion = new Map<string, Layer>();
+  /** What stood once a change was made, by its version. */
+  const stood = new Map<string, Layer | null>();
   for (const told of rows) {
     for (const entry of told.body.entries) {
       if (!isSetting(entry)) continue;
@@ -44,14 +47,12 @@ export const layersOf = (rows: readonly ToldRow[], scope: Scope): Map<string, La
       const old = found.get(field);
       const scoped = scope.entry(told, entry);
       const touched = scoped || old?.touched === true;
-      const standing = stands === 0 ? null : byVersion.get(`${field}\n${stands}`);
-      if (entry.verdict === 'undone' && !scoped && stands !== undefined && standing !== undefined) {
-        found.set(field, { top: standing, last: { told, entry }, touched });
-        continue;
-      }
-      const layer = { told, entry, below: old?.top ?? null, scoped };
-      byVersion.set(`${field}\n${entry.version}`, layer);
-      found.set(field, { top: layer, last: layer, touched });
+      const again = stands === 0 ? null : stood.get(`${field}\n${stands}`);
+      const isBack = entry.verdict === 'undone' && !scoped && stands !== undefined && again !== undefined;
+      const prior = old?.last.entry.version ?? 0;
+      const top = isBack ? again : { told, entry, below: old?.top ?? null, prior, scoped };
+      stood.set(`${field}\n${entry.version}`, top);
+      found.set(field, { top, last: { told, entry }, touched });
     }
   }
   return found;

@@ -139,7 +139,7 @@ export interface Entry {
   readonly source?: string;
   /** `took`: the remote had never shown this place before, so what it showed was no change there. */
   readonly first?: true;
-  /** `undone`: the version of the entry whose value stands again; 0 if none does. */
+  /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */
   readonly stands?: number;
 }
 

@@ -202,6 +202,6 @@ export const owedOutcome = ({
   const writing = link.written[field];
   if (readable && writing !== undefined && writing.version === version && !writing.confirmed) return owed;
   if (delta(record, link, lens, holds)[field] !== undefined)
-    return { result: 'impossible', why: 'the write was given up' };
+    return parked === undefined ? { result: 'impossible', why: 'the write was given up' } : owed;
   return { result: 'restored' };
 };

@@ -28,7 +28,7 @@ export interface FieldUndo extends Change {
   readonly why?: string;
   /** Who changed it since, where that is why it is kept. */
   readonly since?: { readonly source: string; readonly at: number; readonly run: string };
-  /** The version whose value stands again; 0: none. */
+  /** The version of the change whose outcome stands again; 0: none. */
   readonly stands: number;
   readonly targets: readonly TargetUndo[];
 }
@@ -161,7 +161,7 @@ const planField = (
     return { ...kept(why), since };
   }
   const back = bottom.entry.before ?? null;
-  const stands = bottom.below?.entry.version ?? 0;
+  const stands = bottom.prior;
   if (same(back, now)) return { ...plan, result: 'restored', stands, why: 'it has its former value already' };
   if (others !== undefined) return kept(others);
   const bar = barred(field);

@@ -4,7 +4,8 @@ import type { Scope } from '../merge/layers.ts';
 import { same } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
 import { scopeOf, toldOf, type UndoScope } from '../sync/scope.ts';
-import type { UndoItem } from '../sync/undo.ts';
+import type { UndoItem } from '../sync/undo-plan.ts';
+import { beginningOf } from '../sync/undo.ts';
 import type { World } from './world.ts';
 
 const all = 1_000_000;
@@ -38,7 +39,7 @@ const undoAt = async (world: World, row: Row, wrong: string[]): Promise<Undo> =>
   const rows = await world.store.list('plan_item', 'plan', { where: { plan: run }, limit: all });
   const [head] = rows;
   if (head?.['state'] !== 'walked') wrong.push(`undo ${run} was not carried out`);
-  const { scope, until } = (head?.['body'] ?? { scope: {}, until: 0 }) as { scope: UndoScope; until: number };
+  const { scope } = (head?.['body'] ?? { scope: {} }) as { scope: UndoScope };
   const items = new Map<string, UndoItem>();
   for (const one of rows) {
     const item = one['body'] as UndoItem;
@@ -52,7 +53,8 @@ const undoAt = async (world: World, row: Row, wrong: string[]): Promise<Undo> =>
       if (target !== 'record')
         world.options.tally.row(`undo, ${target === 'history' ? target : 'object'}: ${result}`);
   }
-  return { run, scope: scopeOf(world.hub, scope, until, run), items };
+  const { mutation: _, ...hub } = world.hub;
+  return { run, scope: scopeOf(hub, scope, await beginningOf(world.store, run)), items };
 };
 
 /** Every field that the scope wrote has a result, no other has; and the result is what lineage shows. */

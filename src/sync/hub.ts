@@ -56,7 +56,8 @@ export type Mutation =
   | 'newest-by-stamp'
   | 'forget-crashed-calls'
   | 'create-unread'
-  | 'no-catch-up';
+  | 'no-catch-up'
+  | 'undo-later-edits';
 
 export interface Hub {
   readonly store: Store;

@@ -3,7 +3,8 @@ import { owedOutcome, type TargetUndo, type TargetView } from '../merge/undo-tar
 import type { Group } from '../store/store.ts';
 import { effectOf, recordOf, type EffectRow, type Hub } from './hub.ts';
 import { closeRuns, runOf } from './runs.ts';
-import { targetsOf, walkUndo, type UndoItem } from './undo.ts';
+import { targetsOf, type UndoItem } from './undo-plan.ts';
+import { walkUndo } from './undo.ts';
 
 const page = 500;
 

@@ -54,24 +54,19 @@ export const toldOf = (row: Row): ToldRow => ({
   body: row['body'] as LineageRow,
 });
 
-/** The scope as the pure middle takes it. `until` (UTC ms) and `except` leave out what came after, and the undo itself. */
-export const scopeOf = (
-  hub: Hub,
-  { run, connection, from, to }: UndoScope,
-  until: number,
-  except: string | null,
-): Scope => {
+/** The scope as the pure middle takes it. `before` leaves out rows of lineage from that `seq` on: an undo, and what came after it. */
+export const scopeOf = (hub: Hub, { run, connection, from, to }: UndoScope, before: number): Scope => {
   const syncs = connection === undefined ? undefined : new Set(syncsOf(hub, connection));
   const row = (told: ToldRow): boolean =>
-    told.at <= until &&
-    told.run !== except &&
+    told.seq < before &&
     (run === undefined || told.run === run) &&
     (from === undefined || told.at >= from) &&
     (to === undefined || told.at <= to) &&
     (syncs === undefined || syncs.has(told.body.sync ?? ''));
   // What a person decided did not come from the connection, whosever value it was.
   const entry = (told: ToldRow, { source }: Entry): boolean =>
-    row(told) && (syncs === undefined || source === `${told.body.sync}/${told.body.object}`);
+    hub.mutation === 'undo-later-edits' ||
+    (row(told) && (syncs === undefined || source === `${told.body.sync}/${told.body.object}`));
   return { row, entry };
 };
 

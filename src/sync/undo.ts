@@ -9,209 +9,68 @@
  *
  * The head holds the place, so that whoever works the store goes on where a process died.
  */
-import type { Json } from '../connector.ts';
-import { isEmpty, hashOf, labelOf, type Entry, type FieldState, type RecordState } from '../merge/record.ts';
-import type { Scope } from '../merge/layers.ts';
-import type { TargetUndo, TargetView } from '../merge/undo-target.ts';
-import { undoOf, type FieldUndo, type RecordUndo } from '../merge/undo.ts';
-import type { Row } from '../store/schema.ts';
-import { idOf } from './decide.ts';
-import { Draft } from './draft.ts';
-import { effectOf, holdOf, linkOf, recordOf, syncsOfEntity, type Hub } from './hub.ts';
-import { openRun } from './runs.ts';
 import {
-  candidates,
-  checkScope,
-  scopeOf,
-  scopeWords,
-  toldOf,
-  type Candidate,
-  type UndoScope,
-} from './scope.ts';
+  isEmpty,
+  hashOf,
+  type Entry,
+  type FieldState,
+  type LinkState,
+  type RecordState,
+} from '../merge/record.ts';
+import type { Scope } from '../merge/layers.ts';
+import type { LineageRow } from '../merge/lineage.ts';
+import type { FieldUndo, RecordUndo } from '../merge/undo.ts';
+import type { Row } from '../store/schema.ts';
+import { Draft } from './draft.ts';
+import { effectOf, syncsOfEntity, type Hub } from './hub.ts';
+import { openRun } from './runs.ts';
+import { candidates, checkScope, scopeOf, scopeWords, type Candidate, type UndoScope } from './scope.ts';
 import { together } from './together.ts';
+import { itemsOf, planOne, type Planned, type UndoItem } from './undo-plan.ts';
 
 /** The head of an undo: what was asked for, by whom, and how far it has come. */
 interface Head {
   readonly scope: UndoScope;
   readonly by: string;
-  /** UTC ms: what was committed later is not undone. */
-  readonly until: number;
   readonly place: string;
 }
-
-/** What an undo found for one field, or for one thing that it cannot undo. */
-export interface UndoItem {
-  readonly kind: 'field' | 'object' | 'message';
-  readonly record: string;
-  /** A name, a number, an address: whatever the record is known by. */
-  readonly label: string;
-  readonly result: 'restored' | 'kept' | 'impossible' | 'owed';
-  readonly why?: string;
-  readonly field?: string;
-  readonly now?: Json;
-  readonly back?: Json;
-  /** Version of the field with which its targets are owed the value. */
-  readonly version?: number;
-  readonly targets: readonly TargetUndo[];
-  /** How often the record moved between plan and commit, and was planned again. */
-  readonly again?: number;
-}
-
-const all = 1_000_000;
-
-// ---------------------------------------------------------------- planning
-
-interface Planned {
-  readonly record: RecordState;
-  readonly undo: RecordUndo;
-}
-
-/** Why nothing is written to any object of a sync. */
-const silentOf = (hub: Hub, sync: string): string | undefined =>
-  hub.syncs.get(sync)?.outward === true ? undefined : `sync ${sync} writes nothing there`;
-
-/** The linked objects of a record, as undo sees them; those of a sync that is not configured any more stay out. */
-export const targetsOf = async (hub: Hub, record: string): Promise<TargetView[]> => {
-  const links = (await hub.store.list('link', 'record', { where: { record }, limit: all })).map(linkOf);
-  const held = await hub.store.list('conflict', 'record', { where: { record }, limit: all });
-  return links.flatMap((link) => {
-    const lens = hub.syncs.get(link.sync)?.lens;
-    if (lens === undefined) return [];
-    const own = held.filter((row) => row['sync'] === link.sync && row['object'] === link.object);
-    return [{ link, lens, silent: silentOf(hub, link.sync), holds: own.map(holdOf) }];
-  });
-};
-
-const barOf =
-  (hub: Hub, entity: string, by: string) =>
-  (field: string): string | undefined => {
-    const protect = hub.entities.get(entity)?.protect ?? {};
-    const allowed = Object.hasOwn(protect, field) ? protect[field] : undefined;
-    if (allowed === undefined || allowed.includes(by)) return undefined;
-    return `the field is protected: ${allowed.length === 0 ? 'nobody' : `only ${allowed.join(', ')}`} may change it`;
-  };
-
-/** The plan of one record; undefined if it is not its turn, or if it is no record. */
-const planOne = async (
-  hub: Hub,
-  { record: id, isTurn }: Candidate,
-  scope: Scope,
-  by: string,
-): Promise<Planned | undefined> => {
-  const row = await hub.store.get('record', { id });
-  if (row === undefined) return undefined;
-  const record = recordOf(row);
-  const rows = (await hub.store.list('lineage', 'record', { where: { record: id }, limit: all })).map(toldOf);
-  if (!isTurn(rows)) return undefined;
-  const syncs = syncsOfEntity(hub, record.entity);
-  const keeps = syncs.some((sync) => sync.lens.history.size > 0);
-  const ledger = keeps
-    ? await hub.store.list('transition', 'record', { where: { record: id }, limit: all })
-    : [];
-  const keys = new Set(hub.entities.get(record.entity)?.keys.flat());
-  const protect = hub.entities.get(record.entity)?.protect ?? {};
-  const targets = await targetsOf(hub, id);
-  const isLinked = (name: string): boolean => targets.some(({ link }) => link.sync === name);
-  const input = {
-    record,
-    rows,
-    scope,
-    targets,
-    creates: syncs
-      .filter(({ name, outward, create }) => outward && create && !isLinked(name))
-      .map(({ name, lens }) => ({ sync: name, lens })),
-    ledger: ledger.map((line) => ({
-      seq: Number(line['seq']),
-      field: String(line['field']),
-      after: (line['after'] ?? null) as Json,
-    })),
-    barred: barOf(hub, record.entity, by),
-    isKey: (field: string) => keys.has(field) || Object.hasOwn(protect, field),
-  };
-  return { record, undo: undoOf(input, hub.now()) };
-};
-
-/** What an undo of the scope would do, item by item; nothing is written. Throws as `checkScope` does. */
-export async function* planUndo(hub: Hub, asked: UndoScope, by: string): AsyncGenerator<UndoItem> {
-  await checkScope(hub, asked);
-  const scope = scopeOf(hub, asked, hub.now(), null);
-  for (let place: string | null = ''; place !== null;) {
-    const page = await candidates(hub, asked, scope, place);
-    for (const candidate of page.list) {
-      const planned = await planOne(hub, candidate, scope, by);
-      if (planned !== undefined) for (const [, item] of itemsOf(planned, {})) yield item;
-    }
-    place = page.next;
-  }
-}
-
-const noRemove =
-  'the object stays there: Crosswalk does not remove objects yet, so remove it by hand if it should go';
-
-/** The items of a record, by their ids. */
-const itemsOf = ({ record, undo }: Planned, also: Pick<UndoItem, 'again'>): Map<string, UndoItem> => {
-  const label = labelOf(record.id, record.fields);
-  const of = { record: record.id, label, ...also };
-  const items = new Map<string, UndoItem>();
-  for (const one of undo.fields) {
-    const { field, now, back, changes, targets, why } = one;
-    const owed = targets.some(({ result }) => result === 'owed');
-    items.set(idOf(record.id, 'field', field), {
-      kind: 'field',
-      ...of,
-      result: owed ? 'owed' : one.result,
-      ...(why === undefined ? {} : { why }),
-      field,
-      now,
-      back,
-      version: changes ? record.version + 1 : (record.fields[field]?.version ?? 0),
-      targets,
-    });
-  }
-  for (const { sync, object } of undo.objects) {
-    const result = 'impossible' as const;
-    const targets = [{ target: `${sync}/${object}`, sync, object, result, why: noRemove }];
-    items.set(idOf(record.id, 'object', sync, object), {
-      kind: 'object',
-      ...of,
-      result,
-      why: noRemove,
-      targets,
-    });
-  }
-  for (const { notice, at } of undo.messages) {
-    const why = `people were told by ${notice.split('/').slice(1).join('/')} (${new Date(at).toISOString()}): a message that is out stays out`;
-    const targets = [{ target: `message ${notice}`, result: 'impossible' as const, why }];
-    items.set(idOf(record.id, 'message', notice), {
-      kind: 'message',
-      ...of,
-      result: 'impossible',
-      why,
-      targets,
-    });
-  }
-  return items;
-};
-
-// ---------------------------------------------------------------- carrying out
 
 /** Makes an undo durable; whoever works the store carries it out. The id of its run. Throws as `checkScope` does. */
 export const openUndo = async (hub: Hub, scope: UndoScope, by: string): Promise<string> => {
   await checkScope(hub, scope);
   const id = hub.newId('undo');
   const now = hub.now();
-  const head: Head = { scope, by, until: now, place: '' };
+  const head: Head = { scope, by, place: '' };
+  const body: LineageRow = { cause: `person:${by}`, version: 0, event: 'undo', entries: [] };
   await hub.store.commit([
     {
       when: [],
       write: [
         openRun(id, 'undo', scopeWords(scope), now),
         { op: 'put', table: 'plan_item', row: headRow(id, head, 'walking', now) },
+        { op: 'append', table: 'lineage', row: { record: `undo:${id}`, at: now, run: id, body } },
       ],
     },
   ]);
   hub.nudge('undo');
   return id;
+};
+
+/** Where an undo began, as a `seq` of lineage: what was committed later is not undone. */
+export const beginningOf = async (store: Hub['store'], run: string): Promise<number> => {
+  const [first] = await store.list('lineage', 'run', { where: { run }, limit: 1 });
+  return Number(first?.['seq'] ?? 0);
+};
+
+/** What an undo was asked for, by whom, and whether all of it has been carried out; undefined if it is none. */
+export const headOf = async (
+  store: Hub['store'],
+  run: string,
+): Promise<(Pick<Head, 'scope' | 'by'> & { readonly walked: boolean }) | undefined> => {
+  const row = await store.get('plan_item', { plan: run, item: '' });
+  if (row?.['kind'] !== 'undo') return undefined;
+  const { scope, by } = row['body'] as Head;
+  return { scope, by, walked: row['state'] === 'walked' };
 };
 
 const headRow = (plan: string, head: Head, state: 'walking' | 'walked', at: number): Row => ({
@@ -230,7 +89,7 @@ export const walkUndo = async (hub: Hub, run: string): Promise<boolean> => {
   const row = await hub.store.get('plan_item', key);
   if (row?.['state'] !== 'walking') return false;
   const head = row['body'] as Head;
-  const scope = scopeOf(hub, head.scope, head.until, run);
+  const scope = scopeOf(hub, head.scope, await beginningOf(hub.store, run));
   const page = await candidates(hub, head.scope, scope, head.place);
   const done = await together(page.list, (candidate) => undoRecord(hub, run, head, candidate, scope));
   if (done.includes(false)) return true;
@@ -283,7 +142,7 @@ const undoRecord = async (
 const drawUndo = async (
   hub: Hub,
   run: string,
-  { record, undo }: Planned,
+  { record, undo, links }: Planned,
   by: string,
   words: string,
 ): Promise<Draft> => {
@@ -312,23 +171,33 @@ const drawUndo = async (
     stands,
   }));
   draft.lineage(record.id, { cause, version, entries });
-  for (const { sync, object, hold } of undo.held) {
-    const row = await hub.store.get('link', { sync, object });
-    draft.expect('link', { sync, object }, { gen: Number(row?.['gen'] ?? 0), record: record.id });
-    draft.holds(record.id, { sync, object }, [hold], []);
-    const { field, theirs } = hold;
-    const rule = 'own: undo takes nothing that it did not give';
-    draft.lineage(record.id, {
-      cause,
-      sync,
-      object,
-      version,
-      entries: [{ field, verdict: 'kept', theirs, rule }],
-    });
-  }
+  drawOwn(draft, cause, after, undo, links);
   drawLines(draft, record, changes, by);
-  await promiseOwed(draft, after, undo.fields);
+  await promiseOwed(draft, after, undo.fields, links);
   return draft;
+};
+
+/**
+ * Objects that keep what they held by themselves: a declared divergence from the version that the undo made,
+ * so that a later edit there is an edit like any other.
+ */
+const drawOwn = (
+  draft: Draft,
+  cause: string,
+  { id, version }: RecordState,
+  { held }: RecordUndo,
+  links: readonly LinkState[],
+): void => {
+  const rule = 'own: undo takes nothing that it did not give';
+  for (const link of links) {
+    const { sync, object } = link;
+    const own = held.filter((one) => one.sync === sync && one.object === object).map(({ hold }) => hold);
+    if (own.length === 0) continue;
+    const seen = { ...link.seen, ...Object.fromEntries(own.map(({ field }) => [field, version])) };
+    draft.link(link, { ...link, seen }).holds(id, link, own, []);
+    const entries = own.map(({ field, theirs }) => ({ field, verdict: 'kept' as const, theirs, rule }));
+    draft.lineage(id, { cause, sync, object, version, entries });
+  }
 };
 
 /** The undo's own lines in the history of fields that have one. */
@@ -347,15 +216,17 @@ const drawLines = (
 };
 
 /** Effects towards every linked object that owes a value, and towards objects that are still to be created. */
-const promiseOwed = async (draft: Draft, after: RecordState, undone: readonly FieldUndo[]): Promise<void> => {
+const promiseOwed = async (
+  draft: Draft,
+  after: RecordState,
+  undone: readonly FieldUndo[],
+  links: readonly LinkState[],
+): Promise<void> => {
   const owing = new Set(
     undone.flatMap(({ targets }) =>
       targets.filter(({ result }) => result === 'owed').map(({ target }) => target),
     ),
   );
-  const links = (
-    await draft.hub.store.list('link', 'record', { where: { record: after.id }, limit: all })
-  ).map(linkOf);
   for (const sync of syncsOfEntity(draft.hub, after.entity)) {
     const own = links.filter((link) => link.sync === sync.name);
     for (const object of own.length === 0 ? [''] : own.map((link) => link.object))
