@@ -267,6 +267,17 @@ export const catalogue = {
     text: '{what} {id} is not there, or was settled meanwhile.',
     remedy: 'List what there is now and take the id from there.',
   },
+  'record-unborn': {
+    status: 404,
+    text: 'Record {id} did not exist yet at {at}; it was made at {made}.',
+    remedy: 'Ask for a later time; crosswalk trace tells its whole story.',
+  },
+  'undo-scope': {
+    status: 400,
+    text: 'What is to be undone is not clear: {detail}.',
+    remedy:
+      'Name one run, or a connection, or a span of time (both its ends), or a connection and a span; nothing was changed.',
+  },
   unauthorised: {
     status: 401,
     text: 'The API needs its token.',

@@ -239,7 +239,10 @@ export class Gateway {
       store: this.store,
       syncs,
       entities: new Map(
-        [...entities.keys()].map((name) => [name, { name, keys: config.entities[name]?.keys ?? [] }]),
+        [...entities.keys()].map((name) => {
+          const { keys = [], protect = {} } = config.entities[name] ?? {};
+          return [name, { name, keys, protect }];
+        }),
       ),
       now: this.#options.now ?? Date.now,
       newId,

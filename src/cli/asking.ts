@@ -1,6 +1,8 @@
-/** status, runs, trace: what people ask. The store is read beside a running gateway. */
+/** status, runs, trace, record: what people ask. The store is read beside a running gateway. */
 import { readSwitches } from '../sync/switches.ts';
 import { CrosswalkError } from '../errors.ts';
+import { typedMoment } from '../health/moment.ts';
+import { recordReport, type RecordReport } from '../health/record.ts';
 import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
@@ -154,4 +156,41 @@ export const trace = (options: Common & { field?: string }, object: string): Pro
     }
     return exits.ok;
   });
+};
+
+/** UTC ms of a time as it was typed. */
+export const timeOption = (text: string, option: string): number => {
+  const moment = typedMoment(text);
+  if (moment === undefined)
+    throw new CrosswalkError('usage', {
+      detail: `${option} takes a time such as 2026-01-05T14:30:00+08:00, "2026-01-05 14:30" or 2026-01-05`,
+    });
+  return moment;
+};
+
+export const record = (options: Common & { at?: string }, id: string): Promise<number> => {
+  const at = options.at === undefined ? undefined : timeOption(options.at, '--at');
+  return withView(options, async (view) => {
+    const report = await recordReport(view, id, at);
+    if (options.json) json(report);
+    else tellRecord(report);
+    return exits.ok;
+  });
+};
+
+const tellRecord = ({ record: one, fields, links, holds }: RecordReport): void => {
+  const when = one.at === null ? 'now' : `as it was at ${one.at}`;
+  say(`${one.label}: record ${one.id} (${one.entity}, version ${one.version}, made ${one.made}), ${when}`);
+  for (const { connection, kind, object, state, since } of links)
+    say(`  linked: ${connection}/${kind}/${object} (${state}${since === null ? '' : `, since ${since}`})`);
+  const rows = fields.map(({ field, value, since, from, because, rule }) => [
+    field,
+    JSON.stringify(value),
+    since ?? '?',
+    from,
+    [rule, because].filter((text) => text !== null).join('; '),
+  ]);
+  say(table(['field', 'value', 'since', 'from', 'why'], rows));
+  for (const { field, sync, object, why, theirs, since } of holds)
+    say(`held: ${field} in ${sync}/${object} is ${JSON.stringify(theirs)} there (${why}, since ${since})`);
 };

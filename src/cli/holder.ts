@@ -1,5 +1,5 @@
 /**
- * Who works a store: one gateway, or one `sync`, at a time. Told in the store itself, by a setting that its
+ * Who works a store: one gateway, one `sync` or one `undo`, at a time. Told in the store itself, by a setting that its
  * holder renews; a holder that died or hung for ten seconds is succeeded, and finds out when it wakes.
  */
 import { randomUUID } from 'node:crypto';
@@ -10,7 +10,7 @@ import { SqliteStore } from '../store/sqlite.ts';
 import type { Condition, Store } from '../store/store.ts';
 
 export interface Holder {
-  readonly what: 'serve' | 'sync';
+  readonly what: 'serve' | 'sync' | 'undo';
   readonly pid: number;
   readonly host: string;
 }

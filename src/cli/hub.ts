@@ -32,7 +32,9 @@ export const hubOf = (view: View, { config, mappings, entities }: Installation):
   return {
     store: view.store,
     syncs: new Map(syncs),
-    entities: new Map(Object.values(config.entities).map(({ name, keys }) => [name, { name, keys }])),
+    entities: new Map(
+      Object.values(config.entities).map(({ name, keys, protect }) => [name, { name, keys, protect }]),
+    ),
     now: Date.now,
     newId,
     random: Math.random,

@@ -51,7 +51,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { serve, demoVerb } = await import('./running.ts');
   const { sync } = await import('./syncing.ts');
   const { doctor } = await import('./doctor.ts');
-  const { status, runs, trace } = await import('./asking.ts');
+  const { status, runs, trace, record } = await import('./asking.ts');
   const {
     parkedList,
     parkedShow,
@@ -101,6 +101,21 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   verb('trace <object>', 'the story of connection/kind/id, one line per hop', trace).option(
     '--field <field>',
   );
+  verb(
+    'record <id>',
+    'a record, every value with who gave it; by its id or connection/kind/id',
+    record,
+  ).option('--at <time>', 'as it was then');
+  const { undo, undoStatusOf } = await import('./undoing.ts');
+  const undoing = verb('undo [run]', 'take back what a run, a connection or a span of time changed', undo)
+    .enablePositionalOptions()
+    .option('--connection <name>', 'what came from it')
+    .option('--from <time>', 'what happened from then on')
+    .option('--to <time>', 'until then')
+    .option('--apply', 'do it; without, the plan is shown', false)
+    .option('--by <name>', 'who approves it')
+    .option('--wait <seconds>', 'how long to wait where a running gateway does the work', '300');
+  verb('status <run>', 'what has become of an undo', undoStatusOf, undoing);
   verb('reroute <sync>', 'plan where its tables would put records now', reroute).option(
     '--field <field>',
     'only this one',

@@ -164,8 +164,8 @@ const readAndDeliver = async (
 const rest = 20_000;
 
 /** Takes in and delivers, for all syncs of the entity, until nothing waits; answers what stopped a sync. */
-const drain = async (
-  { hub, store }: Gateway,
+export const drain = async (
+  { hub, store }: Pick<Gateway, 'hub' | 'store'>,
   spokes: readonly Sync[],
   stillHeld: () => void,
 ): Promise<unknown> => {

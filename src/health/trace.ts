@@ -61,6 +61,8 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}; it came from ${place}`;
     case 'routed':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: decided by the table of ${row.mapping ?? 'no mapping'} (${rule})`;
+    case 'undone':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: undone by ${entry.source}${why} in ${row.cause}`;
     case 'wrote':
       return `${field} = ${shown(entry.after)} was written to ${place} (${row.cause}, through ${row.mapping ?? 'no mapping'})`;
     case 'confirmed':
@@ -90,7 +92,7 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
   }
 };
 
-const eventWords = (view: View, row: LineageRow & { readonly text?: string }): string | undefined => {
+const eventWords = (view: View, row: LineageRow): string | undefined => {
   const place = placeOf(view, row.sync, row.object);
   switch (row.event) {
     case 'created':
@@ -101,9 +103,11 @@ const eventWords = (view: View, row: LineageRow & { readonly text?: string }): s
       return `${place} is gone there`;
     case 'detached':
       return `${place} was merged into another there`;
-    case 'said':
+    case 'revived':
+      return `${place} is there again (${row.cause})`;
     case 'notified':
-      return `told: ${row.cause}${row.text === undefined ? '' : ` ${shown(row.text)}`}`;
+    case 'notified, may be a repeat':
+      return `told: ${row.cause}${row.event === 'notified' ? '' : ', perhaps twice'}`;
     default:
       return undefined;
   }

@@ -14,8 +14,13 @@ import {
   statusReport,
   type View,
 } from '../health/reports.ts';
+import { momentOf } from '../health/moment.ts';
+import { recordReport } from '../health/record.ts';
 import { traceReport } from '../health/trace.ts';
+import { undoPlan, undoStatus } from '../health/undo.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
+import type { UndoScope } from '../sync/scope.ts';
+import { openUndo } from '../sync/undo.ts';
 
 export const viewOf = ({ store, switches, hub, installation }: Gateway): View => ({
   store,
@@ -68,6 +73,33 @@ const textOf = (value: unknown, name: string): string => {
 const optional = (value: unknown, name: string): string | undefined =>
   value === undefined ? undefined : textOf(value, name);
 
+const timeOf = (value: unknown, name: string): number | undefined => {
+  const text = optional(value, name);
+  const moment = text === undefined ? undefined : momentOf(text);
+  if (text !== undefined && moment === undefined)
+    throw new CrosswalkError('request-shape', {
+      detail: `${name} must be a time with its offset, such as 2026-01-05T14:30:00+08:00`,
+    });
+  return moment;
+};
+
+const scopeOf = (body: Record<string, unknown> | undefined): UndoScope => {
+  const run = optional(body?.['run'], 'run');
+  const connection = optional(body?.['connection'], 'connection');
+  const from = timeOf(body?.['from'], 'from');
+  const to = timeOf(body?.['to'], 'to');
+  return {
+    ...(run === undefined ? {} : { run }),
+    ...(connection === undefined ? {} : { connection }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  };
+};
+
+/** Most items of an undo that are told in one answer. */
+const mostItems = 10_000;
+const limitOf = (value: unknown): number => Math.max(0, Math.min(mostItems, Number(value ?? 1000) || 0));
+
 type Handler = (request: Request) => Promise<unknown>;
 
 export const api = (gateway: Gateway, token: string | undefined): Router => {
@@ -109,6 +141,18 @@ export const api = (gateway: Gateway, token: string | undefined): Router => {
       throw new CrosswalkError('request-shape', { detail: 'choice must be "ours" or "theirs"' });
     return resolve(gateway.hub, String(params['id']), choice, optional(body?.by, 'by') ?? 'api');
   });
+  on('get', '/records/:id', ({ params, query }) =>
+    recordReport(view, String(params['id']), timeOf(query['at'], 'at')),
+  );
+  on('post', '/undo', ({ body }) =>
+    undoPlan(gateway.hub, scopeOf(body), optional(body?.by, 'by') ?? '', limitOf(body?.limit)),
+  );
+  on('post', '/undo/apply', async ({ body }) => ({
+    run: await openUndo(gateway.hub, scopeOf(body), textOf(body?.by, 'by')),
+  }));
+  on('get', '/undo/:run', ({ params, query }) =>
+    undoStatus(gateway.store, String(params['run']), limitOf(query['limit'])),
+  );
   for (const what of ['connections', 'syncs'] as const) {
     on('post', `/${what}/:name/pause`, async ({ params, body }) =>
       gateway.switches.pause(

@@ -5,7 +5,7 @@ import type { Entry, FieldState, LinkState, RecordState } from './record.ts';
 
 /** One packed row of lineage: what one commit saw, decided and wrote about one record, and because of what. */
 export interface LineageRow {
-  /** What caused it: `hook <id>`, `poll`, `scan`, `confirm`, `call <id>`, `person <name>`. */
+  /** What caused it: `hook <id>`, `poll`, `scan`, `confirm`, `call <id>`, `person:<name>`, `undo <run>`. */
   readonly cause: string;
   /** The sync and object that it concerns, if one. */
   readonly sync?: string;
@@ -14,14 +14,31 @@ export interface LineageRow {
   readonly mapping?: string;
   /** The version of the record after this commit. */
   readonly version: number;
-  /** `created`, `linked`, `unlinked`, `gone`, or nothing. */
+  /** `created`, `linked`, `revived`, `gone`, `detached`, `notified`, `dropped`, or nothing. */
   readonly event?: string;
   readonly entity?: string;
+  /** The message that people were told by: `<seq of its transition>/<notice>`. */
+  readonly notice?: string;
   readonly entries: readonly Entry[];
 }
 
+/** A row of lineage as it stands in the store. */
+export interface ToldRow {
+  readonly seq: number;
+  /** UTC ms of the commit. */
+  readonly at: number;
+  readonly run: string;
+  readonly body: LineageRow;
+}
+
 /** Verdicts by which a record's value changed. */
-const changes: ReadonlySet<Entry['verdict']> = new Set(['took', 'resolved', 'routed']);
+const changes: ReadonlySet<Entry['verdict']> = new Set(['took', 'resolved', 'routed', 'undone']);
+
+/** An entry that gave the record's field its value; the others tell what was seen, left, or written elsewhere. */
+export type Setting = Entry & Required<Pick<Entry, 'version' | 'source'>>;
+
+export const isSetting = (entry: Entry): entry is Setting =>
+  changes.has(entry.verdict) && entry.version !== undefined && entry.source !== undefined;
 
 /** Values of a record as replayed from its lineage: equal to the store's, or something was written past it. */
 export const replay = (
@@ -30,8 +47,7 @@ export const replay = (
   const fields: Record<string, { value: Json; version: number; source: string }> = {};
   for (const row of rows) {
     for (const entry of row.entries) {
-      if (!changes.has(entry.verdict)) continue;
-      if (entry.version === undefined || entry.source === undefined) continue;
+      if (!isSetting(entry)) continue;
       fields[entry.field] = { value: entry.after ?? null, version: entry.version, source: entry.source };
     }
   }

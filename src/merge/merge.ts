@@ -84,6 +84,8 @@ export class Judgement {
   readonly version: number;
   readonly span: Span;
   readonly fields: Record<string, FieldState>;
+  /** What the remote showed when it was last seen; a missing field was never seen. */
+  readonly shown: Fields;
   readonly seen: Record<string, number>;
   readonly written: Record<string, Written>;
   readonly restored: Record<string, { version: number; count: number }>;
@@ -99,6 +101,8 @@ export class Judgement {
     this.version = input.record.version + 1;
     this.span = spanOf(input);
     this.fields = { ...input.record.fields };
+    // What a constant or a default gives is nothing that this remote has shown before it was looked at.
+    this.shown = input.link.lookedUntil === 0 ? {} : input.lens.read(input.link.shadow).fields;
     this.seen = { ...input.link.seen };
     this.written = { ...input.link.written };
     this.restored = { ...input.link.restored };
@@ -199,6 +203,7 @@ export class Judgement {
       version: this.version,
       at: this.span,
       source,
+      ...(this.shown[field] === undefined ? { first: true as const } : {}),
     });
   }
 
@@ -282,7 +287,13 @@ const judgeConflict = (judge: Judgement, field: string, theirs: Json, shadow: Js
 };
 
 /** Divergences that end when the remote changes; the others wait for a person, or for both sides to meet. */
-const endsWithAChange: ReadonlySet<HoldReason> = new Set(['empty', 'placeholder', 'refused', 'remapped']);
+const endsWithAChange: ReadonlySet<HoldReason> = new Set([
+  'empty',
+  'placeholder',
+  'refused',
+  'remapped',
+  'own',
+]);
 
 /** True if the hold decides; false if the field goes on to the table. */
 const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
@@ -377,19 +388,17 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
 export const merge = (input: MergeInput): Merged => {
   const { lens, link, sight, record } = input;
   const reading = lens.read(sight.object.value);
-  // What a constant or a default gives is nothing that this remote has shown before it was looked at.
-  const before: Fields = link.lookedUntil === 0 ? {} : lens.read(link.shadow).fields;
   const judge = new Judgement(input);
   for (const field of lens.inward) {
     const theirs = reading.fields[field];
-    if (theirs !== undefined) judgeField(judge, field, theirs, before[field]);
+    if (theirs !== undefined) judgeField(judge, field, theirs, judge.shown[field]);
   }
   // A place that could not be read does not move its shadow: once the mapping covers it, it still shows as changed.
   let shadow = overlay(link.shadow, lens.shadow(sight.object.value));
   const unmoved = new Set([...reading.problems.flatMap(({ field }) => field ?? []), ...(reading.left ?? [])]);
   for (const pointer of [...unmoved].flatMap((field) => lens.pointers(field)))
     shadow = copyPlace(shadow, link.shadow, pointer);
-  const left = leftThere(judge, unmoved, before);
+  const left = leftThere(judge, unmoved, judge.shown);
   return {
     record: judge.changed.length > 0 ? { ...record, version: judge.version, fields: judge.fields } : record,
     link: {

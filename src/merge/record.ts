@@ -90,7 +90,7 @@ export interface LinkState {
   readonly missingSince: number | null;
 }
 
-/** Why a field is held on a link. */
+/** Why a field is held on a link. `own`: an undo left the remote the value that it had by itself. */
 export type HoldReason =
   | 'ask'
   | 'oscillation'
@@ -99,6 +99,7 @@ export type HoldReason =
   | 'kept'
   | 'empty'
   | 'placeholder'
+  | 'own'
   /** The mapping has changed, and reads the remote otherwise than the record has it: a planned run decides. */
   | 'remapped';
 
@@ -136,7 +137,8 @@ export interface Entry {
     | 'seen'
     | 'noted'
     | 'resolved'
-    | 'routed';
+    | 'routed'
+    | 'undone';
   readonly before?: Json;
   readonly after?: Json;
   /** The remote's value, where it was not taken. */
@@ -146,6 +148,10 @@ export interface Entry {
   readonly version?: number;
   readonly at?: Span;
   readonly source?: string;
+  /** `took`: the remote had never shown this place before, so what it showed was no change there. */
+  readonly first?: true;
+  /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */
+  readonly stands?: number;
 }
 
 const canonical = (value: Json): Json => {

@@ -176,7 +176,7 @@ class Pass {
   #lineage(row: NoticeRow, version: number): Operation[] {
     if (row.record === null) return [];
     const event = row.reason?.repeat === true ? 'notified, may be a repeat' : 'notified';
-    const body: LineageRow = { cause: `notice ${row.notice}`, version, event, entries: [] };
+    const body: LineageRow = { cause: `notice ${row.notice}`, version, event, entries: [], notice: row.id };
     return [
       { op: 'append', table: 'lineage', row: { record: row.record, at: this.hub.now(), run: '', body } },
     ];

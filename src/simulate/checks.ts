@@ -1,11 +1,13 @@
 /** The promises, checked against the truth that the toy systems keep. Each returns sentences; none is good. */
 import { imbalances } from '../merge/books.ts';
+import { recordThen } from '../merge/history.ts';
 import { replayDifferences, type LineageRow } from '../merge/lineage.ts';
 import { same, type LinkState, type RecordState } from '../merge/record.ts';
 import { linkOf, recordOf } from '../sync/hub.ts';
 import { runOf } from '../sync/runs.ts';
 import { toyFields, toyLens, type ToyObject, type ToySystem } from './toy.ts';
 import { lostEdits } from './lost-edits.ts';
+import { wrongUndos } from './undone.ts';
 import type { World } from './world.ts';
 
 /** Stops edits and faults, lets everything come to rest, and checks all promises. */
@@ -31,8 +33,10 @@ export const finish = async (world: World): Promise<void> => {
   [...doubles(world), ...disagreements(world, state), ...shadows(world, state), ...replays(state)].forEach(
     say,
   );
+  (await histories(world, state)).forEach(say);
   (await books(world)).forEach(say);
   lostEdits(world, state).forEach(say);
+  (await wrongUndos(world)).forEach(say);
   if (world.violations.length > 0) tell(world, state);
 };
 
@@ -208,6 +212,36 @@ const replays = (state: Snapshot): string[] =>
   [...state.records.values()].flatMap((record) =>
     replayDifferences(record, state.lineage.get(record.id) ?? []).map((text) => `P5: ${text}`),
   );
+
+/** P5: what a record is said to have been by now is what it is: its links and holds too. */
+const histories = async (world: World, state: Snapshot): Promise<string[]> => {
+  const wrong: string[] = [];
+  for (const [id, rows] of state.lineage) {
+    const told = rows.map((body, seq) => ({ seq, at: 0, run: '', body }));
+    const then = recordThen(told);
+    const links = new Set(then.links.map((link) => `${link.sync}/${link.object} ${link.state}`));
+    const stored = new Set(
+      state.links
+        .filter((link) => link.record === id)
+        .map((link) => `${link.sync}/${link.object} ${link.state}`),
+    );
+    const holds = new Set(then.holds.map((hold) => `${hold.sync}/${hold.object}/${hold.field} ${hold.why}`));
+    const rowsHeld = await world.store.list('conflict', 'record', { where: { record: id }, limit: all });
+    const held = new Set(
+      rowsHeld.map((row) => `${row['sync']}/${row['object']}/${row['field']} ${row['why']}`),
+    );
+    for (const [a, b, what] of [
+      [links, stored, 'links'],
+      [holds, held, 'holds'],
+    ] as const) {
+      for (const one of a.difference(b))
+        wrong.push(`P5: ${id}: lineage tells of ${what} ${one}, the store does not`);
+      for (const one of b.difference(a))
+        wrong.push(`P5: ${id}: the store has ${what} ${one}, lineage does not`);
+    }
+  }
+  return wrong;
+};
 
 /** P6: every run has closed and balances. */
 const books = async (world: World): Promise<string[]> => {

@@ -15,6 +15,7 @@ export const faultNames = [
   'meanwhile',
   'normalised late',
   'joined late',
+  'undo',
   'crash before commit',
   'crash after commit',
 ] as const;

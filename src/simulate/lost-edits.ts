@@ -159,12 +159,12 @@ const wronglyNewest = (world: World, rows: readonly LineageRow[], objects: Reado
       const log = world.systems.find((one) => one.traits.name === row.sync)?.objects.get(row.object ?? '')
         ?.log[entry.field];
       const there = log?.findLast((event) => same(event.value, theirs ?? null));
-      // A value that somebody decided for counts from the decision, not from when it was typed.
+      // A value that somebody decided for, or brought back, counts from then, not from when it was typed.
       const decided = rows.some(({ entries }) =>
         entries.some(
           (one) =>
             one.field === entry.field &&
-            one.rule?.startsWith('decided') === true &&
+            (one.rule?.startsWith('decided') === true || one.verdict === 'undone') &&
             same(one.after ?? null, ours ?? null),
         ),
       );

@@ -1,5 +1,12 @@
-/** What people do in the toy systems: file, edit, put back, clear, delete. Values are unique, so that each can be followed. */
+/**
+ * What people do: in the toy systems they file, edit, put back, clear, delete; at the hub they decide conflicts
+ * and undo. Values are unique, so that each can be followed.
+ */
 import type { Json } from '../connector.ts';
+import { resolveConflict } from '../sync/resolve.ts';
+import { standingRun } from '../sync/runs.ts';
+import type { UndoScope } from '../sync/scope.ts';
+import { openUndo } from '../sync/undo.ts';
 import { toyFields } from './toy.ts';
 import type { World } from './world.ts';
 
@@ -56,5 +63,48 @@ export class People {
     this.#world.say(`person deletes ${object.id}`);
     system.remove(object, this.#world.time);
     this.#world.send(system);
+  }
+
+  /** Decides one conflict, if there is one. */
+  async resolve(): Promise<void> {
+    const world = this.#world;
+    const rows = await world.store.list('conflict', 'open', { where: { open: 1 }, limit: 5 });
+    const row = world.pick(rows);
+    if (row === undefined) return;
+    const key = {
+      record: String(row['record']),
+      field: String(row['field']),
+      sync: String(row['sync']),
+      object: String(row['object']),
+    };
+    const choice = world.chance(0.5) ? 'ours' : 'theirs';
+    world.say(`person decides ${JSON.stringify(key)}: ${choice}`);
+    await world.guarded(async () => {
+      const run = await standingRun(world.hub, 'upkeep', 'people', new Set());
+      return resolveConflict(world.hub, key, choice, 'sim', run);
+    });
+  }
+
+  /** Undoes a run, a span of time, or what came from a system; sometimes an undo. */
+  async undo(): Promise<void> {
+    const world = this.#world;
+    const scope = await this.#scope();
+    if (scope === undefined) return;
+    world.say(`person undoes ${JSON.stringify(scope)}`);
+    await world.guarded(() => openUndo(world.hub, scope, 'sim'));
+  }
+
+  async #scope(): Promise<UndoScope | undefined> {
+    const world = this.#world;
+    const roll = world.random();
+    const span = { from: world.time - Math.floor(world.random() * 600_000), to: world.time };
+    if (roll < 0.15) return span;
+    const sync = world.pick([...world.hub.syncs.keys()]);
+    if (roll < 0.3)
+      return sync === undefined ? undefined : { connection: sync, ...(roll < 0.25 ? span : {}) };
+    const runs = await world.store.list('run', 'at', { where: {}, newest: true, limit: 20 });
+    const undos = runs.filter((row) => row['kind'] === 'undo');
+    const run = world.pick(roll < 0.45 && undos.length > 0 ? undos : runs);
+    return run === undefined ? undefined : { run: String(run['id']) };
   }
 }

@@ -11,7 +11,7 @@ import { catchUp } from '../sync/catch-up.ts';
 import { deliver } from '../sync/deliver.ts';
 import type { CallItem, Hub, Mutation, Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
-import { resolveConflict } from '../sync/resolve.ts';
+import { workUndos } from '../sync/owed.ts';
 import { closeRuns, standingRun } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
 import { recover } from '../sync/unsettled.ts';
@@ -61,6 +61,7 @@ export class World implements Wire, Dice {
   #depth = 0;
   #late = false;
   #runs = new Set<string>();
+  #owed = new Map<string, string>();
   #step = 0;
   readonly #joining: Joining;
   readonly rules: ReadonlyMap<string, Record<string, FieldRule>>;
@@ -269,7 +270,7 @@ export class World implements Wire, Dice {
     const gone = this.systems.find((one) => one.traits.name === name)?.objects.get(id)?.deleted === true;
     const hint = { kind: 'person', id, ...(traits?.fullHooks === true && !gone ? { object } : {}) };
     const hook = { id: hookId, connection: name, url: '', headers: {}, body: Buffer.from(id) };
-    const acked = await this.#guarded(async () => {
+    const acked = await this.guarded(async () => {
       await accept(this.hub, hook, [hint], this.#runs);
       return true;
     });
@@ -286,7 +287,8 @@ export class World implements Wire, Dice {
     if (system === undefined) return;
     const { name } = system.traits;
     const roll = this.random();
-    if (roll < 0.45) await this.pass(`in:${name}`);
+    if (roll < 0.03) await this.pass('undo');
+    else if (roll < 0.45) await this.pass(`in:${name}`);
     else if (roll < 0.85) await this.pass(`out:${name}`);
     else if (roll < 0.97) await this.pass(`poll:${name}`);
     else await this.pass(`sweep:${name}`);
@@ -297,10 +299,11 @@ export class World implements Wire, Dice {
     if (this.#busy.has(lock)) return 0;
     const [what, name = ''] = lock.split(':');
     const sync = this.hub.syncs.get(name);
-    if (sync === undefined) return 0;
+    if (sync === undefined && what !== 'undo') return 0;
     this.#busy.add(lock);
     this.say(`pass ${lock}`);
-    const done = await this.#guarded(async () => {
+    const done = await this.guarded(async () => {
+      if (sync === undefined) return (await workUndos(this.hub, this.#owed)) ? 1 : 0;
       const run = await standingRun(this.hub, 'upkeep', sync.lane, this.#runs);
       if (what === 'in') return (await intake(this.hub, sync.lane, run, 4)).taken;
       if (what === 'out') {
@@ -315,7 +318,7 @@ export class World implements Wire, Dice {
   }
 
   /** Runs engine code; a trouble ends the pass, a crash ends the process and all passes in it. */
-  async #guarded<T>(work: () => Promise<T>): Promise<T | undefined> {
+  async guarded<T>(work: () => Promise<T>): Promise<T | undefined> {
     this.#depth += 1;
     try {
       return await work();
@@ -335,6 +338,7 @@ export class World implements Wire, Dice {
     this.#life += 1;
     this.#busy.clear();
     this.#runs = new Set();
+    this.#owed = new Map();
     this.hub = this.#start();
     const depth = this.#depth;
     this.#depth = 0;
@@ -364,24 +368,6 @@ export class World implements Wire, Dice {
     }
   }
 
-  async #resolve(): Promise<void> {
-    const rows = await this.store.list('conflict', 'open', { where: { open: 1 }, limit: 5 });
-    const row = this.pick(rows);
-    if (row === undefined) return;
-    const key = {
-      record: String(row['record']),
-      field: String(row['field']),
-      sync: String(row['sync']),
-      object: String(row['object']),
-    };
-    const choice = this.chance(0.5) ? 'ours' : 'theirs';
-    this.say(`person decides ${JSON.stringify(key)}: ${choice}`);
-    await this.#guarded(async () => {
-      const run = await standingRun(this.hub, 'upkeep', 'people', this.#runs);
-      return resolveConflict(this.hub, key, choice, 'sim', run);
-    });
-  }
-
   // -------------------------------------------------------------- time
 
   async step(): Promise<void> {
@@ -397,7 +383,7 @@ export class World implements Wire, Dice {
     else if (roll < 0.26) this.people.remove();
     else if (roll < 0.45) await this.hook();
     else if (roll < 0.88) await this.work();
-    else if (roll < 0.9) await this.#resolve();
+    else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.people.resolve());
     else this.advance(this.chance(0.1) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
   }
 
@@ -435,6 +421,7 @@ export class World implements Wire, Dice {
           }
         }
       }
+      for (let n = 0; n < 200 && (await this.pass('undo')) > 0; n += 1);
       if (!this.pending() && (await this.open()) === 0) return true;
     }
     return false;

@@ -42,7 +42,12 @@ export const drawMoved = async (
       at: draft.hub.now(),
     });
   }
-  if (other === undefined) draft.link(null, { ...link, object: to, gen: 0, written: {} });
+  if (other === undefined) {
+    draft.link(null, { ...link, object: to, gen: 0, written: {} });
+    const { version } = await loadRecord(draft.hub, link.record);
+    const at = { cause: 'moved', sync: sync.name, object: to };
+    draft.lineage(link.record, { ...at, version, event: 'linked', entries: [] });
+  }
   await endLink(draft, link, 'detached');
   return 'applied';
 };

@@ -40,6 +40,8 @@ export interface Sync {
 export interface Entity {
   readonly name: string;
   readonly keys: readonly KeyFields[];
+  /** Protected fields, and the connections or persons that may change them nevertheless. */
+  readonly protect?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Things that only tests change: the named mutations of the proof. Empty in production. */
@@ -56,7 +58,8 @@ export type Mutation =
   | 'newest-by-stamp'
   | 'forget-crashed-calls'
   | 'create-unread'
-  | 'no-catch-up';
+  | 'no-catch-up'
+  | 'undo-later-edits';
 
 export interface Hub {
   readonly store: Store;

@@ -3,6 +3,7 @@
  * anchor on it, a strong key; else it is a new record.
  */
 import { strongKeys } from '../merge/identify.ts';
+import type { LineageRow } from '../merge/lineage.ts';
 import type { LinkState, RecordState, Written } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Fields, Lens, Reading } from '../mapping/lens.ts';
@@ -83,6 +84,7 @@ const adopt = async (draft: Draft, sync: Sync, sight: Sight, call: CallRow): Pro
   const effect = await createEffect(draft, sync, record.id);
   if (effect !== undefined) draft.close(effect, 'delivered');
   draft.expect('call', { id: call.id }, { state: call.state }).delete('call', { id: call.id });
+  draft.lineage(record.id, wroteRow(sync, call, sight.object.id, record.version));
   const link: LinkState = {
     ...newLink(sync.name, sight.object.id, record.id),
     lookedFrom: call.item.sentAt,
@@ -90,6 +92,21 @@ const adopt = async (draft: Draft, sync: Sync, sight: Sight, call: CallRow): Pro
   };
   return { link, before: record, record, event: 'linked' };
 };
+
+/** What a call has written, as lineage tells it: of an object that a create made, the first row that names it. */
+export const wroteRow = (sync: Sync, { id, item }: CallRow, object: string, version: number): LineageRow => ({
+  cause: `call ${id}`,
+  sync: sync.name,
+  object,
+  mapping: `${sync.lens.name}@${sync.lens.hash}`,
+  version,
+  entries: Object.entries(item.fields).map(([field, after]) => ({
+    field,
+    verdict: 'wrote',
+    after,
+    version: item.versions[field] ?? 0,
+  })),
+});
 
 /** What a call has written, as the link remembers it. */
 export const writtenBy = (lens: Lens, item: CallItem, acked: boolean): Record<string, Written> =>

@@ -2,7 +2,8 @@
  * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
  * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
  * `arrived` (what references
- * waited for), `notices` (transitions to messages), `say:<connection>` (messages out), `upkeep` (books, pruning).
+ * waited for), `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are
+ * under way), `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
 import type { Logger } from 'pino';
@@ -22,6 +23,7 @@ import type { Hub, Sync } from './hub.ts';
 import { intake } from './intake.ts';
 import { arrivedLane } from './relations.ts';
 import { passUnclaimed, routeLane } from './route.ts';
+import { workUndos } from './owed.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
 import { allWrites, settingsUnder, type Switches } from './switches.ts';
@@ -59,6 +61,8 @@ export class Lanes {
   readonly #absent = new Set<string>();
   /** Lanes whose sweep makes up for what a held sync missed. */
   readonly #makingUp = new Set<string>();
+  /** How far the present round over what each undo owes has come. */
+  readonly #owed = new Map<string, string>();
   readonly #names: readonly string[];
 
   constructor(options: LanesOptions) {
@@ -76,6 +80,7 @@ export class Lanes {
       ...(options.notices.length > 0 ? ['notices'] : []),
       ...speakers.map((name) => `say:${name}`),
       ...([...options.hub.syncs.values()].some((sync) => sync.lens.references.size > 0) ? [arrivedLane] : []),
+      'undo',
       'upkeep',
     ];
   }
@@ -192,6 +197,8 @@ export class Lanes {
         if (trouble !== undefined) throw trouble;
         return sent > 0 ? 0 : null;
       }
+      case 'undo':
+        return (await workUndos(hub, this.#owed)) ? 0 : null;
       default:
         return this.#upkeep();
     }

@@ -76,14 +76,15 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   draft.link(linkBefore, merged.link);
   if (linkBefore === null && !isNew) await draft.bornHolds(record.id, sync.name, merged.link.object);
   draft.holds(record.id, merged.link, merged.held, merged.released);
-  if (merged.entries.length > 0 || input.event !== undefined) {
+  const event = input.event ?? (linkBefore !== null && linkBefore.state !== 'live' ? 'revived' : undefined);
+  if (merged.entries.length > 0 || event !== undefined) {
     draft.lineage(record.id, {
       cause: input.cause,
       sync: sync.name,
       object: input.link.object,
       mapping: `${sync.lens.name}@${sync.lens.hash}`,
       version: record.version,
-      ...(input.event === undefined ? {} : { event: input.event, entity: record.entity }),
+      ...(event === undefined ? {} : { event, entity: record.entity }),
       entries: merged.entries,
     });
   }

@@ -86,6 +86,10 @@ export const standingRun = async (
   return id;
 };
 
+/** An undo is not done while an object has still to get its former value, whichever run's effect brings it. */
+const isOwed = async (hub: Hub, plan: string): Promise<boolean> =>
+  (await hub.store.count('plan_item', 'state', { plan, state: 'owed' })) > 0;
+
 /** Closes what has nothing open any more; books that do not balance make the run failed, loudly. */
 export const closeRuns = async (hub: Hub): Promise<void> => {
   const rows = await hub.store.list('run', 'state', { where: { state: 'open' }, limit: 500 });
@@ -93,6 +97,7 @@ export const closeRuns = async (hub: Hub): Promise<void> => {
     const standing = run.kind === 'hooks' || run.kind === 'upkeep';
     if (run.open !== 0 || run.effects.open !== 0 || (standing && hub.now() < run.at + hour)) continue;
     if (run.ended === null && !standing) continue;
+    if (run.kind === 'undo' && (await isOwed(hub, run.id))) continue;
     const wrong = imbalances(run);
     if (wrong.length > 0) hub.alarm(`run ${run.id}`, wrong.join('; '));
     const row = {

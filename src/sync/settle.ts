@@ -19,7 +19,7 @@ import {
   type Hub,
   type Sync,
 } from './hub.ts';
-import { writtenBy } from './identify.ts';
+import { writtenBy, wroteRow } from './identify.ts';
 import { drawLook } from './look.ts';
 
 /** The rows that a call holds, freshly read. */
@@ -158,15 +158,8 @@ const drawDone = async (
   }
   endCall(draft, call);
   closeSent(draft, call, effect);
-  const wrote = Object.entries(item.fields).map(([field, after]) => ({
-    field,
-    verdict: 'wrote' as const,
-    after,
-    version: item.versions[field] ?? 0,
-  }));
   const cause = `call ${call.id}`;
-  const at = { cause, sync: sync.name, object: done.id, mapping: `${sync.lens.name}@${sync.lens.hash}` };
-  draft.lineage(record.id, { ...at, version: record.version, entries: wrote });
+  draft.lineage(record.id, wroteRow(sync, call, done.id, record.version));
   const created = {
     ...newLink(sync.name, done.id, item.record),
     lookedFrom: item.sentAt,

@@ -1,0 +1,169 @@
+/** A record as it was: replayed from its lineage, row by row in the order of their commits. */
+import type { Json } from '../connector.ts';
+import { isSetting, type ToldRow } from './lineage.ts';
+import type { Entry, HoldReason, LinkState, Span } from './record.ts';
+
+/** One field of a record as it was, and who made it so. */
+export interface FieldThen {
+  readonly value: Json;
+  /** Version of the record at which the field got this value. */
+  readonly version: number;
+  /** UTC ms of the commit that gave it the value. */
+  readonly since: number;
+  /** When the change was made, as far as it is known. */
+  readonly at?: Span;
+  /** `<sync>/<object>` or `person:<name>`. */
+  readonly source: string;
+  /** `poll …`, `hook …`, `person:…`, `undo …`. */
+  readonly cause: string;
+  readonly run: string;
+  readonly verdict: Entry['verdict'];
+  /** The rule that decided: `newest`, `owner`, `decided by …`. */
+  readonly rule?: string;
+  readonly mapping?: string;
+}
+
+export interface LinkThen {
+  readonly sync: string;
+  readonly object: string;
+  readonly state: LinkState['state'];
+  /** UTC ms of the commit that brought it into this state. */
+  readonly since: number;
+}
+
+export interface HoldThen {
+  readonly field: string;
+  readonly sync: string;
+  readonly object: string;
+  readonly why: HoldReason;
+  /** The remote's value; undefined where lineage does not tell it. */
+  readonly theirs?: Json;
+  readonly since: number;
+}
+
+export interface RecordThen {
+  readonly version: number;
+  /** UTC ms of its making; null if it had not been made by then. */
+  readonly made: number | null;
+  readonly entity: string | null;
+  readonly fields: Readonly<Record<string, FieldThen>>;
+  readonly links: readonly LinkThen[];
+  readonly holds: readonly HoldThen[];
+}
+
+/** Until when, inclusive: a time (UTC ms) or a version of the record; neither means until now. */
+export interface Until {
+  readonly at?: number;
+  readonly version?: number;
+}
+
+const heldWhy = ({ verdict, rule = '' }: Entry): HoldReason | undefined => {
+  switch (verdict) {
+    case 'asked':
+      return 'ask';
+    case 'oscillation':
+    case 'not-taken':
+      return verdict;
+    case 'problem':
+      return 'refused';
+    case 'kept':
+      if (rule.startsWith('placeholder')) return 'placeholder';
+      if (rule.startsWith('own:')) return 'own';
+      return rule.endsWith('empty is not written over filled') ? 'empty' : 'kept';
+    default:
+      return undefined;
+  }
+};
+
+/** Verdicts that leave a hold as it is. */
+const leaving: ReadonlySet<Entry['verdict']> = new Set(['held', 'seen', 'noted', 'refused', 'retry']);
+
+class Replay {
+  version = 0;
+  made: number | null = null;
+  entity: string | null = null;
+  readonly fields: Record<string, FieldThen> = {};
+  readonly links = new Map<string, LinkThen>();
+  readonly holds = new Map<string, HoldThen>();
+
+  take({ at, run, body }: ToldRow): void {
+    if (body.version > 0) this.version = Math.max(this.version, body.version);
+    if (body.event === 'created') {
+      this.made ??= at;
+      this.entity ??= body.entity ?? null;
+    }
+    this.#link(at, body);
+    for (const entry of body.entries) {
+      this.#hold(at, body, entry);
+      if (!isSetting(entry)) continue;
+      this.fields[entry.field] = {
+        value: entry.after ?? null,
+        version: entry.version,
+        since: at,
+        ...(entry.at === undefined ? {} : { at: entry.at }),
+        source: entry.source,
+        cause: body.cause,
+        run,
+        verdict: entry.verdict,
+        ...(entry.rule === undefined ? {} : { rule: entry.rule }),
+        ...(body.mapping === undefined ? {} : { mapping: body.mapping }),
+      };
+    }
+  }
+
+  #link(at: number, { sync, object = '', event }: ToldRow['body']): void {
+    if (sync === undefined || object === '') return;
+    const key = `${sync}/${object}`;
+    if (event === 'gone' || event === 'detached') {
+      this.links.set(key, { sync, object, state: event, since: at });
+      for (const [id, hold] of this.holds)
+        if (hold.sync === sync && hold.object === object) this.holds.delete(id);
+    } else if (event === 'revived' || !this.links.has(key)) {
+      this.links.set(key, { sync, object, state: 'live', since: at });
+      this.#born(sync, object);
+    }
+  }
+
+  /** What was held before there was an object is held on the object that there is now. */
+  #born(sync: string, object: string): void {
+    for (const [id, hold] of this.holds) {
+      if (hold.sync !== sync || hold.object !== '') continue;
+      this.holds.delete(id);
+      this.holds.set(holdKey(sync, object, hold.field), { ...hold, object });
+    }
+  }
+
+  #hold(at: number, { sync, object = '' }: ToldRow['body'], entry: Entry): void {
+    if (sync === undefined) return;
+    const key = holdKey(sync, object, entry.field);
+    const why = heldWhy(entry);
+    const old = this.holds.get(key);
+    const theirs = entry.theirs === undefined ? {} : { theirs: entry.theirs };
+    if (why !== undefined) {
+      const since = old?.why === why ? old.since : at;
+      this.holds.set(key, { field: entry.field, sync, object, why, ...theirs, since });
+    } else if (entry.verdict === 'held' && old !== undefined) this.holds.set(key, { ...old, ...theirs });
+    else if (!leaving.has(entry.verdict)) this.holds.delete(key);
+  }
+}
+
+const holdKey = (sync: string, object: string, field: string): string => `${sync}\n${object}\n${field}`;
+
+/** The record of these rows (all of its lineage, in order) as it was. */
+export const recordThen = (rows: readonly ToldRow[], until: Until = {}): RecordThen => {
+  const replay = new Replay();
+  for (const row of rows) {
+    if (row.at > (until.at ?? Number.POSITIVE_INFINITY)) continue;
+    if (row.body.version > (until.version ?? Number.POSITIVE_INFINITY)) continue;
+    replay.take(row);
+  }
+  const { version, made, entity, fields } = replay;
+  return {
+    version,
+    made,
+    entity,
+    fields,
+    links: [...replay.links.values()],
+    holds: [...replay.holds.values()],
+  };
+};

@@ -1,0 +1,209 @@
+/**
+ * What undo does to one linked object and one field, planned and afterwards. An object is given nothing that
+ * it did not lose to the scope: what it held by itself, before it was linked or without our writing, it keeps.
+ */
+import type { Json } from '../connector.ts';
+import type { Fields, Lens } from '../mapping/lens.ts';
+import { delta } from './delta.ts';
+import type { Layer } from './layers.ts';
+import { isSetting, type ToldRow } from './lineage.ts';
+import { isEmpty, same, type Hold, type LinkState, type RecordState } from './record.ts';
+
+/** `owed`: the record has the value back, and the target gets it once its effect closes. */
+export type UndoResult = 'restored' | 'kept' | 'impossible' | 'owed';
+
+export interface TargetUndo {
+  /** `record`, `history`, or `<sync>/<object>`. */
+  readonly target: string;
+  readonly sync?: string;
+  readonly object?: string;
+  readonly result: UndoResult;
+  readonly why?: string;
+}
+
+/** A linked object, as undo sees it. */
+export interface TargetView {
+  readonly link: LinkState;
+  readonly lens: Lens;
+  /** Why nothing is written to it at all; undefined if it is written. */
+  readonly silent?: string | undefined;
+  readonly holds: readonly Hold[];
+}
+
+/** A sync that creates an object for the record, which has none there yet. */
+export interface Creating {
+  readonly sync: string;
+  readonly lens: Lens;
+}
+
+/** A change of one field back, as far as its targets must know. */
+export interface Change {
+  readonly field: string;
+  /** The value that stands now, and the one that stood before the scope. */
+  readonly now: Json;
+  readonly back: Json;
+  /** True if the record's value changes by it. */
+  readonly changes: boolean;
+}
+
+/** The first row that names an object. */
+export const firstRow = (
+  rows: readonly ToldRow[],
+  { sync, object }: Pick<LinkState, 'sync' | 'object'>,
+): ToldRow | undefined => rows.find(({ body }) => body.sync === sync && body.object === object);
+
+/** An object that a create of ours made is first named by what was written to it. */
+export const isOurs = ({ body }: ToldRow): boolean =>
+  body.event === undefined && body.entries.some(({ verdict }) => verdict === 'wrote');
+
+const shownBy = ({ link, lens }: TargetView): Fields => lens.read(link.shadow).fields;
+
+/**
+ * The value that an object shows and did not get from the scope: it had it when it was first seen, or came
+ * to it without our writing. Undefined if it shows another value, or has it from the scope.
+ */
+export const ownValue = (
+  rows: readonly ToldRow[],
+  target: TargetView,
+  { field, now, back, changes }: Change,
+  chain: readonly Layer[],
+): Json | undefined => {
+  const { link, lens } = target;
+  const shown = shownBy(target)[field];
+  if (!changes || link.state !== 'live' || shown === undefined || isEmpty(shown)) return undefined;
+  if (!same(shown, now) && !same(shown, lens.settle(field, now))) return undefined;
+  const about = rows
+    .filter(({ body }) => body.sync === link.sync && body.object === link.object)
+    .flatMap(({ body }) => body.entries.filter((entry) => entry.field === field));
+  const versions = new Set(chain.map(({ entry }) => entry.version));
+  const brought = about.filter((entry) => isSetting(entry) && versions.has(entry.version));
+  const wrote = about.some(
+    ({ verdict, version = 0 }) => (verdict === 'wrote' || verdict === 'confirmed') && versions.has(version),
+  );
+  const isFirst =
+    brought.some((entry) => entry.first === true) ||
+    (brought.some(({ verdict }) => verdict === 'resolved') &&
+      about.some((entry) => entry.first === true && entry.verdict !== 'took'));
+  const first = firstRow(rows, link);
+  const ours = first !== undefined && isOurs(first);
+  const before = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
+  const has = isFirst || (brought.length === 0 && !wrote) || (isEmpty(back) && !ours && !before);
+  return has ? shown : undefined;
+};
+
+const isHeld = ({ holds }: TargetView, field: string, value: Json): Hold | undefined =>
+  holds.find((hold) => hold.field === field && (hold.why !== 'refused' || same(hold.ours, value)));
+
+export const targetOf = (
+  record: RecordState,
+  target: TargetView,
+  { field, back, changes }: Change,
+  own: boolean,
+): TargetUndo | undefined => {
+  const { link, lens, silent, holds } = target;
+  const { sync, object } = link;
+  const shown = shownBy(target)[field];
+  const at = { target: `${sync}/${object}`, sync, object };
+  if (!lens.inward.has(field) && !lens.outward.has(field)) return undefined;
+  const differs = shown !== undefined && !same(shown, back) && !same(shown, lens.settle(field, back));
+  if (link.state !== 'live')
+    return differs ? { ...at, result: 'impossible', why: 'the object is not there any more' } : undefined;
+  const mute = silent ?? (lens.outward.has(field) ? undefined : `mapping ${lens.name} only reads ${field}`);
+  if (mute !== undefined) return differs ? { ...at, result: 'impossible', why: mute } : undefined;
+  if (own)
+    return {
+      ...at,
+      result: 'kept',
+      why: 'it held this value by itself; undo takes nothing that it did not give',
+    };
+  const pending = link.call !== null || link.written[field]?.confirmed === false;
+  if (!pending && shown !== undefined && !differs) return { ...at, result: 'restored' };
+  const hold = isHeld(target, field, back);
+  if (hold !== undefined) return { ...at, result: 'kept', why: heldWords(hold) };
+  const version = record.version + 1;
+  const old = record.fields[field];
+  const after =
+    changes && old !== undefined
+      ? { ...record, version, fields: { ...record.fields, [field]: { ...old, value: back, version } } }
+      : record;
+  if (!pending && delta(after, link, lens, holds)[field] === undefined)
+    return shown === undefined && isEmpty(back) ? undefined : { ...at, result: 'restored' };
+  return { ...at, result: 'owed' };
+};
+
+/** What is to be created there is created with the former value. */
+export const toCreate = (creates: readonly Creating[], { field, back, changes }: Change): TargetUndo[] =>
+  creates
+    .filter(({ lens }) => changes && lens.outward.has(field) && !isEmpty(back))
+    .map(({ sync }) => ({
+      target: `${sync}/`,
+      sync,
+      object: '',
+      result: 'owed',
+      why: 'it is to be created there',
+    }));
+
+/** A field that is held on a link, in words. */
+const heldWords = ({ why }: Hold): string => {
+  switch (why) {
+    case 'own':
+      return 'it held this value by itself; undo takes nothing that it did not give';
+    case 'refused':
+      return 'its mapping cannot write the value there';
+    case 'ask':
+    case 'oscillation':
+    case 'not-taken':
+      return `a decision about it waits there (${why}); crosswalk conflicts list`;
+    case 'remapped':
+      return 'its mapping has changed and reads it otherwise; crosswalk remap plans it';
+    case 'kept':
+    case 'empty':
+    case 'placeholder':
+      return `it differs there as declared (${why})`;
+  }
+};
+
+// ---------------------------------------------------------------- what was owed
+
+export interface OwedInput {
+  /** Undefined: the record is not there any more. */
+  readonly record: RecordState | undefined;
+  readonly field: string;
+  /** Version of the field that the undo gave it. */
+  readonly version: number;
+  /** The link that owes it; undefined if there is none. */
+  readonly target: TargetView | undefined;
+  /** True if the remote can be asked whether it took a value. */
+  readonly readable: boolean;
+  /** Why its effect waits for a person; undefined if there is none any more. */
+  readonly parked: string | undefined;
+}
+
+/** What has become of an owed target whose effect has closed or parked; owed while its remote has still to show the value. */
+export const owedOutcome = ({
+  record,
+  field,
+  version,
+  target,
+  readable,
+  parked,
+}: OwedInput): Pick<TargetUndo, 'result' | 'why'> => {
+  const state = record?.fields[field];
+  if (record === undefined || state === undefined)
+    return { result: 'kept', why: 'the record is not there any more' };
+  if (state.version !== version) return { result: 'kept', why: `changed since the undo by ${state.source}` };
+  const owed = { result: 'owed' as const, ...(parked === undefined ? {} : { why: `parked: ${parked}` }) };
+  if (target === undefined && parked !== undefined) return owed;
+  if (target === undefined || target.link.state !== 'live')
+    return { result: 'impossible', why: 'the object is not there any more' };
+  const { link, lens, silent, holds } = target;
+  if (silent !== undefined) return { result: 'impossible', why: silent };
+  const hold = isHeld(target, field, state.value);
+  if (hold !== undefined)
+    return { result: hold.why === 'refused' ? 'impossible' : 'kept', why: heldWords(hold) };
+  const writing = link.written[field];
+  if (readable && writing !== undefined && writing.version === version && !writing.confirmed) return owed;
+  if (delta(record, link, lens, holds)[field] !== undefined)
+    return parked === undefined ? { result: 'impossible', why: 'the write was given up' } : owed;
+  return { result: 'restored' };
+};
