@@ -54,6 +54,32 @@ export const catalogue = {
     text: 'The mapping is for entity {wanted}, and was given entity {found}.',
     remedy: 'Correct "entity" in the mapping, or add {wanted}.schema.json to mappings/entities/.',
   },
+  'mapping-twice': {
+    status: 422,
+    text: 'There is another mapping {name}, in {other}.',
+    remedy: 'Give one of them another name: syncs know mappings by it.',
+  },
+  'kind-shape': {
+    status: 422,
+    text: 'The schema of a kind {detail}.',
+    remedy: 'A kind is described by a JSON Schema (draft 2020-12) of type object, one property a place.',
+  },
+  'mapping-kind-unknown': {
+    status: 422,
+    text: 'Nothing is known of {connector}/{kind}{hint}: its places and types are taken on trust.',
+    remedy:
+      'Correct the names under "remote", or describe the kind in {kind}.schema.json beside the mapping.',
+  },
+  'mapping-required': {
+    status: 422,
+    text: '{who} requires {what}, and no field {does} it.',
+    remedy: 'Map it, or leave the creating of such objects to another mapping.',
+  },
+  'mapping-outcome': {
+    status: 422,
+    text: 'Field {field} makes {made} of {value}, and {side} does not take that{hint}.',
+    remedy: 'Correct the table or the steps of the field, or the schema of that side.',
+  },
   'mapping-pointer-hostile': {
     status: 422,
     text: 'The pointer {pointer} leads through a name that is not allowed (__proto__, constructor, prototype).',
@@ -62,7 +88,8 @@ export const catalogue = {
   'mapping-pointer-unknown': {
     status: 422,
     text: '{connector} has no place {pointer} in a {kind}{hint}.',
-    remedy: 'Use a place that the kind has; connectors/{connector}/schema/{kind}.json lists them.',
+    remedy:
+      'Use a place that the kind has; connectors/{connector}/schema/{kind}.json lists them, or {kind}.schema.json beside the mapping.',
   },
   'mapping-read-only': {
     status: 422,
@@ -104,8 +131,8 @@ export const catalogue = {
   },
   'mapping-otherwise': {
     status: 422,
-    text: 'Field {field} says "otherwise" and has no table.',
-    remedy: 'Take "otherwise" away, or add a table step.',
+    text: 'Field {field} says "otherwise" {detail}.',
+    remedy: '{instead}',
   },
   'mapping-lossy': {
     status: 422,

@@ -55,7 +55,7 @@ export const loadEntities = (folder?: string): Map<string, Entity> => {
   const found = new Map<string, Entity>();
   for (const root of roots) {
     for (const file of jsonFiles(path.join(root, 'entities'))) {
-      const entity = readEntity(readFileSync(file, 'utf8'), file);
+      const entity = readEntity(readFileSync(file), file);
       found.set(entity.name, entity);
     }
   }
@@ -70,7 +70,12 @@ export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
     const below = folders(root).filter((name) => name !== 'entities' && name !== 'reconciliation');
     const files = [...jsonFiles(root), ...below.flatMap((name) => jsonFiles(path.join(root, name)))];
     for (const file of files.filter((one) => !one.endsWith('.schema.json'))) {
-      const document = readMapping(readFileSync(file, 'utf8'), file);
+      const document = readMapping(readFileSync(file), file);
+      const former = found.get(document.name);
+      if (former !== undefined && former.file.startsWith(`${root}${path.sep}`)) {
+        const place = { file, pointer: '/name', line: document.lineOf('/name') };
+        throw new CrosswalkError('mapping-twice', { name: document.name, other: former.file }, place);
+      }
       found.set(document.name, document);
     }
   }

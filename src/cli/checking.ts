@@ -12,8 +12,10 @@ import { check as checkMapping } from '../mapping/check.ts';
 import { driftOf, touchWords, type DriftFinding } from '../mapping/drift.ts';
 import { preparedExamples } from '../mapping/expressions.ts';
 import { parseMapping, readEntity, type Entity, type MappingDocument } from '../mapping/document.ts';
-import { openAll, schemaFile, type Opened } from './kinds.ts';
+import { openAll, knownKinds, schemaFile, type Opened } from './kinds.ts';
 import { askLive, type LiveKind } from './live.ts';
+import { hinted } from '../mapping/finding.ts';
+import { nearest } from '../mapping/nearest.ts';
 import { clashOf } from '../mapping/when.ts';
 import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
@@ -65,7 +67,7 @@ const readDocuments = (root: string, found: Found[]): Documents => {
   for (const file of jsonFiles(root)) {
     const [first, ...rest] = file.split(path.sep);
     const whole = path.join(root, file);
-    const read = (): string => readFileSync(whole, 'utf8');
+    const read = (): Buffer => readFileSync(whole);
     if (first === 'entities' && rest.length === 1) {
       try {
         const entity = readEntity(read(), whole);
@@ -81,11 +83,20 @@ const readDocuments = (root: string, found: Found[]): Documents => {
     const { document, findings } = parseMapping(read(), whole);
     for (const one of findings) found.push(ofMapping(one));
     if (document === undefined) continue;
+    const former = own.find((one) => one.name === document.name);
+    if (former !== undefined) found.push(foundOf('error', twice(document, former)));
     own.push(document);
     mappings.set(document.name, document);
   }
   return { entities, mappings, own, broken: found.length > before };
 };
+
+const twice = ({ name, file, lineOf }: MappingDocument, former: MappingDocument): CrosswalkError =>
+  new CrosswalkError(
+    'mapping-twice',
+    { name, other: former.file },
+    { file, pointer: '/name', line: lineOf('/name') },
+  );
 
 const ofMapping = (one: ReturnType<typeof checkMapping>[number]): Found => {
   const { severity, code, document: file, pointer, message, remedy } = one;
@@ -224,15 +235,25 @@ const checkAll = async (folder: string, { mappings, live: ask }: CheckOptions): 
     const entity = entities.get(document.entity);
     if (entity !== undefined) {
       const prepared = await preparedExamples(document, evaluate);
-      const against = { entity, kind, entities, ...(prepared === undefined ? {} : { prepared }) };
+      const kinds = kind === null ? knownKinds(connectors, document) : [];
+      const against = { entity, kind, kinds, entities, ...(prepared === undefined ? {} : { prepared }) };
       found.push(...checkMapping(document, against).map(ofMapping));
     } else {
       const place = { file: document.file, line: document.lineOf('/entity'), pointer: '/entity' };
-      const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
+      const hint = hinted(nearest(document.entity, entities.keys()));
+      const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint };
       found.push(foundOf('error', new CrosswalkError('config-unknown', params, place)));
     }
   };
-  const fileOf = (document: MappingDocument): JsonSchema | null => schemaFile(connectors, document);
+  const fileOf = (document: MappingDocument): JsonSchema | null => {
+    try {
+      return schemaFile(connectors, document);
+    } catch (error) {
+      if (!(error instanceof CrosswalkError)) throw error;
+      found.push(foundOf('error', error));
+      return null;
+    }
+  };
   if (config !== undefined) {
     const opened = await openAll(config, connectors, process.env);
     found.push(...opened.faults.map((fault) => foundOf('error', fault)));

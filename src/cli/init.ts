@@ -1,6 +1,7 @@
 /** init: scaffolds an installation. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { CrosswalkError } from '../errors.ts';
 import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
@@ -50,11 +51,15 @@ notices:
     fallback: { name: (no name), before.stage: (none), after.stage: (none), by: someone }
 `;
 
-const mappings = `# Mappings
+/** What comes with the program, for the reader and the editor of an installation’s own mappings. */
+const shipped = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../mappings');
 
-Mapping documents of this installation; one of the same name stands in for one that comes with Crosswalk
-(hubspot-contact, hubspot-company, jiandaoyun-contact, jiandaoyun-customer). Entities go to entities/.
-Try one: crosswalk map hubspot-contact --file sample.ndjson
+const intro = `# Mappings
+
+Mapping documents of this installation; one of the same name stands in for one that comes with Crosswalk. Try one of
+those: crosswalk map hubspot-contact --file sample.ndjson. What follows tells how to write one; mapping.schema.json is
+what editors complete it by (crosswalk init --force renews both after an upgrade).
+
 `;
 
 const sample = [
@@ -78,17 +83,19 @@ const sample = [
   },
 ];
 
-const files: Readonly<Record<string, string>> = {
+const filesOf = (): Readonly<Record<string, string>> => ({
   'crosswalk.yaml': yaml,
-  'mappings/README.md': mappings,
+  'mappings/README.md': intro + readFileSync(path.join(shipped, 'README.md'), 'utf8'),
+  'mappings/mapping.schema.json': readFileSync(path.join(shipped, 'mapping.schema.json'), 'utf8'),
   'sample.ndjson': `${sample.map((row) => JSON.stringify(row)).join('\n')}\n`,
   '.gitignore': '.crosswalk/\n.env\n',
   '.env.example':
     '# Copy to .env, fill in, and load it before a command: set -a; . ./.env; set +a\nHUBSPOT_TOKEN=\nHUBSPOT_SECRET=\nJDY_KEY=\nJDY_HOOK_SECRET=\nWECOM_ROBOT=\nCROSSWALK_TOKEN=\n',
-};
+});
 
 export const init = async (options: Common & { force?: boolean }, folder?: string): Promise<number> => {
   const root = path.resolve(folder ?? options.dir);
+  const files = filesOf();
   const there = Object.keys(files).filter((name) => existsSync(path.join(root, name)));
   if (there.length > 0 && options.force !== true)
     throw new CrosswalkError('init-occupied', { folder: root, files: there.join(', ') });

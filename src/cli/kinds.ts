@@ -1,5 +1,5 @@
 /** Opens connections only to learn what they offer: missing secrets get stand-ins, and nothing is sent. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Config, ConnectionConfig, Environment } from '../config.ts';
 import {
@@ -11,7 +11,7 @@ import {
 } from '../connections.ts';
 import type { Json, JsonObject, JsonSchema, Session } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
-import type { MappingDocument } from '../mapping/document.ts';
+import { readKind, type MappingDocument } from '../mapping/document.ts';
 
 export interface Opened {
   /** By connection; those that do not open are missing. */
@@ -93,16 +93,30 @@ export const openAll = async (
 };
 
 const schemaIn = (file: string): JsonSchema | null => {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8')) as JsonSchema;
-  } catch {
-    return null;
-  }
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return null;
+  return readKind(readFileSync(file), file);
+};
+
+const namesIn = (folder: string, ending: string): readonly string[] =>
+  statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true
+    ? readdirSync(folder).flatMap((name) => (name.endsWith(ending) ? [name.slice(0, -ending.length)] : []))
+    : [];
+
+/** Kinds that have a schema, as `connector/kind`: those of connectors, and those beside this mapping. */
+export const knownKinds = (connectors: ConnectorFolders, document: MappingDocument): readonly string[] => {
+  const beside = path.dirname(document.file);
+  return [
+    ...[...connectors].flatMap(([connector, folder]) =>
+      namesIn(path.join(folder, 'schema'), '.json').map((kind) => `${connector}/${kind}`),
+    ),
+    ...namesIn(beside, '.schema.json').map((kind) => `${path.basename(beside)}/${kind}`),
+  ];
 };
 
 /**
  * The schema of a mapping's kind where no connection shows it: the connector's file, else `<kind>.schema.json` beside
- * the mapping, for systems that have no connector yet; null where there is neither.
+ * the mapping, for systems that have no connector yet; null where there is neither. Throws CrosswalkError where there
+ * is one that cannot be used.
  */
 export const schemaFile = (connectors: ConnectorFolders, document: MappingDocument): JsonSchema | null => {
   const { connector, kind } = document.remote;

@@ -7,16 +7,21 @@ import type { WhenRule } from '../mapping/document.ts';
 import type { FieldNote, FieldProblem, Lens } from '../mapping/lens.ts';
 import { segmentsOf, valueAt } from '../mapping/place.ts';
 import { shown } from '../mapping/schema.ts';
+import { textOf } from '../mapping/text.ts';
 import type { Roster } from '../mapping/routing.ts';
 import type { Mapping } from './one-mapping.ts';
+
+const NOT_UTF8 = 'is not UTF-8 text (GBK or UTF-16, perhaps)';
 
 /** Longest line that is taken, in bytes. */
 const mostBytes = 8 * 1024 * 1024;
 
 interface Line {
   readonly number: number;
-  /** Null if it is too long. */
+  /** Null if it cannot be taken. */
   readonly text: string | null;
+  /** Why not, as the rest of a sentence. */
+  readonly fault?: string;
 }
 
 /** The lines of a stream. Holds at most one of them. */
@@ -30,8 +35,11 @@ export async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<Lin
     else parts = [];
   };
   const line = (): Line => {
-    const text = size > mostBytes ? null : Buffer.concat(parts).toString('utf8').replace(/\r$/u, '');
-    return { number, text: number === 1 && text !== null ? text.replace(/^\ufeff/u, '') : text };
+    const whole = size > mostBytes ? null : textOf(Buffer.concat(parts));
+    if (whole === null)
+      return { number, text: null, fault: size > mostBytes ? 'is longer than 8 MiB' : NOT_UTF8 };
+    const text = whole.replace(/\r$/u, '');
+    return { number, text: number === 1 ? text.replace(/^\ufeff/u, '') : text };
   };
   for await (const chunk of input) {
     let from = 0;
@@ -88,13 +96,13 @@ const strayOf = (when: WhenRule | undefined, object: JsonObject): string => {
 
 /** A line as the mapping takes it; with a `roster` its tables decide too. */
 export const mapLine = async (
-  { text }: Line,
+  { text, fault = '' }: Line,
   { document, lens, prepare }: Pick<Mapping, 'document' | 'lens' | 'prepare'>,
   reverse: boolean,
   roster?: Roster,
 ): Promise<Mapped> => {
   const whole = (message: string): Mapped => ({ problems: [{ pointer: '', code: 'line', message }] });
-  if (text === null) return whole('is longer than 8 MiB');
+  if (text === null) return whole(fault);
   let given: unknown;
   try {
     given = JSON.parse(text);

@@ -11,6 +11,7 @@ import { compile } from '../mapping/compile.ts';
 import type { Entity, MappingDocument } from '../mapping/document.ts';
 import { preparing, type Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
+import { hinted } from '../mapping/finding.ts';
 import { nearest } from '../mapping/nearest.ts';
 import { openAll, schemaFile } from './kinds.ts';
 
@@ -63,7 +64,12 @@ export const mappingOf = async (dir: string, name: string): Promise<Mapping> => 
   const entity = entities.get(document.entity);
   if (entity === undefined) {
     const place = { file: document.file, line: document.lineOf('/entity'), pointer: '/entity' };
-    const params = { what: 'entity', name: JSON.stringify(document.entity), where: '', hint: '' };
+    const params = {
+      what: 'entity',
+      name: JSON.stringify(document.entity),
+      where: '',
+      hint: hinted(nearest(document.entity, entities.keys())),
+    };
     throw new CrosswalkError('config-unknown', params, place);
   }
   const kind = await kindOf(folder, document, mappings, entities);

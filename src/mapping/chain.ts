@@ -1,9 +1,9 @@
-import type { Json, JsonSchema } from '../connector.ts';
+import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import type { ErrorCode, ErrorParams } from '../errors.ts';
 import { fallbacksOf, partsOf, placesOf } from './document.ts';
 import type { FieldRule, StepUse } from './document.ts';
 import { nearest } from './nearest.ts';
-import { segmentsOf } from './place.ts';
+import { isObject, segmentsOf } from './place.ts';
 import {
   ALL_TYPES,
   faultWords,
@@ -130,6 +130,19 @@ const ownTypes = (
   return { what: 'a reference', at: '/reference', takes, gives: ['string'] };
 };
 
+/** The first of a table's names as a pair: digits as a number, since that is what they stand for then. */
+const pairsText = (arg: JsonObject): string => {
+  const [first = '', value] = Object.entries(arg)[0] ?? [];
+  const key: Json = /^-?\d{1,15}$/u.test(first)
+    ? Number(first)
+    : first === 'true'
+      ? true
+      : first === 'false'
+        ? false
+        : first;
+  return `[[${JSON.stringify(key)}, ${JSON.stringify(value)}], …]`;
+};
+
 /** Follows the types along the steps, from the place to the field and back. */
 export const checkTypes = (
   name: string,
@@ -161,7 +174,9 @@ export const checkTypes = (
     // A table takes what stands on its remote side, unless the rest passes it by.
     const takes = id === 'table' && inward !== 'pass' ? (step.writes?.(arg) ?? step.takes) : step.takes;
     if (!overlap(types, takes)) {
-      const detail = `${from} ${typeWords(types)}, and step ${id} needs ${typeWords(takes)}`;
+      const pairs =
+        id === 'table' && isObject(arg) ? `; its names are text, so write pairs: ${pairsText(arg)}` : '';
+      const detail = `${from} ${typeWords(types)}, and step ${id} needs ${typeWords(takes)}${pairs}`;
       tell('mapping-types', `/steps/${index}`, { field: name, detail });
       return;
     }

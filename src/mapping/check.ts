@@ -2,24 +2,23 @@ import type { JsonObject, JsonSchema } from '../connector.ts';
 import { bind } from './bind.ts';
 import { checkSteps, checkTypes } from './chain.ts';
 import type { Tell } from './chain.ts';
-import { finding, partsOf, placesOf } from './document.ts';
+import { finding, placesOf } from './document.ts';
 import type { Entity, FieldRule, Finding, MappingDocument } from './document.ts';
-import { bindField } from './field.ts';
 import { checkExamples } from './examples.ts';
 import { computedFields } from './expressions.ts';
 import { hinted } from './finding.ts';
 import type { Against, Check } from './finding.ts';
 import { checkLimits } from './limits.ts';
 import { rowSchema } from './rows.ts';
-import { checkRounds } from './rounds.ts';
+import { checkRequired } from './required.ts';
 import { checkIdle } from './idle.ts';
+import { checkCoverage, checkOtherwise } from './coverage.ts';
 import { nearest } from './nearest.ts';
-import { isObject, pointerOf, putAt, segmentsOf, valueAt } from './place.ts';
+import { pointerOf, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
 import { referenceOf } from './reference.ts';
 import { checkRoutes } from './routing-check.ts';
-import { enumOf, propertiesOf, schemaAt, shown, validatorOf } from './schema.ts';
-import { Misfit } from './step.ts';
+import { propertiesOf, schemaAt, shown, validatorOf } from './schema.ts';
 
 /** Every innermost place that a kind's schema names. */
 const leavesOf = (schema: JsonSchema, root: JsonSchema, above: Segments = []): readonly Segments[] => {
@@ -61,10 +60,7 @@ const checkField = (check: Check, name: string, rule: FieldRule): void => {
   checkLimits(check, name, rule, schema);
   checkReference(check, at, rule);
   if (rule.rows !== undefined) checkRows(check, name, rule, schema);
-  const uses = [...(rule.steps ?? [])].map((use) => partsOf(use).name);
-  if (rule.otherwise !== undefined && !uses.includes('table')) {
-    check.tell('mapping-otherwise', `${at}/otherwise`, { field: name });
-  }
+  checkOtherwise(check, name, rule, schema);
 };
 
 /** That the other entity is known, and has the field by which it is named. */
@@ -92,6 +88,12 @@ const refuseComputed = (check: Check, above: string, fields: MappingDocument['fi
   }
 };
 
+/** A document without what is said of its objects as a whole, for what is inside of them. */
+const plainOf = (document: MappingDocument): MappingDocument => {
+  const { anchor: _, when: __, parts: ___, routes: ____, ...plain } = document;
+  return plain;
+};
+
 /** The fields of a row, as those of an object of their own. */
 const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSchema): void => {
   const rows = rule.rows;
@@ -110,7 +112,7 @@ const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSche
     ...check,
     entity,
     kind: kind === null ? null : rowSchema(list, kind),
-    document: { ...check.document, fields: rows.fields },
+    document: { ...plainOf(check.document), fields: rows.fields, ignored: rows.ignored ?? [] },
     tell: (code, pointer, params, severity) => check.tell(code, above + pointer, params, severity),
   };
   if (!Object.hasOwn(rows.fields, rows.key)) {
@@ -120,6 +122,8 @@ const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSche
   refuseComputed(check, above, rows.fields);
   for (const [inner, own] of Object.entries(rows.fields)) checkField(inside, inner, own);
   checkSamePlace(inside);
+  checkUnmapped(inside);
+  checkRequired(inside);
 };
 
 const checkWhen = (check: Check): void => {
@@ -195,6 +199,8 @@ const checkSamePlace = (check: Check): void => {
     .filter(([, rule]) => outward(rule))
     .flatMap(([name, rule]) => placesOf(rule).map((pointer) => ({ name, pointer })));
   if (document.anchor !== undefined) writers.unshift({ name: 'anchor', pointer: document.anchor });
+  for (const [name, part] of Object.entries(document.parts ?? {}))
+    if (Object.values(part.fields).some(outward)) writers.unshift({ name, pointer: part.at });
   writers.forEach(({ name, pointer }, index) => {
     const other = writers
       .slice(0, index)
@@ -225,54 +231,19 @@ const checkUnmapped = (check: Check): void => {
   }
 };
 
-/** That the other side keeps what it has is an answer too. */
-const isUncovered = (made: unknown): made is Misfit => made instanceof Misfit && made.code !== 'kept';
-/** To park what the table does not name is an answer, if the mapping says so; that it stands open is still told. */
-const gapSeverity = ({ otherwise }: FieldRule, way: 'in' | 'out', { step }: Misfit): Finding['severity'] => {
-  const said = isObject(otherwise) ? otherwise[way] : otherwise;
-  return said === 'park' && step === 'table' ? 'warning' : 'error';
-};
-
-/** Every value that either side may hold has an answer. */
-const checkCoverage = (check: Check, name: string, rule: FieldRule): void => {
-  const { kind, entity } = check;
-  const schema = entity.fields.get(name);
-  if (schema === undefined) return;
-  const field = bindField(name, rule, { field: schema, entity: entity.schema, kind });
-  const place = field.segments.length === 1 ? field.segments[0] : undefined;
-  const at = `/fields/${name}/${rule.steps === undefined ? 'at' : 'steps'}`;
-  const there = kind === null || place === undefined ? undefined : schemaAt(kind, place);
-  if (field.inward && place !== undefined && there !== undefined) {
-    for (const value of enumOf(there) ?? []) {
-      const object: JsonObject = {};
-      putAt(object, place, value);
-      const side = `${check.document.remote.connector} (${field.pointers[0]})`;
-      const made = field.read(object);
-      if (isUncovered(made)) {
-        const severity = gapSeverity(rule, 'in', made);
-        check.tell('mapping-uncovered', at, { field: name, value: shown(value), side }, severity);
-      }
-    }
-  }
-  checkRounds(check, name, rule, field);
-  if (!field.outward) return;
-  for (const value of enumOf(schema) ?? []) {
-    const made = field.write(value, null);
-    if (isUncovered(made)) {
-      const side = `entity ${entity.name}`;
-      const severity = gapSeverity(rule, 'out', made);
-      check.tell('mapping-uncovered', at, { field: name, value: shown(value), side }, severity);
-    }
-  }
-};
-
 /**
  * Everything that can be known of a mapping without a remote: pointers against the kind's schema, fields
  * against the entity's, types along the steps, enums covered both ways, ways back, places written twice
  * or not at all, and the examples. Errors come in the order of the document's parts.
  */
-export const check = (document: MappingDocument, against: Against): readonly Finding[] =>
-  checkAll(document, against);
+export const check = (document: MappingDocument, against: Against): readonly Finding[] => {
+  const found = checkAll(document, against);
+  if (against.kind !== null) return found;
+  const { connector, kind } = document.remote;
+  const hint = hinted(nearest(`${connector}/${kind}`, against.kinds ?? []));
+  const at = { file: document.file, pointer: '/remote', line: document.lineOf('/remote') };
+  return [finding('mapping-kind-unknown', 'warning', at, { connector, kind, hint }), ...found];
+};
 
 const checkAll = (document: MappingDocument, against: Against): readonly Finding[] => {
   const found: Finding[] = [];
@@ -294,6 +265,7 @@ const checkAll = (document: MappingDocument, against: Against): readonly Finding
   for (const [name, rule] of rules) checkField(whole, name, rule);
   checkSamePlace(whole);
   checkUnmapped(whole);
+  checkRequired(whole);
   checkWhen(whole);
   checkParts(whole);
   checkRoutes(whole);

@@ -32,6 +32,8 @@ export interface RowsRule {
   readonly fields: Readonly<Record<string, FieldRule>>;
   /** What becomes of the remote's rows that the record has not: `keep` leaves them, `remove` takes them away. */
   readonly missing: 'keep' | 'remove';
+  /** Places of a row that are left alone on purpose. */
+  readonly ignored?: readonly string[];
 }
 
 /** What becomes of a value that is too long or too large for the other side. */
@@ -150,9 +152,9 @@ interface ReadText {
 const UNREAD: ReadText = { value: null, lineOf: () => 1, findings: [] };
 
 const readChecked = (
-  text: string,
+  text: string | Uint8Array,
   file: string,
-  code: 'mapping-shape' | 'entity-shape',
+  code: 'mapping-shape' | 'entity-shape' | 'kind-shape',
   check: (value: Json) => readonly ErrorObject[],
 ): ReadText => {
   const read = readJson(text);
@@ -218,6 +220,7 @@ const pointersIn = (value: Json): readonly (readonly [string, string])[] => {
     if (!isObject(fields)) return;
     for (const [name, rule] of Object.entries(fields)) {
       add(`${at}/${name}/at`, member(rule, 'at'));
+      add(`${at}/${name}/rows/ignored`, member(member(rule, 'rows'), 'ignored'));
       inFields(`${at}/${name}/rows/fields`, member(member(rule, 'rows'), 'fields'));
     }
   };
@@ -237,7 +240,7 @@ const pointersIn = (value: Json): readonly (readonly [string, string])[] => {
 
 /** Reads a mapping; `document` is missing if it has errors. */
 export const parseMapping = (
-  text: string,
+  text: string | Uint8Array,
   file: string,
 ): { readonly document?: MappingDocument; readonly findings: readonly Finding[] } => {
   const read = readChecked(text, file, 'mapping-shape', mappingFaults);
@@ -265,7 +268,7 @@ export const parseMapping = (
  * Reads a mapping from the text of its file. Throws `mapping-unreadable`, `mapping-shape` or
  * `mapping-pointer-hostile` with file, line and pointer; `parseMapping` tells all faults at once.
  */
-export const readMapping = (text: string, file: string): MappingDocument => {
+export const readMapping = (text: string | Uint8Array, file: string): MappingDocument => {
   const { document, findings } = parseMapping(text, file);
   const first = findings[0];
   if (first !== undefined) throw errorOf(first);
@@ -289,24 +292,43 @@ const entitySchema: JsonSchema = {
 const checkEntity = schemaChecker(entitySchema, true);
 
 /** Reads an entity's JSON Schema from the text of its file. Throws `mapping-unreadable` or `entity-shape`. */
-export const readEntity = (text: string, file: string): Entity => {
+export const readEntity = (text: string | Uint8Array, file: string): Entity => {
   const read = readChecked(text, file, 'entity-shape', (value) =>
     checkEntity(value) ? [] : (checkEntity.errors ?? []),
   );
   const first = read.findings[0];
   if (first !== undefined) throw errorOf(first);
-  const schema = read.value as JsonSchema;
-  try {
-    schemaChecker(schema, false);
-  } catch (error) {
-    const detail = `is no JSON Schema: ${error instanceof Error ? error.message : String(error)}`;
-    throw new CrosswalkError('entity-shape', { detail }, { file, line: 1 }, error);
-  }
+  const schema = real(read.value as JsonSchema, 'entity-shape', file);
   const fields = propertiesOf(schema, schema);
   const history = new Set(
     [...fields].filter(([, inner]) => inner['history'] === 'every').map(([name]) => name),
   );
   return { file, name: String(schema['$id']), schema, fields, history };
+};
+
+/**
+ * Reads the schema of a kind from its file. Throws `mapping-unreadable` or `kind-shape`: what is taken for a schema and
+ * is none would check nothing.
+ */
+export const readKind = (text: string | Uint8Array, file: string): JsonSchema => {
+  const read = readChecked(text, file, 'kind-shape', (value) =>
+    checkKind(value) ? [] : (checkKind.errors ?? []),
+  );
+  const first = read.findings[0];
+  if (first !== undefined) throw errorOf(first);
+  return real(read.value as JsonSchema, 'kind-shape', file);
+};
+const checkKind = schemaChecker({ type: 'object' }, true);
+
+/** The schema, if it is one. Throws the code given. */
+const real = (schema: JsonSchema, code: 'entity-shape' | 'kind-shape', file: string): JsonSchema => {
+  try {
+    schemaChecker(schema, false);
+  } catch (error) {
+    const detail = `is no JSON Schema: ${error instanceof Error ? error.message : String(error)}`;
+    throw new CrosswalkError(code, { detail }, { file, line: 1 }, error);
+  }
+  return schema;
 };
 
 /** A step as written, taken apart. */

@@ -8,6 +8,8 @@ export interface Against {
   readonly kind: JsonSchema | null;
   /** The entities that it may name besides its own. Without them names are taken on trust. */
   readonly entities?: ReadonlyMap<string, Entity>;
+  /** Kinds that are known, as `connector/kind`, for a hint where the mapping's is not. */
+  readonly kinds?: Iterable<string>;
   /** The examples' remote objects with their expressions computed; without them such fields are not tried. */
   readonly prepared?: readonly JsonObject[];
 }

@@ -33,8 +33,20 @@ const lengthAfter = (rule: FieldRule, most: number): number => {
 
 const isText = (schema: JsonSchema): boolean => typesOf(schema).includes('string');
 
-/** Keywords about the size of numbers: a target that has one needs a source that says the same or more. */
-const NUMBERS = ['multipleOf', 'maximum', 'minimum', 'exclusiveMaximum', 'exclusiveMinimum'];
+/** Keywords about size, and when a source that says so much fits a target that says so much. */
+const SIZES: Readonly<Record<string, (source: number, target: number) => boolean>> = {
+  multipleOf: (source, target) => Number.isInteger(source / target),
+  maximum: (source, target) => source <= target,
+  minimum: (source, target) => source >= target,
+  exclusiveMaximum: (source, target) => source <= target,
+  exclusiveMinimum: (source, target) => source >= target,
+  maxItems: (source, target) => source <= target,
+};
+
+const isWithin = (word: string, source: JsonSchema, target: JsonSchema): boolean => {
+  const [own, most] = [member(source, word), member(target, word)];
+  return typeof own === 'number' && typeof most === 'number' && SIZES[word]?.(own, most) === true;
+};
 
 const isCut = (rule: FieldRule): boolean =>
   (rule.steps ?? []).some((use) => partsOf(use).name === 'truncate');
@@ -45,9 +57,11 @@ const narrower = (rule: FieldRule, source: JsonSchema, target: JsonSchema): stri
   const most = lengthOf(target);
   if (isText(target) && lengthAfter(rule, lengthOf(source)) > most)
     return `at most ${most} characters, and ${lengthOf(source) === Infinity ? 'any number' : lengthOf(source)} may come`;
-  const own = NUMBERS.find((word) => member(target, word) !== undefined);
-  if (own === undefined || JSON.stringify(source[own]) === JSON.stringify(target[own])) return null;
-  return `numbers with ${own} ${JSON.stringify(target[own])}, and others may come`;
+  const own = Object.keys(SIZES).find(
+    (word) => member(target, word) !== undefined && !isWithin(word, source, target),
+  );
+  if (own === undefined) return null;
+  return `${own === 'maxItems' ? 'lists' : 'numbers'} with ${own} ${JSON.stringify(target[own])}, and others may come`;
 };
 
 /** Tells every field whose values may be too long or too large for the other side, with nothing said about it. */

@@ -68,22 +68,45 @@ const onlyBranch = (choices: Json | undefined): Json | undefined => {
 };
 
 /** The schema with references followed, and a choice between one thing and null taken as that thing. */
-export const resolved = (schema: Json | undefined, root: JsonSchema): JsonSchema | undefined => {
+export const resolved = (schema: Json | undefined, root: JsonSchema, depth = 0): JsonSchema | undefined => {
   let here = schema;
   // Sixteen hops are more than any honest schema makes; a circle of references ends here.
   for (let hop = 0; hop < 16 && isObject(here); hop += 1) {
     const { $ref, anyOf, oneOf, ...own } = here;
     const next: Json | undefined =
       typeof $ref === 'string' ? targetOf($ref, root) : onlyBranch(anyOf ?? oneOf);
-    if (next === undefined) return here;
+    if (next === undefined) return together(here, root, depth);
     here = isObject(next) ? { ...next, ...own } : next;
   }
-  return isObject(here) ? here : undefined;
+  return isObject(here) ? together(here, root, depth) : undefined;
+};
+
+/**
+ * A schema with the branches of `allOf` laid into it, as far as they say what a place is: the schema's own word stands
+ * before that of a branch, and a later branch before an earlier one.
+ */
+const together = (schema: JsonSchema, root: JsonSchema, depth = 0): JsonSchema => {
+  const { allOf, ...own } = schema;
+  if (!Array.isArray(allOf) || depth > 8) return schema;
+  const all: JsonSchema[] = [];
+  for (const branch of allOf) {
+    const made = resolved(branch, root, depth + 1);
+    if (made !== undefined) all.push(made);
+  }
+  all.push(own);
+  const properties = Object.assign({}, ...all.map((one) => member(one, 'properties'))) as JsonObject;
+  const required = all.flatMap((one) => (Array.isArray(one['required']) ? one['required'] : []));
+  return {
+    ...Object.assign({}, ...all),
+    allOf,
+    ...(Object.keys(properties).length === 0 ? {} : { properties }),
+    ...(required.length === 0 ? {} : { required: [...new Set(required)] }),
+  } as JsonSchema;
 };
 
 /** The members that an object schema names, with references followed. */
-export const propertiesOf = (schema: JsonSchema, root: JsonSchema): ReadonlyMap<string, JsonSchema> => {
-  const properties = member(schema, 'properties');
+export const propertiesOf = (given: JsonSchema, root: JsonSchema): ReadonlyMap<string, JsonSchema> => {
+  const properties = member(together(given, root), 'properties');
   const found = new Map<string, JsonSchema>();
   if (!isObject(properties)) return found;
   for (const [name, inner] of Object.entries(properties)) {
@@ -125,6 +148,8 @@ export const typesOf = (schema: JsonSchema): readonly JsonType[] => {
 export const enumOf = (schema: JsonSchema): readonly Json[] | null => {
   const listed = member(schema, 'enum');
   if (Array.isArray(listed)) return listed.filter((value) => value !== null);
+  const only = member(schema, 'const');
+  if (only !== undefined && only !== null) return [only];
   const choices = member(schema, 'oneOf');
   if (!Array.isArray(choices)) return null;
   const values = choices.map((choice) => member(choice, 'const'));
@@ -268,6 +293,8 @@ export const faultWords = (error: ErrorObject): string => {
     case 'minProperties':
       return `is ${shown(error.data)}, and must have ${error.keyword === 'maxProperties' ? 'at most' : 'at least'} ${String(params['limit'])} name in it`;
     case 'pattern':
+      if (error.propertyName !== undefined)
+        return `has the name ${shown(error.propertyName)}, which is not written as it must be (${String(params['pattern'])})`;
       if (String(params['pattern']).startsWith('^(/')) {
         return `is ${shown(error.data)}, and must be a pointer such as /properties/email`;
       }

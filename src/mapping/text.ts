@@ -1,5 +1,7 @@
+import { pointerSegments } from '@hyperjump/json-pointer';
+import { isUtf8 } from 'node:buffer';
 import type { Json } from '../connector.ts';
-import { pointerOf } from './place.ts';
+import { shown } from './schema.ts';
 
 /** Reads JSON text so that every value can be named by its line. */
 
@@ -16,6 +18,8 @@ export interface TextFault {
 }
 
 const MOST_CHARACTERS = 4_000_000;
+/** No mapping or schema needs more, and what walks one may recurse. */
+const MOST_DEPTH = 100;
 
 const lineAt = (text: string, position: number): number => {
   let line = 1;
@@ -23,24 +27,38 @@ const lineAt = (text: string, position: number): number => {
   return line;
 };
 
+/** Where a value stands, and those inside of it. A tree, since a pointer for each would grow with their depth. */
+interface Place {
+  readonly line: number;
+  readonly inner: Map<string, Place>;
+}
+
 interface Level {
   readonly list: boolean;
   /** The member or item that is being read. */
   key: string | number;
   /** True where an object's next text is a name. */
   naming: boolean;
+  readonly place: Place;
   readonly names: Set<string>;
 }
 
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+|\n/gu;
 
-/** Walks text that is known to be JSON; fills `lines` and tells a name that an object has twice. */
-const walk = (text: string, lines: Map<string, number>): TextFault | null => {
+/** Walks text that is known to be JSON; gives the place of the whole, or tells a name that stands twice, or too deep a nest. */
+const walk = (text: string): Place | TextFault => {
   const levels: Level[] = [];
   let line = 1;
-  const mark = (): void => {
-    const pointer = pointerOf(levels.map((level) => String(level.key)));
-    if (!lines.has(pointer)) lines.set(pointer, line);
+  const root = new Map<string, Place>();
+  const mark = (): Place => {
+    const top = levels.at(-1);
+    const inner = top?.place.inner ?? root;
+    const key = String(top?.key ?? '');
+    const known = inner.get(key);
+    if (known !== undefined) return known;
+    const made = { line, inner: new Map() };
+    inner.set(key, made);
+    return made;
   };
   for (const [token] of text.matchAll(TOKEN)) {
     const top = levels.at(-1);
@@ -51,18 +69,20 @@ const walk = (text: string, lines: Map<string, number>): TextFault | null => {
       else top.naming = true;
     } else if (top?.naming === true) {
       const name = String(JSON.parse(token));
-      if (top.names.has(name)) return { detail: `${token} stands twice in one object`, line };
+      if (top.names.has(name)) return { detail: `${shown(name)} stands twice in one object`, line };
       top.names.add(name);
       top.key = name;
       top.naming = false;
       mark();
     } else if (token !== ':') {
-      mark();
-      if (token === '{') levels.push({ list: false, key: '', naming: true, names: new Set() });
-      if (token === '[') levels.push({ list: true, key: 0, naming: false, names: new Set() });
+      const place = mark();
+      if (token !== '{' && token !== '[') continue;
+      if (levels.length === MOST_DEPTH) return { detail: `it is nested more than ${MOST_DEPTH} deep`, line };
+      const list = token === '[';
+      levels.push({ list, key: list ? 0 : '', naming: !list, place, names: new Set() });
     }
   }
-  return null;
+  return root.get('') ?? { line: 1, inner: new Map() };
 };
 
 const parseFault = (text: string): string => {
@@ -93,7 +113,10 @@ const faultOf = (error: unknown, text: string): { readonly detail: string; reado
 };
 
 /** Parses JSON text; hands back what is wrong with it instead of throwing. */
-export const readJson = (text: string): JsonText | TextFault => {
+export const readJson = (given: string | Uint8Array): JsonText | TextFault => {
+  const text = typeof given === 'string' ? given : textOf(given);
+  if (text === null)
+    return { detail: 'its bytes are not UTF-8 (save it as UTF-8, not as GBK or UTF-16)', line: 1 };
   if (text.length > MOST_CHARACTERS) return { detail: 'it is larger than 4 million characters', line: 1 };
   let value: Json;
   const plain = text.replace(/^\uFEFF/u, '');
@@ -103,17 +126,31 @@ export const readJson = (text: string): JsonText | TextFault => {
     const { detail, position } = faultOf(error, plain);
     return { detail, line: lineAt(plain, position) };
   }
-  const lines = new Map<string, number>();
-  const fault = walk(plain, lines);
-  if (fault !== null) return fault;
+  const whole = walk(plain);
+  if ('detail' in whole) return whole;
   return {
     value,
     lineOf: (pointer) => {
-      for (let at = pointer; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
-        const line = lines.get(at);
-        if (line !== undefined) return line;
+      let here = whole;
+      for (const name of namesIn(pointer)) {
+        const next = here.inner.get(name);
+        if (next === undefined) break;
+        here = next;
       }
-      return lines.get('') ?? 1;
+      return here.line;
     },
   };
 };
+
+/** The names along a pointer into a document, where a name may be empty; none if it is no pointer. */
+const namesIn = (pointer: string): readonly string[] => {
+  try {
+    return [...pointerSegments(pointer)];
+  } catch {
+    return [];
+  }
+};
+
+/** Text from bytes; null if they are not UTF-8, as GBK and UTF-16 are not. */
+export const textOf = (bytes: Uint8Array): string | null =>
+  isUtf8(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8') : null;

@@ -157,6 +157,58 @@ const bad: [
     '"客户", which shop',
   ],
   [
+    'mapping-outcome',
+    { stage: { at: '/stage', steps: [{ table: { 线索: 'laed', 客户: 'customer', 老客户: 'customer' } }] } },
+    {},
+    '/fields/stage/steps',
+    'makes "laed" of "线索", and entity thing does not take that (did you mean lead?)',
+  ],
+  [
+    'mapping-outcome',
+    {
+      stage: {
+        at: '/stage',
+        steps: [{ table: { 新客户: 'customer', 线索: 'lead' } }],
+        otherwise: { in: 'lead' },
+      },
+    },
+    {},
+    '/fields/stage/steps',
+    'makes "新客户" of "customer", and shop (/stage) does not take that (did you mean 客户?)',
+  ],
+  [
+    'mapping-otherwise',
+    { stage: { ...stageRule, otherwise: 'kep' } },
+    {},
+    '/fields/stage/otherwise',
+    'with "kep" when reading, which is not one of "lead", "customer" (did you mean keep?)',
+  ],
+  [
+    'mapping-otherwise',
+    { stage: { ...stageRule, otherwise: { out: '客' } } },
+    {},
+    '/fields/stage/otherwise',
+    'with "客" when writing, which is not one of',
+  ],
+  [
+    'mapping-types',
+    { size: { at: '/more/seen', steps: [{ table: { '1': 'a' } }] }, seenAt: undefined },
+    {},
+    '/fields/size/steps/0',
+    'write pairs: [[1, "a"], …]',
+  ],
+  [
+    'mapping-same-place',
+    {},
+    {
+      parts: {
+        tags: { at: '/more', key: '/id', entity: 'thing', fields: { name: { at: '/last' } } },
+      } as unknown as Json,
+    },
+    '/fields/seenAt/at',
+    'The fields seenAt and tags both write /more/seen',
+  ],
+  [
     'mapping-example-fails',
     { stage: { ...stageRule, at: '/stage' } },
     { examples: [{ remote: { stage: '线索' }, entity: { stage: 'customer' } }] },
@@ -341,7 +393,9 @@ test('a mapping for another entity is told so at once', () => {
 test('every code about mappings has a sample here', () => {
   const shown = new Set([...bad.map(([code]) => code), ...warned.map(([code]) => code), 'mapping-entity']);
   // These are told while the text is read; document.test.ts has their samples.
-  for (const code of ['mapping-unreadable', 'mapping-shape', 'mapping-pointer-hostile']) shown.add(code);
+  for (const code of ['mapping-unreadable', 'mapping-shape', 'mapping-pointer-hostile', 'mapping-twice'])
+    shown.add(code);
+  for (const code of ['mapping-kind-unknown', 'mapping-required']) shown.add(code);
   // Those about routing tables are in routing.test.ts.
   for (const code of ['mapping-route', 'mapping-route-idle']) shown.add(code);
   const all = Object.keys(catalogue).filter((code) => code.startsWith('mapping-'));
@@ -375,7 +429,108 @@ test('to park what the table leaves out is an answer, and is still told', () => 
   expect(wrong.find((one) => one.message.includes('"lead"'))?.severity).toBe('error');
 });
 
+test('what either side requires and no field fills is told', () => {
+  const entity = { ...thing, schema: { ...thing.schema, required: ['name', 'source'] } };
+  const there = {
+    ...kind,
+    required: ['id', 'mail', 'more', 'note'],
+    properties: {
+      ...(kind['properties'] as JsonObject),
+      note: { type: 'string', default: '-' },
+      more: {
+        type: 'object',
+        required: ['tags', 'colour'],
+        properties: { tags: { type: 'string' }, seen: { type: 'integer' }, colour: { type: 'string' } },
+      },
+    },
+  };
+  const told = (fields: Record<string, unknown>): readonly string[] =>
+    check(sample(fields, { ignored: ['/id', '/mail', '/note', '/more/colour'] }), { entity, kind: there })
+      .filter((one) => one.code === 'mapping-required')
+      .map((one) => `${one.severity}: ${one.message}`);
+  // What the remote fills by itself, and what has a default, need no field.
+  expect(told({ email: undefined })).toEqual([
+    'warning: shop requires /mail in a thing, and no field writes it.',
+    'warning: shop requires /more/colour in a thing, and no field writes it.',
+    'warning: Entity thing requires source, and no field gives it.',
+  ]);
+  expect(told({ source: { at: '/more/colour' } })).toEqual([]);
+});
+
+test('in a row nothing is left out in silence either', () => {
+  const lines = {
+    type: 'array',
+    items: { type: 'object', required: ['id'], properties: { id: {}, sku: {}, qty: {} } },
+  };
+  const entity = {
+    ...thing,
+    fields: new Map([...thing.fields, ['lines', lines]]),
+    schema: { ...thing.schema, properties: { ...(thing.schema['properties'] as JsonObject), lines } },
+  };
+  const there = { ...kind, properties: { ...(kind['properties'] as JsonObject), lines } };
+  const told = (rows: object): readonly (readonly string[])[] =>
+    check(sample({ lines: { at: '/lines', rows } }), { entity, kind: there })
+      .filter((one) => one.pointer.startsWith('/fields/lines/rows'))
+      .map((one) => [one.code, one.severity, one.pointer, one.message]);
+  const fields = { sku: { at: '/sku' } };
+  expect(told({ key: 'sku', missing: 'keep', fields, ignored: ['/qyt'] })).toEqual([
+    [
+      'mapping-pointer-unknown',
+      'warning',
+      '/fields/lines/rows/ignored/0',
+      expect.stringContaining('did you mean /qty?'),
+    ],
+    ['mapping-unmapped', 'warning', '/fields/lines/rows/fields', expect.stringContaining('/id')],
+    ['mapping-unmapped', 'warning', '/fields/lines/rows/fields', expect.stringContaining('/qty')],
+    ['mapping-required', 'warning', '/fields/lines/rows/fields', expect.stringContaining('/id in a thing')],
+    ['mapping-required', 'warning', '/fields/lines/rows/fields', expect.stringContaining('requires id')],
+  ]);
+  const whole = { id: { at: '/id' }, sku: { at: '/sku' } };
+  expect(told({ key: 'id', missing: 'keep', fields: whole, ignored: ['/qty'] })).toEqual([]);
+});
+
+test('a limit that the source keeps too is none', () => {
+  const limits = (own: JsonObject, theirs: JsonObject): readonly string[] => {
+    const size = { type: 'number', ...own };
+    const entity = { ...thing, fields: new Map([...thing.fields, ['size', size]]) };
+    const there = {
+      ...kind,
+      properties: { ...(kind['properties'] as JsonObject), size: { type: 'number', ...theirs } },
+    };
+    const document = sample(
+      { size: { at: '/size', flow: 'in' } },
+      { overflow: undefined as unknown as Json },
+    );
+    return check(document, { entity, kind: there })
+      .filter((one) => one.code === 'mapping-limit' && one.pointer === '/fields/size')
+      .map((one) => one.message);
+  };
+  expect(limits({ maximum: 100, minimum: 0 }, { maximum: 50, minimum: 1 })).toEqual([]);
+  expect(limits({ multipleOf: 0.5 }, { multipleOf: 1 })).toEqual([]);
+  expect(limits({ maximum: 100 }, { maximum: 200 }).join()).toContain('numbers with maximum 100');
+  expect(limits({ multipleOf: 1 }, { multipleOf: 0.5 }).join()).toContain('numbers with multipleOf 1');
+});
+
+test('places are found in schemas that are put together with allOf', () => {
+  const { properties, ...rest } = kind;
+  const split: JsonObject = {
+    ...rest,
+    $defs: { base: { type: 'object', properties: properties ?? {} } },
+    allOf: [{ $ref: '#/$defs/base' }, { properties: { extra: { type: 'string', maxLength: 5 } } }],
+  };
+  expect(
+    check(sample({ source: { at: '/extra' } }), { entity: thing, kind: split }).map((one) => one.code),
+  ).toEqual(['mapping-example-gap']);
+});
+
 test('without the remote’s schema the places are taken on trust', () => {
   const found = check(sample({ source: { at: '/anywhere' } }), { entity: thing, kind: null });
-  expect(found.map((one) => one.code)).toEqual(['mapping-example-gap']);
+  expect(found.map((one) => [one.severity, one.code])).toEqual([
+    ['warning', 'mapping-kind-unknown'],
+    ['error', 'mapping-example-gap'],
+  ]);
+  const kinds = ['shop/thinng', 'shop/order'];
+  const [hinted] = check(sample(), { entity: thing, kind: null, kinds });
+  expect(hinted?.message).toContain('did you mean shop/thinng?');
+  expect(hinted?.pointer).toBe('/remote');
 });

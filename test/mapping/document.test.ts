@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CrosswalkError } from '../../src/errors.ts';
-import { parseMapping, readEntity, readMapping } from '../../src/mapping/document.ts';
+import { parseMapping, readEntity, readKind, readMapping } from '../../src/mapping/document.ts';
 import { readJson } from '../../src/mapping/text.ts';
 import { entityOf, sample, sampleText } from './sample.ts';
 
@@ -49,9 +49,62 @@ describe('lines', () => {
     expect(readJson('{\n "a": name,\n "b": 1\n}')).toEqual({ detail: "Unexpected token 'a'", line: 2 });
     expect(readJson('{\n "a": 1\n}\n}')).toMatchObject({ line: 4 });
     expect(readJson('{\n "a": 1,\n "\\u0061": 2\n}')).toEqual({
-      detail: '"\\u0061" stands twice in one object',
+      detail: '"a" stands twice in one object',
       line: 3,
     });
+  });
+});
+
+describe('hostile text', () => {
+  test('that is no UTF-8 is told so, whatever its letters', () => {
+    const gbk = Buffer.from([0x7b, 0x22, 0xc9, 0xcf, 0xba, 0xa3, 0x22, 0x3a, 0x31, 0x7d]);
+    for (const bytes of [gbk, Buffer.from('\ufeff{}', 'utf16le')]) {
+      const error = errorOf(() => readMapping(bytes, 'm.json'));
+      expect([error.code, error.message]).toEqual([
+        'mapping-unreadable',
+        'm.json:1: This is not JSON: its bytes are not UTF-8 (save it as UTF-8, not as GBK or UTF-16).',
+      ]);
+    }
+    expect(readMapping(Buffer.from(`\ufeff${sampleText().replaceAll('\n', '\r\n')}`), 'm.json').name).toBe(
+      'sample',
+    );
+  });
+
+  test('that is nested deep, or has long names above many values, costs no more than its length', () => {
+    const deep = `{"a":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
+    expect(readJson(deep)).toEqual({ detail: 'it is nested more than 100 deep', line: 1 });
+    const wide = readJson(`{"${'n'.repeat(1_000_000)}":[${'0,'.repeat(500_000)}\n0]}`);
+    if (!('value' in wide)) throw new Error(wide.detail);
+    expect(wide.lineOf(`/${'n'.repeat(1_000_000)}/500000`)).toBe(2);
+  });
+
+  test('has its lines counted with any ending of lines that editors write', () => {
+    for (const end of ['\n', '\r\n'])
+      expect(readJson(['{', ' "a": 1,', ' "a": 2', '}'].join(end))).toMatchObject({ line: 3 });
+  });
+
+  test('a name that is none is told as a name', () => {
+    const text = sampleText().replace('"email":', '"__proto__":');
+    expect(errorOf(() => readMapping(text, 'm.json')).message).toContain(
+      'at /fields has the name "__proto__"',
+    );
+  });
+});
+
+describe('readKind', () => {
+  test.each([
+    ['{"type":"objekt"}', 'kind-shape', 'is no JSON Schema'],
+    ['[]', 'kind-shape', 'must be an object'],
+    ['{"type": "object",}', 'mapping-unreadable', 'not JSON'],
+    [
+      '{"type":"object","properties":{"a":{"$ref":"https://example.cn/a.json"}}}',
+      'kind-shape',
+      'resolve reference',
+    ],
+  ])('refuses %s', (text, code, words) => {
+    const error = errorOf(() => readKind(text, 'person.schema.json'));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(words);
   });
 });
 
