@@ -1,6 +1,6 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
-import type { Judgement } from './merge.ts';
+import type { Judgement } from './judgement.ts';
 import { placeAt, same, type LinkState } from './record.ts';
 
 /** Values that the mapping cannot read, or leaves alone, on the remote's side. */
