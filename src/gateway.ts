@@ -12,7 +12,7 @@ import { Trouble, type HookReply, type HookRequest } from './connector.ts';
 import { InProcessDispatcher } from './dispatch/in-process.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { CrosswalkError } from './errors.ts';
-import { compileSync, loadInstallation, voiceless, type Installation } from './installation.ts';
+import { compileSync, hubEntities, loadInstallation, voiceless, type Installation } from './installation.ts';
 import { tellAlarm } from './notify/alarms.ts';
 import type { CallReport } from './remote.ts';
 import { SqliteStore } from './store/sqlite.ts';
@@ -221,9 +221,7 @@ export class Gateway {
     return {
       store: this.store,
       syncs,
-      entities: new Map(
-        [...entities.keys()].map((name) => [name, { name, keys: config.entities[name]?.keys ?? [] }]),
-      ),
+      entities: hubEntities(config, entities),
       now: this.#options.now ?? Date.now,
       newId,
       random: Math.random,
@@ -264,7 +262,7 @@ const openStore = (file: string): Store => {
 
 /** The sync of a plan: it counts as live, and cannot send. */
 const onlyPlanned = (sync: Sync): Sync => {
-  const { create, update } = sync.kind;
+  const { create, update, remove } = sync.kind;
   const send = (): Promise<never> => {
     throw new CrosswalkError('internal', { detail: `a plan was about to write to ${sync.lane}` });
   };
@@ -272,6 +270,7 @@ const onlyPlanned = (sync: Sync): Sync => {
     ...sync.kind,
     ...(create === undefined ? {} : { create: { ...create, send } }),
     ...(update === undefined ? {} : { update: { ...update, send } }),
+    ...(remove === undefined ? {} : { remove: { ...remove, send } }),
   };
   return { ...sync, kind };
 };

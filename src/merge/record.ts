@@ -80,6 +80,16 @@ export interface LinkState {
   readonly restored: Readonly<Record<string, { readonly version: number; readonly count: number }>>;
   /** First direct read that found nothing; believed after a grace interval. */
   readonly missingSince: number | null;
+  /** A removal of ours: under way or without an answer, or acknowledged and not seen yet. */
+  readonly removal?: 'sent' | 'done' | undefined;
+  /** Of a link that is gone: who removed the object, and when. */
+  readonly gone?: Gone | undefined;
+}
+
+/** `us`: the gateway removed it, because its record was deleted. `them`: somebody there did. */
+export interface Gone {
+  readonly by: 'us' | 'them';
+  readonly at: Span;
 }
 
 /** Why a field is held on a link. */
@@ -114,6 +124,7 @@ export interface Entry {
     | 'retry'
     | 'confirmed'
     | 'wrote'
+    | 'removed'
     | 'refused'
     | 'problem'
     | 'seen'

@@ -1,5 +1,6 @@
 /** Effects of records that have no object in a system yet: matched with what is there, or made into create calls on disk. */
 import { Trouble } from '../connector.ts';
+import { lacksObject } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import { isEmpty, placeAt, type RecordState } from '../merge/record.ts';
 import { spendWrite } from './budget.ts';
@@ -48,7 +49,12 @@ const prepareCreate = async (
   const record = await loadRecord(hub, effect.record);
   const draft = new Draft(hub, run);
   draft.expect('record', { id: record.id }, { version: record.version });
-  if (links.length > 0 || sync.kind.create === undefined) {
+  // A live object, a deletion, or a sync that may not create any more: there is nothing to make.
+  const isWanted =
+    hub.mutation === 'create-deleted'
+      ? links.length === 0
+      : lacksObject(record, links, { ...sync, create: true });
+  if (!isWanted || sync.kind.create === undefined) {
     draft.close(effect, 'superseded');
     if (live !== undefined) await draft.promise(sync.name, record, live.object);
     await commit(draft);
@@ -115,7 +121,9 @@ const existsThere = async (
     if (query.size !== key.length || ![...query.keys()].every((pointer) => find.pointers.includes(pointer)))
       continue;
     for (const id of await find.by(query)) {
-      if ((await hub.store.get('link', { sync: sync.name, object: id })) !== undefined) continue;
+      const link = await hub.store.get('link', { sync: sync.name, object: id });
+      // One that was gone is there again: it is looked at before another is made.
+      if (link !== undefined && link['state'] !== 'gone') continue;
       touchAgain(draft, sync, id, 0, 'found before create');
       draft.effect(effect, { ...effect, due: hub.now() + 5000, attempts: effect.attempts + 1 });
       return commit(draft);

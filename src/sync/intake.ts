@@ -14,7 +14,7 @@ import { same, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Row } from '../store/schema.ts';
 import { Draft } from './draft.ts';
-import { drawGone, drawMoved } from './gone.ts';
+import { drawGone, drawLost, drawMoved } from './gone.ts';
 import { linkOf, loadRecord, syncsOfLane, type Hub, type Sync } from './hub.ts';
 import { identify } from './identify.ts';
 import { drawLook } from './look.ts';
@@ -143,10 +143,12 @@ const stateOf = (syncs: readonly Sync[], job: Job): Sight | undefined => {
     if (hint.object === undefined) continue;
     const from = hint.from ?? 0;
     const until = hint.until ?? 0;
-    const newer = linked.every((link) => from > link.lookedUntil && link.state === 'live');
+    // What is gone is believed to be back on a direct read only, where there is one.
+    const blind = syncs[0]?.kind.read === undefined;
+    const newer = linked.every((link) => from > link.lookedUntil && (blind || link.state === 'live'));
     const told = from === 0 && linked.length === 0;
     const equal = linked.length > 0 && linked.every((link) => equalsShadow(syncs, link, hint.object));
-    if (!newer && !told && !equal) return syncs[0]?.kind.read === undefined ? best : undefined;
+    if (!newer && !told && !equal) return blind ? best : undefined;
     if (best === undefined || until >= best.until) best = { object: hint.object, from, until };
   }
   return best;
@@ -158,6 +160,8 @@ const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObj
     sync !== undefined &&
     object !== undefined &&
     link.state === 'live' &&
+    // A page from before our removal says nothing about after it.
+    link.removal === undefined &&
     same(sync.lens.shadow(object.value), link.shadow)
   );
 };
@@ -207,6 +211,10 @@ const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerd
     );
     return 'parked';
   }
+  if (draft.hub.mutation === 'absent-is-gone' && link?.state === 'live' && isAbsent(job)) {
+    await drawLost(draft, sync, link);
+    return 'applied';
+  }
   if (job.look?.is === 'gone') return link === null ? 'filtered' : drawGone(draft, sync, link);
   if (job.look?.is === 'moved') return drawMoved(draft, sync, link, job.look.to);
   // A kind that cannot be read, and a state that may be older than the shadow: nothing to learn.
@@ -220,6 +228,8 @@ const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerd
   }
   return mergeObject(draft, sync, link, job);
 };
+
+const isAbsent = (job: Job): boolean => job.touches.some(({ hint }) => hint.cause === 'absent from scan');
 
 /** An object that is another mapping's. One that was this one's until now is a person's to decide. */
 const notOurs = (draft: Draft, sync: Sync, link: LinkState | null, { object }: Sight): ItemVerdict => {
