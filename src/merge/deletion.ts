@@ -94,8 +94,7 @@ export const judgeAbsence = (absence: Absence): Judged => {
   if (sibling) return { is: 'overruled', rule: 'another object of it is there' };
   const bar = barred(rule);
   if (bar !== undefined) return { is: 'overruled', rule: bar };
-  // One that is only archived goes further now: whoever edits it since knows of the deletion, or keeps the object.
-  const edits = reach === null ? unseen(absence) : [];
+  const edits = unseen(absence);
   if (edits.length === 0) return { is: 'takes', rule: 'deleted there' };
   switch (rule.conflict) {
     case 'owner':

@@ -90,6 +90,8 @@ export interface LinkState {
 export interface Gone {
   readonly by: 'us' | 'them';
   readonly at: Span;
+  /** What was held on the link: held again if the object comes back. */
+  readonly held?: readonly Hold[];
 }
 
 /** Why a field is held on a link. */

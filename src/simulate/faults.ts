@@ -15,6 +15,13 @@ export const faultNames = [
   'meanwhile',
   'normalised late',
   'joined late',
+  'scan shrunk',
+  'read misses',
+  'remove cut before effect',
+  'remove cut after effect',
+  'deletion hook late',
+  'deletion hook doubled',
+  'restored',
   'crash before commit',
   'crash after commit',
 ] as const;

@@ -2,7 +2,7 @@
 import { Trouble } from '../connector.ts';
 import { lacksObject } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
-import { isEmpty, placeAt, type RecordState } from '../merge/record.ts';
+import { isEmpty, placeAt, type LinkState, type RecordState } from '../merge/record.ts';
 import { spendWrite } from './budget.ts';
 import { commit, Draft } from './draft.ts';
 import { drawUnnamed } from './awaited.ts';
@@ -80,6 +80,7 @@ const prepareCreate = async (
     await commit(draft);
     return undefined;
   }
+  if (await isBack(hub, sync, links, draft, effect)) return undefined;
   if (await existsThere(hub, sync, record, draft, effect)) return undefined;
   const item = writable(draft, own, record, null, fields);
   if (item === undefined) {
@@ -92,6 +93,26 @@ const prepareCreate = async (
   draft.put('call', { ...call });
   await spendWrite(draft, sync, effect);
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
+};
+
+/** Before something is made anew: what was gone may have been restored, and then nothing is to be made. */
+const isBack = async (
+  hub: Hub,
+  sync: Sync,
+  links: readonly LinkState[],
+  draft: Draft,
+  effect: EffectRow,
+): Promise<boolean> => {
+  const gone = links.filter(({ state }) => state === 'gone').map(({ object }) => object);
+  if (gone.length === 0 || sync.kind.read === undefined) return false;
+  const most = sync.kind.readMost ?? 100;
+  const looks = await sync.kind.read(gone.slice(-most));
+  const back = [...looks].filter(([, look]) => look.is === 'object' || look.is === 'moved');
+  if (back.length === 0) return false;
+  for (const [object] of back) touchAgain(draft, sync, object, 0, 'back before create');
+  draft.effect(effect, { ...effect, due: hub.now() + 5000 });
+  await commit(draft);
+  return true;
 };
 
 /**

@@ -72,6 +72,7 @@ export const judgeLoss = async (
     shown: sync.outward ? sync.lens.outward : new Set(),
     sibling: own.some((one) => one.state === 'live' && one.object !== link.object),
   });
+  hub.reached?.(`gone: ${judged.is}`);
   if (judged.is === 'stays') return none;
   const source = `${link.sync}/${link.object}`;
   if (judged.is === 'takes') {
@@ -191,8 +192,15 @@ export const judgeLife = async (hub: Hub, input: LifeInput, merged: Merged): Pro
     return life.alive(late.length > 0 ? edit : undefined);
   }
   const doomed = isDoomed(sync, merged.record);
-  if (doomed && removal === 'done') return life.notTaken(hub.now());
-  return life.deleted(doomed, edit, brings.length > 0, hub.now());
+  const judged =
+    doomed && removal === 'done'
+      ? life.notTaken(hub.now())
+      : life.deleted(doomed, edit, brings.length > 0, hub.now());
+  const verdict = judged.entries.findLast(({ field }) => field === deletedField)?.verdict ?? 'stays';
+  hub.reached?.(
+    `there, ${before.state === 'live' ? 'live' : 'back'}${doomed ? ', unwanted' : ''}: ${verdict}`,
+  );
+  return judged;
 };
 
 /** The judgement of one look over a record's life. */
@@ -290,3 +298,42 @@ class Life {
     };
   }
 }
+
+// ---------------------------------------------------------------- what was held
+
+/** What was held on a link that was gone, and is to be held again. */
+export const heldBefore = (link: LinkState | null, standing: readonly Hold[]): readonly Hold[] =>
+  link?.state === 'gone'
+    ? (link.gone?.held ?? []).filter(({ field }) => !standing.some((one) => one.field === field))
+    : [];
+
+const heldVerdicts: Readonly<Record<Hold['why'], readonly [Entry['verdict'], string]>> = {
+  ask: ['asked', ''],
+  oscillation: ['oscillation', ''],
+  'not-taken': ['not-taken', ''],
+  refused: ['problem', ''],
+  kept: ['kept', ''],
+  placeholder: ['kept', 'placeholder'],
+  empty: ['kept', 'empty is not written over filled'],
+};
+
+/** What this look has not settled of it, held as it was before. */
+export const heldAgain = (returned: readonly Hold[], merged: Merged): Merged => {
+  const left = returned.filter(
+    ({ field }) =>
+      !merged.released.includes(field) &&
+      !merged.changed.includes(field) &&
+      !merged.held.some((one) => one.field === field),
+  );
+  if (left.length === 0) return merged;
+  const entries = left.map(({ field, why, theirs }): Entry => {
+    const [verdict, rule] = heldVerdicts[why];
+    return { field, verdict, theirs, rule: rule === '' ? 'held before it was gone' : rule };
+  });
+  return {
+    ...merged,
+    held: [...merged.held, ...left],
+    entries: [...merged.entries, ...entries],
+    echo: false,
+  };
+};

@@ -147,9 +147,7 @@ const awaitGuard = async (hub: Hub, effect: EffectRow, run: string): Promise<voi
 
 /** Nothing is removed without a look, guard or not: it cannot be taken back everywhere. */
 const isToRemove = async (hub: Hub, sync: Sync, link: LinkState): Promise<boolean> =>
-  sync.deletes === 'propagate' &&
-  hub.mutation !== 'remove-unlooked' &&
-  isDoomed(sync, await loadRecord(hub, link.record));
+  sync.deletes === 'propagate' && isDoomed(sync, await loadRecord(hub, link.record));
 
 /**
  * The look before an unguarded write: without it, whatever a person changed since the last look would be
@@ -166,8 +164,10 @@ const lookBefore = async (
   for (const [effect, link] of links) {
     const guarded = sync.kind.guarded === true && link.guard !== null;
     const pending = link.removal !== undefined || Object.values(link.written).some((one) => !one.confirmed);
+    const toRemove = await isToRemove(hub, sync, link);
     const blind = hub.mutation === 'no-look-before-write' || sync.kind.read === undefined;
-    if (blind || (guarded && !pending && !(await isToRemove(hub, sync, link)))) ready.push(effect);
+    const isBroken = toRemove && hub.mutation === 'remove-unlooked';
+    if (blind || isBroken || (guarded && !pending && !toRemove)) ready.push(effect);
     else toRead.set(effect, link);
   }
   const entries = [...toRead];

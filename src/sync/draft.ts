@@ -115,8 +115,10 @@ export class Draft {
   async #claimKeys(before: RecordState | null, after: RecordState): Promise<void> {
     const entity = this.hub.entities.get(after.entity);
     if (entity === undefined) return;
-    const old = before === null ? [] : keysOf(entity.keys, before);
-    const now = keysOf(entity.keys, after);
+    const kept = (record: RecordState): RecordState =>
+      this.hub.mutation === 'keys-of-deleted' ? undeleted(record) : record;
+    const old = before === null ? [] : keysOf(entity.keys, kept(before));
+    const now = keysOf(entity.keys, kept(after));
     for (const key of now.filter((one) => !old.includes(one))) {
       const at = { entity: entity.name, key };
       const holder = await this.hub.store.get('strong_key', at);
@@ -291,6 +293,12 @@ export class Draft {
     for (const entity of this.#entities) forgetRoster(this.hub.store, entity);
   }
 }
+
+/** What a mutation takes a deleted record for. */
+const undeleted = ({ fields: { [deletedField]: _, ...fields }, ...record }: RecordState): RecordState => ({
+  ...record,
+  fields,
+});
 
 const effectKey = (key: { sync: string; record: string; object: string }): string =>
   `${key.sync}\n${key.record}\n${key.object}`;

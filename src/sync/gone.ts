@@ -1,9 +1,10 @@
 import type { ItemVerdict } from '../merge/books.ts';
+import { deletedField } from '../merge/deletion.ts';
 import type { Entry, LinkState, RecordState } from '../merge/record.ts';
 import { forgetAwaited } from './awaited.ts';
 import { drawFollowing, judgeLoss, promiseMissing } from './deletion.ts';
 import type { Draft } from './draft.ts';
-import { effectOf, goneGrace, loadRecord, type Sync } from './hub.ts';
+import { effectOf, goneGrace, holdOf, loadRecord, type Sync } from './hub.ts';
 
 /**
  * An object that a direct read did not find. It is believed gone only when a second read, one grace interval later,
@@ -13,7 +14,7 @@ export const drawGone = async (draft: Draft, sync: Sync, link: LinkState): Promi
   const { hub } = draft;
   if (link.state !== 'live') return 'unchanged';
   const now = hub.now();
-  const isTold = link.removal === 'done';
+  const isTold = link.removal === 'done' || hub.mutation === 'no-grace';
   if (!isTold && (link.missingSince === null || now - link.missingSince < goneGrace)) {
     draft.link(link, { ...link, call: null, missingSince: link.missingSince ?? now });
     touchAgain(draft, sync, link.object, goneGrace, 'not found');
@@ -81,15 +82,18 @@ const endLink = async (
   entries: readonly Entry[],
 ): Promise<void> => {
   const { hub } = draft;
-  draft.link(before, { ...link, call: null, written: {} });
   const row = await hub.store.get('effect', { sync: link.sync, record: link.record, object: link.object });
   const effect = row === undefined ? undefined : effectOf(row);
   if (effect !== undefined && !draft.ended(effect)) draft.close(effect, 'superseded');
   const holds = await hub.store.list('conflict', 'record', { where: { record: link.record }, limit: 1000 });
-  for (const hold of holds.filter((one) => one['sync'] === link.sync && one['object'] === link.object)) {
+  const own = holds.filter((one) => one['sync'] === link.sync && one['object'] === link.object).map(holdOf);
+  for (const { field } of own) {
     const { sync, object } = link;
-    draft.delete('conflict', { record: link.record, field: String(hold['field']), sync, object });
+    draft.delete('conflict', { record: link.record, field, sync, object });
   }
+  const held = own.filter(({ field }) => field !== deletedField);
+  const gone = link.gone === undefined || held.length === 0 ? link.gone : { ...link.gone, held };
+  draft.link(before, { ...link, call: null, written: {}, gone });
   const sync = hub.syncs.get(link.sync);
   if (sync !== undefined) await forgetAwaited(draft, sync, link);
   draft.lineage(link.record, {

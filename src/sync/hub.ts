@@ -67,7 +67,7 @@ export type Mutation =
   | 'remove-unlooked'
   | 'remove-contested'
   | 'create-deleted'
-  | 'trust-removal'
+  | 'no-grace'
   | 'keys-of-deleted';
 
 export interface Hub {

@@ -10,7 +10,7 @@ import { merge, type Merged, type Sight } from '../merge/merge.ts';
 import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { FieldProblem } from '../mapping/lens.ts';
 import { drawAwaited } from './awaited.ts';
-import { isDoomed, judgeLife, releaseAgreed } from './deletion.ts';
+import { heldAgain, heldBefore, isDoomed, judgeLife, releaseAgreed } from './deletion.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
 import { spendIds } from './ids.ts';
@@ -55,7 +55,9 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
     input.record,
   );
   const isNew = recordBefore === null;
-  const holds = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
+  const standing = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
+  const returned = heldBefore(linkBefore, standing);
+  const holds = [...standing, ...returned];
   const seen = merge({
     record: mutateRecord(hub, input.record),
     link: mutateLink(hub, sync, input),
@@ -70,7 +72,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   const waiting = new Set(holdsAfter(holds, seen).map(({ field }) => field));
   const routed = await routeLook(draft, sync, seen, waiting, input.record.version + 1);
   const waited = await waitFor(draft, sync, input.link.object, routed, inward);
-  const merged = await judgeLife(hub, { ...input, holds }, waited);
+  const merged = heldAgain(returned, await judgeLife(hub, { ...input, holds }, waited));
   const applied = merged.changed.length > 0 || input.event !== undefined;
   const record = applied ? { ...merged.record, version: input.record.version + 1 } : input.record;
   if (applied) await draft.record(recordBefore, record, 'claim');

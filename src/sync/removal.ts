@@ -49,7 +49,7 @@ export const drawRemoved = async (draft: Draft, sync: Sync, call: CallRow): Prom
   draft.lineage(id, { ...at, entries: [entry] });
   if (link?.call !== call.id) return;
   const told: LinkState = { ...link, call: null, removal: 'done', lookedUntil: hub.now() };
-  if (sync.kind.read === undefined || hub.mutation === 'trust-removal') return drawLost(draft, sync, told);
+  if (sync.kind.read === undefined) return drawLost(draft, sync, told);
   draft.link(link, told);
   touchAgain(draft, sync, object, 0, 'confirm');
 };
