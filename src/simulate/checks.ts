@@ -137,6 +137,10 @@ const doubles = (world: World, state: Snapshot): string[] =>
       const known = ids.slice(0, -1).every((id) => state.links.some((link) => link.object === id));
       if (ids.length > 1 && standing.length === 1 && !known)
         world.options.tally.exception('create deleted while unsettled');
+      if (standing.length > 1 && known && !system.traits.readable) {
+        world.options.tally.exception('restored unseen where nothing can be read');
+        return [];
+      }
       if (standing.length > 1 && editedBeyondSearch(system, standing)) {
         world.options.tally.exception('create edited beyond search');
         return [];
@@ -148,7 +152,9 @@ const doubles = (world: World, state: Snapshot): string[] =>
 /** True if an object was deleted when the next one was made, or up to the look just before. */
 const wasGone = ({ objects }: ToySystem, id: string, next = ''): boolean => {
   const made = objects.get(next)?.createdAt ?? 0;
-  return objects.get(id)?.lives.findLast(({ at }) => at <= made - 30_000)?.deleted === true;
+  const lives = objects.get(id)?.lives.filter(({ at }) => at <= made) ?? [];
+  const looked = lives.findLast(({ at }) => at <= made - 30_000);
+  return looked?.deleted === true || lives.some(({ at, deleted }) => deleted && at > made - 30_000);
 };
 
 /** No anchor, and everything that the first create had sent was changed there before anyone looked. */

@@ -2,6 +2,7 @@
 import { deletedField, reachOf } from '../merge/deletion.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import { same, type Entry } from '../merge/record.ts';
+import { goneGrace } from '../sync/hub.ts';
 import type { Snapshot } from './checks.ts';
 import { toyFields, type LifeEvent, type ToyObject, type ToySystem } from './toy.ts';
 import type { World } from './world.ts';
@@ -144,7 +145,8 @@ const overriding = (world: World, state: Snapshot): string[] =>
       if (entry.field !== deletedField || entry.verdict !== 'took' || (entry.after ?? null) === null)
         return [];
       const object = systemOf(world, row.sync ?? '')?.objects.get(row.object ?? '');
-      const deleted = object === undefined ? undefined : byPerson(object, entry.at?.to ?? 0);
+      // A read that missed it just before puts the end of the span a little too early.
+      const deleted = object === undefined ? undefined : byPerson(object, (entry.at?.to ?? 0) + goneGrace);
       if (deleted === undefined || entry.rule === 'owner') return [];
       const over = all.find(
         (one) =>
@@ -192,7 +194,8 @@ const anew = (world: World, state: Snapshot): string[] =>
           deleted = (after ?? null) !== null;
       // An object that a create of ours had made is its record's all the same.
       const made = systemOf(world, row.sync ?? '')?.objects.get(row.object ?? '')?.createdBy;
-      const own = world.sent.get(made ?? '')?.record === record;
+      // (A call that lands late is not noted.)
+      const own = typeof made === 'string' && (world.sent.get(made)?.record ?? record) === record;
       return was && row.event === 'linked' && !own
         ? [`deletion: ${row.object} was linked to ${record}, which was deleted (${row.cause})`]
         : [];

@@ -80,7 +80,7 @@ const fateOf = (
   );
   if (named) return undefined;
   const next = log.slice(i + 1).find((later) => later.by !== 'self') ?? removed(object);
-  if (next?.by === 'person') return undefined;
+  if (next?.by === 'person' || (next?.given === 'removed' && event.value === null)) return undefined;
   const link = state.links.find((one) => one.sync === system.traits.name && one.object === object.id);
   const record = link === undefined ? undefined : state.records.get(link.record);
   const ours = record?.fields[field]?.value ?? null;

@@ -138,21 +138,32 @@ const lookAll = async (hub: Hub, syncs: readonly Sync[], jobs: readonly Job[]): 
 
 const stateOf = (syncs: readonly Sync[], job: Job): Sight | undefined => {
   const linked = [...job.links.values()].filter((link) => link !== null);
-  let best: Sight | undefined;
+  const blind = syncs[0]?.kind.read === undefined;
+  // What is surely newer than the shadow goes before what only says that nothing happened by then.
+  let newest: Sight | undefined;
+  let other: Sight | undefined;
   for (const { hint } of job.touches) {
     if (hint.object === undefined) continue;
     const from = hint.from ?? 0;
     const until = hint.until ?? 0;
     // What is gone is believed to be back on a direct read only, where there is one.
-    const blind = syncs[0]?.kind.read === undefined;
     const newer = linked.every((link) => from > link.lookedUntil && (blind || link.state === 'live'));
     const told = from === 0 && linked.length === 0;
     const equal = linked.length > 0 && linked.every((link) => equalsShadow(syncs, link, hint.object));
-    if (!newer && !told && !equal) return blind ? best : undefined;
-    if (best === undefined || until >= best.until) best = { object: hint.object, from, until };
+    const { object } = hint;
+    if (newer) newest = newest === undefined || until >= newest.until ? { object, from, until } : newest;
+    else if (told) other = other === undefined || until >= other.until ? { object, from, until } : other;
+    // A state that was seen before may have been sent before, too: it makes no later look of the one that showed it.
+    else if (equal) other ??= { object, ...lastLook(linked) };
+    else if (!blind) return undefined;
   }
-  return best;
+  return newest ?? other;
 };
+
+const lastLook = (links: readonly LinkState[]): Pick<Sight, 'from' | 'until'> => ({
+  from: Math.min(...links.map(({ lookedFrom }) => lookedFrom)),
+  until: Math.min(...links.map(({ lookedUntil }) => lookedUntil)),
+});
 
 const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObject | undefined): boolean => {
   const sync = syncs.find((one) => one.name === link.sync);
@@ -160,8 +171,9 @@ const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObj
     sync !== undefined &&
     object !== undefined &&
     link.state === 'live' &&
-    // A page from before our removal says nothing about after it.
+    // What was sent before a removal, or before a read that found nothing, says nothing about after it.
     link.removal === undefined &&
+    link.missingSince === null &&
     same(sync.lens.shadow(object.value), link.shadow)
   );
 };

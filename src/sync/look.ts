@@ -36,7 +36,7 @@ export interface LookInput {
 export interface Looked {
   readonly merged: Merged;
   readonly record: RecordState;
-  /** True if the record changed or the object was linked. */
+  /** True if the record changed or the object was linked, for the first time or again. */
   readonly applied: boolean;
   /** True if the looked-at remote still lacks something of ours. */
   readonly behind: boolean;
@@ -73,7 +73,9 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   const routed = await routeLook(draft, sync, seen, waiting, input.record.version + 1);
   const waited = await waitFor(draft, sync, input.link.object, routed, inward);
   const merged = heldAgain(returned, await judgeLife(hub, { ...input, holds }, waited));
-  const applied = merged.changed.length > 0 || input.event !== undefined;
+  // A link that is back counts like a new one: whoever changes the record meanwhile must not overlook it.
+  const event = input.event ?? (linkBefore !== null && linkBefore.state !== 'live' ? 'revived' : undefined);
+  const applied = merged.changed.length > 0 || event !== undefined;
   const record = applied ? { ...merged.record, version: input.record.version + 1 } : input.record;
   if (applied) await draft.record(recordBefore, record, 'claim');
   else draft.expect('record', { id: record.id }, { version: record.version });
@@ -81,7 +83,6 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   draft.link(linkBefore, merged.link);
   if (linkBefore === null && !isNew) await draft.bornHolds(record.id, sync.name, merged.link.object);
   draft.holds(record.id, merged.link, merged.held, merged.released);
-  const event = input.event ?? (linkBefore !== null && linkBefore.state !== 'live' ? 'revived' : undefined);
   if (merged.entries.length > 0 || event !== undefined) {
     draft.lineage(record.id, {
       cause: input.cause,
