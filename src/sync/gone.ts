@@ -33,9 +33,10 @@ export const drawLost = async (draft: Draft, sync: Sync, link: LinkState): Promi
   const gone = { by: link.removal === undefined ? ('them' as const) : ('us' as const), at };
   const none = { record: before, changed: [], entries: [], held: [] };
   const lost = gone.by === 'us' ? none : await judgeLoss(hub, sync, link, before, at);
-  const { record, changed, entries, held } = lost;
-  if (changed.length > 0) await draft.record(before, record, 'claim');
-  else draft.expect('record', { id: record.id }, { version: record.version });
+  const { changed, entries, held } = lost;
+  // Always a new version: two objects that are gone at once must not each count on the other.
+  const record = { ...lost.record, version: before.version + 1 };
+  await draft.record(before, record, changed.length > 0 ? 'claim' : 'held');
   const { removal: _, ...rest } = link;
   const after: LinkState = { ...rest, state: 'gone', gone };
   await endLink(draft, link, after, record, entries);
