@@ -4,7 +4,8 @@ import type { ErrorCode, ErrorParams } from './errors.ts';
 import { checkNotices } from './config-notices.ts';
 import { nearest } from './mapping/nearest.ts';
 import { pointerOf } from './mapping/place.ts';
-import type { Amount, Budget, ClearPolicy, ConflictPolicy, Role } from './merge/policy.ts';
+import { deletedField } from './merge/deletion.ts';
+import type { Amount, Budget, ClearPolicy, ConflictPolicy, DeletePolicy, Role } from './merge/policy.ts';
 
 /** Whether a configuration of the right shape also makes sense: names that exist, owners, templates, times. */
 
@@ -61,7 +62,8 @@ export interface SourceSync {
   readonly mapping: string;
   readonly direction: 'in' | 'out' | 'both';
   readonly create?: boolean;
-  readonly deletes?: 'ignore' | 'archive' | 'propagate';
+  readonly deletes?: DeletePolicy;
+  readonly resurrect?: boolean;
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly roles?: Record<string, Role>;
   readonly mode?: 'live' | 'plan';
@@ -144,10 +146,10 @@ export class Check {
     return this.name('connection', name, Object.keys(this.source.connections ?? {}), at);
   }
 
-  /** `*` is a field only where `any` says so. */
+  /** `*` and the deletion of the record are fields only where `any` says so. */
   field(entity: string, field: string, at: readonly string[], any = false): boolean {
     const fields = this.known.entities.get(entity);
-    if (fields === undefined || (any && field === '*')) return true;
+    if (fields === undefined || (any && (field === '*' || field === deletedField))) return true;
     return this.name('field', field, fields, at, ` in entity ${entity}`);
   }
 
@@ -213,7 +215,7 @@ const checkEntities = (check: Check): void => {
     checkPolicy(check, entity, source.conflict, [...at, 'conflict']);
   }
   for (const [entity, fields] of check.known.entities) {
-    for (const field of fields) {
+    for (const field of [...fields, deletedField]) {
       const [one, other] = [...ownersOf(check, entity, field)];
       if (one === undefined || other === undefined) continue;
       check.tell('config-two-owners', pointerOf(other[1]), { field, entity, one: one[0], other: other[0] });
@@ -233,15 +235,6 @@ const checkProtect = (check: Check, entity: string, protect: string[] | Record<s
       const person = each.startsWith('person:') || each.includes('@');
       if (!person) check.connection(each, [...at, field]);
     }
-  }
-};
-
-const checkNotYet = (check: Check, name: string, sync: SourceSync): void => {
-  if (sync.deletes !== undefined && sync.deletes !== 'ignore') {
-    check.tell('config-not-yet', pointerOf(['syncs', name, 'deletes']), {
-      what: `"deletes: ${sync.deletes}"`,
-      instead: 'Write "deletes: ignore", or leave it out: deletions stay where they happen.',
-    });
   }
 };
 
@@ -272,6 +265,13 @@ const checkReferences = (check: Check, name: string, { connection, mapping }: So
   }
 };
 
+/** Only a sync that creates can make anew what was deleted there. */
+const checkResurrect = (check: Check, name: string, sync: SourceSync): void => {
+  if (sync.resurrect !== true || (sync.create === true && sync.direction !== 'in')) return;
+  const detail = sync.direction === 'in' ? 'writes nothing ("direction: in")' : 'creates nothing';
+  check.tell('config-resurrect', pointerOf(['syncs', name, 'resurrect']), { sync: name, detail });
+};
+
 const checkSyncs = (check: Check): void => {
   const seen = new Map<string, string>();
   const { connections = {} } = check.source;
@@ -280,7 +280,7 @@ const checkSyncs = (check: Check): void => {
     const { connection, mapping } = sync;
     const linked = check.connection(connection, [...at, 'connection']);
     const mapped = check.name('mapping', mapping, check.known.mappings.keys(), [...at, 'mapping']);
-    checkNotYet(check, name, sync);
+    checkResurrect(check, name, sync);
     for (const part of ['poll', 'sweep'] as const) {
       const text = sync[part];
       if (text === undefined || scheduleOf(text) !== undefined) continue;

@@ -11,10 +11,11 @@ import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
 import { segmentsOf } from './mapping/place.ts';
 import { faultWords, schemaChecker } from './mapping/schema.ts';
-import type { Budget, ClearPolicy, ConflictPolicy, Role, Rules } from './merge/policy.ts';
+import { deletedField } from './merge/deletion.ts';
+import type { Budget, ClearPolicy, ConflictPolicy, DeletePolicy, Role, Rules } from './merge/policy.ts';
 
 export type { Known, Schedule } from './config-check.ts';
-export type { ClearPolicy, ConflictPolicy, Role } from './merge/policy.ts';
+export type { ClearPolicy, ConflictPolicy, DeletePolicy, Role } from './merge/policy.ts';
 
 /** crosswalk.yaml and the environment, as one frozen and checked object. Holds references, never secrets. */
 
@@ -52,7 +53,9 @@ export interface SyncConfig {
   readonly kind: string;
   readonly direction: 'in' | 'out' | 'both';
   readonly create: boolean;
-  readonly deletes: 'ignore';
+  readonly deletes: DeletePolicy;
+  /** True: a later edit elsewhere makes anew what somebody deleted there. */
+  readonly resurrect: boolean;
   readonly conflict: ByField<ConflictPolicy>;
   readonly roles: ByField<Role>;
   readonly budget: Budget;
@@ -236,7 +239,8 @@ const syncConfig = (name: string, source: SourceSync, known: Known): SyncConfig 
     kind: mapping?.kind ?? '',
     direction: source.direction,
     create: source.create ?? false,
-    deletes: 'ignore',
+    deletes: source.deletes ?? 'ignore',
+    resurrect: source.resurrect ?? false,
     conflict: byField(source.conflict),
     roles: named(Object.entries(source.roles ?? {})),
     budget: budgetOf(source.budget),
@@ -372,14 +376,16 @@ const hasOwner = (config: Config, entity: EntityConfig, field: string): boolean 
 /**
  * What the configuration says about each field in one sync. The role is the sync's own word on the field,
  * else `owner` where the entity names the connection, else the sync's `*`, else `writer`. `owner` as a policy
- * for all fields means `ask` for those that nobody owns.
+ * for all fields means `ask` for those that nobody owns. Of a deletion and an edit the `newest` wins where nothing else
+ * is said.
  */
 export const rulesOf = (config: Config, sync: SyncConfig): Rules => {
   const entity = config.entities[sync.entity] ?? entityConfig(sync.entity, {});
   const keys = new Set(entity.keys.flat());
   return (field) => {
     const owned = hasOwner(config, entity, field);
-    const conflict = of(sync.conflict, field) ?? of(entity.conflict, field) ?? 'owner';
+    const conflict =
+      of(sync.conflict, field) ?? of(entity.conflict, field) ?? (field === deletedField ? 'newest' : 'owner');
     const mine = entity.owners[field] === sync.connection ? 'owner' : undefined;
     const mayChange = entity.protect[field];
     return {

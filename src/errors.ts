@@ -342,6 +342,12 @@ export const catalogue = {
     text: 'Sync {sync} says "{detail}", and connection {connection} cannot do that with a {kind}.',
     remedy: 'Set "direction: in", or take out "create: true"; the connector’s README.md says what it can.',
   },
+  'sync-deletes': {
+    status: 422,
+    text: 'Sync {sync} says "deletes: {deletes}", and a {kind} of connection {connection} {detail}.',
+    remedy:
+      'Write "deletes: ignore" if deletions are to stay where they happen; the connector’s README.md says what it can.',
+  },
   'sync-mapping-beyond': {
     status: 422,
     text: 'Sync {sync}: mapping {mapping} has {what}, which syncs do not follow yet.',
@@ -447,10 +453,10 @@ export const catalogue = {
     text: 'There is no {what} {name}{where}{hint}.',
     remedy: 'Correct the name, or add the {what}.',
   },
-  'config-not-yet': {
+  'config-resurrect': {
     status: 422,
-    text: '{what} is not built yet.',
-    remedy: '{instead}',
+    text: 'Sync {sync} says "resurrect: true", and {detail}.',
+    remedy: 'Add "create: true" and a direction that writes, or take "resurrect" out.',
   },
   'config-no-owner': {
     status: 422,

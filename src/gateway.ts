@@ -12,7 +12,7 @@ import { Trouble, type HookReply, type HookRequest, type JsonSchema } from './co
 import { InProcessDispatcher } from './dispatch/in-process.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { CrosswalkError, invariant } from './errors.ts';
-import { compileSync, loadInstallation, voiceless, type Installation } from './installation.ts';
+import { compileSync, hubEntities, loadInstallation, voiceless, type Installation } from './installation.ts';
 import { knownSchemas, LiveSchemas, type KnownSchema } from './live-schemas.ts';
 import { tellAlarm } from './notify/alarms.ts';
 import type { CallReport } from './remote.ts';
@@ -238,12 +238,7 @@ export class Gateway {
     return {
       store: this.store,
       syncs,
-      entities: new Map(
-        [...entities.keys()].map((name) => {
-          const { keys = [], protect = {} } = config.entities[name] ?? {};
-          return [name, { name, keys, protect }];
-        }),
-      ),
+      entities: hubEntities(config, entities),
       now: this.#options.now ?? Date.now,
       newId,
       random: Math.random,
@@ -285,7 +280,7 @@ const openStore = (file: string): Store => {
 
 /** The sync of a plan: it counts as live, and cannot send. */
 const onlyPlanned = (sync: Sync): Sync => {
-  const { create, update } = sync.kind;
+  const { create, update, remove } = sync.kind;
   const send = (): Promise<never> => {
     throw new CrosswalkError('internal', { detail: `a plan was about to write to ${sync.lane}` });
   };
@@ -293,6 +288,7 @@ const onlyPlanned = (sync: Sync): Sync => {
     ...sync.kind,
     ...(create === undefined ? {} : { create: { ...create, send } }),
     ...(update === undefined ? {} : { update: { ...update, send } }),
+    ...(remove === undefined ? {} : { remove: { ...remove, send } }),
   };
   return { ...sync, kind };
 };

@@ -17,7 +17,7 @@ import { preparing, type Preparing } from './mapping/expressions.ts';
 import type { Lens } from './mapping/lens.ts';
 import { referenceOf } from './mapping/reference.ts';
 import { clashOf } from './mapping/when.ts';
-import type { Sync } from './sync/hub.ts';
+import type { Entity as HubEntity, Sync } from './sync/hub.ts';
 import { evaluate } from './evaluator.ts';
 
 export interface Installation {
@@ -186,7 +186,7 @@ const guardKind = (kind: Kind, connection: string, name: string, prepare: Prepar
       }
     };
   const own = prepare === undefined ? kind : preparedKind(kind, prepare);
-  const { read, scan, changes, create, update, find } = own;
+  const { read, scan, changes, create, update, remove, find } = own;
   return {
     ...own,
     ...(read === undefined ? {} : { read: guard(read.bind(own)) }),
@@ -194,6 +194,7 @@ const guardKind = (kind: Kind, connection: string, name: string, prepare: Prepar
     ...(changes === undefined ? {} : { changes: guard(changes.bind(own)) }),
     ...(create === undefined ? {} : { create: { ...create, send: guard(create.send.bind(create)) } }),
     ...(update === undefined ? {} : { update: { ...update, send: guard(update.send.bind(update)) } }),
+    ...(remove === undefined ? {} : { remove: { ...remove, send: guard(remove.send.bind(remove)) } }),
     ...(find === undefined ? {} : { find: { ...find, by: guard(find.by.bind(find)) } }),
   };
 };
@@ -263,9 +264,28 @@ export const compileSync = (
     },
     budget: sync.budget,
     create: sync.create,
+    deletes: sync.deletes,
+    resurrect: sync.resurrect,
     required: Array.isArray(required) ? required.map(String) : [],
   };
 };
+
+/** The field that shows people a deletion: `deleted` or `archived`, where the entity has one that is true or false. */
+export const markOf = ({ fields }: Entity): string | undefined =>
+  ['deleted', 'archived'].find((name) => fields.get(name)?.['type'] === 'boolean');
+
+/** The entities as the engine sees them. */
+export const hubEntities = (
+  { entities: configured }: Config,
+  entities: ReadonlyMap<string, Entity>,
+): Map<string, HubEntity> =>
+  new Map(
+    [...entities].map(([name, entity]) => {
+      const mark = markOf(entity);
+      const { keys = [], protect = {} } = configured[name] ?? {};
+      return [name, { name, keys, protect, ...(mark === undefined ? {} : { mark }) }];
+    }),
+  );
 
 /** What is to be said through a connection that has no voice: it would wait for ever. */
 export const voiceless = (config: Config, canSpeak: (connection: string) => boolean): CrosswalkError[] => {

@@ -158,6 +158,22 @@ syncs: { a: { connection: crm, mapping: jdy-contact, direction: in } }`);
       clear: 'restore',
     });
     expect(rulesOf(made, sync)('name')).toMatchObject({ role: 'writer', conflict: 'ask' });
+    // Of a deletion and an edit the newest wins, unless something else is said.
+    expect(rulesOf(made, sync)('$deleted')).toMatchObject({ role: 'writer', conflict: 'newest' });
+  });
+
+  test('the deletion of a record has a role and a policy as fields have', () => {
+    const made = config(`
+connections: { crm: { connector: jiandaoyun }, hubspot: { connector: hubspot } }
+entities: { contact: { conflict: { $deleted: owner } } }
+syncs:
+  a: { connection: crm, mapping: jdy-contact, direction: both, deletes: propagate, roles: { $deleted: owner } }
+  b: { connection: hubspot, mapping: hubspot-contact, direction: both, create: true, deletes: archive, resurrect: true, roles: { "*": reader } }`);
+    const [a, b] = [made.syncs['a'], made.syncs['b']];
+    if (a === undefined || b === undefined) throw new Error('no sync');
+    expect(rulesOf(made, a)('$deleted')).toMatchObject({ role: 'owner', conflict: 'owner' });
+    expect(rulesOf(made, b)('$deleted')).toMatchObject({ role: 'reader', conflict: 'owner' });
+    expect([a.deletes, a.resurrect, b.deletes, b.resurrect]).toEqual(['propagate', false, 'archive', true]);
   });
 });
 
@@ -249,9 +265,17 @@ describe('faults of sense', () => {
     ['poll: 30s', 'poll: 30x', 'config-schedule', '"30x"'],
     ['poll: 30s', 'poll: 0s', 'config-schedule', '"0s"'],
     ['"0 3 * * *"', '"0 3 31 2 *"', 'config-schedule', '31 2'],
-    ['mode: live', 'deletes: archive', 'config-not-yet', 'deletes: archive'],
     ['mode: live', 'budget: { updates: 20%/week }', 'config-shape', '20%/week'],
     ['mode: live', 'budget: { writes: 5/day }', 'config-shape', 'writes'],
+    ['create: true', 'resurrect: true', 'config-resurrect', 'creates nothing'],
+    [
+      'direction: both, create',
+      'direction: in, resurrect: true, create',
+      'config-resurrect',
+      'writes nothing',
+    ],
+    ['{ email: filler,', '{ $delete: filler,', 'config-shape', '$delete'],
+    ['conflict: { mobile: newest,', 'conflict: { $deleted: owner,', 'config-no-owner', 'field $deleted'],
     ['to: sales', 'to: sale', 'config-unknown', 'did you mean "sales"?'],
     ['changed: stage', 'changed: stages', 'config-unknown', 'did you mean "stage"?'],
     ['{{after.stage}}', '{{after.stagee}}', 'config-template', 'did you mean {{after.stage}}?'],

@@ -1,13 +1,13 @@
 /** check: everything that can be known before anything runs, each fault with its place and remedy. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { readConfig, type Config } from '../config.ts';
+import { readConfig, type Config, type SyncConfig } from '../config.ts';
 import { findConnectors, resolveText } from '../connections.ts';
-import type { JsonSchema } from '../connector.ts';
+import type { JsonSchema, Kind } from '../connector.ts';
 import { evaluate } from '../evaluator.ts';
 import { CrosswalkError, placeText, type Place } from '../errors.ts';
 import { usesOf } from '../live-schemas.ts';
-import { knownOf, loadEntities, loadMappings, voiceless } from '../installation.ts';
+import { knownOf, loadEntities, loadMappings, markOf, voiceless } from '../installation.ts';
 import { check as checkMapping } from '../mapping/check.ts';
 import { driftOf, touchWords, type DriftFinding } from '../mapping/drift.ts';
 import { preparedExamples } from '../mapping/expressions.ts';
@@ -121,8 +121,34 @@ const readConfigOf = (folder: string, documents: Documents, found: Found[]): Con
   return config;
 };
 
+/** What a sync does about deletions, and what of it can never come to pass. */
+const checkDeletes = (sync: SyncConfig, kind: Kind, shows: boolean, place: Place, found: Found[]): void => {
+  const { name, deletes, direction, connection } = sync;
+  if (deletes === 'ignore') return;
+  const hears = direction !== 'out' && kind.read !== undefined;
+  const removes = direction !== 'in' && deletes === 'propagate' && kind.remove !== undefined;
+  const tell = (severity: Found['severity'], detail: string): void => {
+    const params = { sync: name, deletes, kind: sync.kind, connection, detail };
+    found.push(foundOf(severity, new CrosswalkError('sync-deletes', params, place)));
+  };
+  if (!hears && !removes && !(direction !== 'in' && shows))
+    tell('error', 'can neither tell us of a deletion nor be deleted or marked there');
+  else if (direction !== 'in' && deletes === 'propagate' && kind.remove === undefined)
+    tell(
+      'warning',
+      `cannot be removed: it stays there${shows ? ', marked,' : ''} when it is deleted elsewhere`,
+    );
+  else if (direction !== 'out' && kind.read === undefined)
+    tell('warning', 'cannot be read by its id: that it was deleted there is never known');
+};
+
 /** What a sync or notice asks of its connection, and whether that can be had. */
-const checkOffers = (config: Config, { sessions }: Opened, found: Found[]): void => {
+const checkOffers = (
+  config: Config,
+  { mappings, entities }: Documents,
+  { sessions }: Opened,
+  found: Found[],
+): void => {
   const tell = (error: CrosswalkError): void => void found.push(foundOf('error', error));
   for (const sync of Object.values(config.syncs)) {
     const session = sessions.get(sync.connection);
@@ -139,6 +165,11 @@ const checkOffers = (config: Config, { sessions }: Opened, found: Found[]): void
       tell(new CrosswalkError('sync-cannot', { ...params, detail: `direction ${sync.direction}` }, place));
     else if (sync.direction !== 'in' && sync.create && kind.create === undefined)
       tell(new CrosswalkError('sync-cannot', { ...params, detail: 'create: true' }, place));
+    const entity = entities.get(sync.entity);
+    const mark = entity === undefined ? undefined : markOf(entity);
+    const rule = mark === undefined ? undefined : mappings.get(sync.mapping)?.fields[mark];
+    const at = config.place(`/syncs/${sync.name}/deletes`);
+    checkDeletes(sync, kind, rule !== undefined && rule.flow !== 'in', at, found);
   }
   for (const fault of voiceless(config, (to) => {
     const session = sessions.get(to);
@@ -257,7 +288,7 @@ const checkAll = async (folder: string, { mappings, live: ask }: CheckOptions): 
   if (config !== undefined) {
     const opened = await openAll(config, connectors, process.env);
     found.push(...opened.faults.map((fault) => foundOf('error', fault)));
-    checkOffers(config, opened, found);
+    checkOffers(config, documents, opened, found);
     checkToken(config, found);
     if (ask === true) live = await askLive(config, connectors);
     checkDrift(config, documents, live, found);

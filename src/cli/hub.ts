@@ -2,7 +2,7 @@
 import { rulesOf } from '../config.ts';
 import { newId } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
-import type { Installation } from '../installation.ts';
+import { hubEntities, type Installation } from '../installation.ts';
 import { compile } from '../mapping/compile.ts';
 import type { Hub, Sync } from '../sync/hub.ts';
 import { warn } from './output.ts';
@@ -25,6 +25,8 @@ export const hubOf = (view: View, { config, mappings, entities }: Installation):
       inward: sync.direction !== 'out',
       outward: sync.direction !== 'in' && view.switches.isLive(sync),
       create: sync.create,
+      deletes: sync.deletes,
+      resurrect: sync.resurrect,
       required: [],
     };
     return [[sync.name, one]];
@@ -32,9 +34,7 @@ export const hubOf = (view: View, { config, mappings, entities }: Installation):
   return {
     store: view.store,
     syncs: new Map(syncs),
-    entities: new Map(
-      Object.values(config.entities).map(({ name, keys, protect }) => [name, { name, keys, protect }]),
-    ),
+    entities: hubEntities(config, entities),
     now: Date.now,
     newId,
     random: Math.random,

@@ -24,6 +24,7 @@ const mostShown = 50;
 interface Totals {
   create: number;
   update: number;
+  remove: number;
   already: number;
   parked: number;
   waiting: number;
@@ -131,7 +132,7 @@ const collect = async (
   const writes: Planned[] = [];
   let more = 0;
   for (const spoke of spokes.filter((each) => each.outward)) {
-    const sums = { create: 0, update: 0, already: 0, parked: 0, waiting: 0 };
+    const sums = { create: 0, update: 0, remove: 0, already: 0, parked: 0, waiting: 0 };
     totals[spoke.name] = sums;
     for await (const one of planOf(hub, spoke, run)) {
       if ('why' in one) sums[one.why] += 1;
@@ -166,7 +167,7 @@ const tell = (made: Plan, asJson: boolean): number => {
     .slice(0, mostShown)
     .map((one) => [
       one.sync,
-      one.op === 'create' ? 'create' : `update ${one.object}`,
+      one.op === 'create' ? 'create' : `${one.op} ${one.object}`,
       one.label,
       one.fields
         .map(({ field, before, after }) =>

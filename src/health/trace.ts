@@ -1,6 +1,7 @@
 /** The story of an object: where each value came from, what was decided, what was written, one line per hop. */
 import { CrosswalkError } from '../errors.ts';
 import type { Json } from '../connector.ts';
+import { deletedField } from '../merge/deletion.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import type { Entry, LinkState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
@@ -50,8 +51,46 @@ const placeOf = (view: View, sync: string | undefined, object: string | undefine
     : `${config.connection}/${config.kind} ${object ?? ''}`.trim();
 };
 
+/** The deletion of a record is a field of it; people are told of it in other words. */
+const deletionWords = (place: string, row: LineageRow, entry: Entry): string => {
+  const why = entry.rule === undefined ? '' : ` (${entry.rule})`;
+  const isDeleted = (entry.after ?? null) !== null;
+  switch (entry.verdict) {
+    case 'took':
+      return isDeleted
+        ? `the record is deleted (${entry.after}): its object in ${place} is${why}`
+        : `the record is no longer deleted: because of ${place}${why}`;
+    case 'removed':
+      return `removed from ${place} (${row.cause})`;
+    case 'overruled':
+    case 'restored':
+      return isDeleted
+        ? `the record stays deleted, whatever ${place} says${why}`
+        : `the record is not deleted, although its object in ${place} is${why}`;
+    case 'asked':
+    case 'oscillation':
+    case 'not-taken':
+      return isDeleted
+        ? `${place} is still there, and the record is deleted: a person must decide${why}`
+        : `${place} was deleted, and the record may have to stay: a person must decide${why}`;
+    case 'kept':
+    case 'held':
+      return `${place} and the record differ about being deleted: left as it is${why}`;
+    case 'met':
+      return `${place} and the record agree again about being deleted`;
+    case 'refused':
+      return `not removed from ${place}${why}`;
+    case 'noted':
+    case 'seen':
+      return `${place}: ${entry.rule}`;
+    default:
+      return isDeleted ? `the record is deleted${why}` : `the record is not deleted${why}`;
+  }
+};
+
 const words = (view: View, row: LineageRow, entry: Entry): string => {
   const place = placeOf(view, row.sync, row.object);
+  if (entry.field === deletedField) return deletionWords(place, row, entry);
   const { field, rule } = entry;
   const why = rule === undefined ? '' : ` (${rule})`;
   switch (entry.verdict) {
@@ -83,6 +122,7 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
     case 'refused':
     case 'problem':
       return `${field}: not written to ${place}${why}`;
+    case 'removed':
     case 'seen':
       return `${field}: ${shown(entry.theirs)} was seen in ${place}${why}`;
     case 'noted':

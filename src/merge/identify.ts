@@ -1,5 +1,6 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
+import { reachOf } from './deletion.ts';
 import { isShared } from './guard.ts';
 import { hashOf, type RecordState } from './record.ts';
 
@@ -20,9 +21,11 @@ export const strongKeys = (keys: readonly KeyFields[], values: Fields): string[]
 const normal = (value: Json): Json =>
   typeof value === 'string' ? value.normalize('NFKC').trim().toLowerCase() : value;
 
-/** The strong keys of a record. */
+/** The strong keys of a record. A deleted one has none: what is filed anew under them is something else. */
 export const keysOf = (keys: readonly KeyFields[], record: RecordState): string[] =>
-  strongKeys(
-    keys,
-    Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value])),
-  );
+  reachOf(record) !== null
+    ? []
+    : strongKeys(
+        keys,
+        Object.fromEntries(Object.entries(record.fields).map(([name, field]) => [name, field.value])),
+      );

@@ -12,6 +12,13 @@ export type ConflictPolicy = 'owner' | 'newest' | 'keep' | 'ask';
 /** What an emptied field on the remote does: `restore` ours, `take` the emptiness, or `ask`. */
 export type ClearPolicy = 'restore' | 'take' | 'ask';
 
+/**
+ * What a deletion in this sync's system does, and whether this system takes part in deletions elsewhere: `ignore` (it
+ * stays where it happened), `archive` (the record is marked), `propagate` (and its objects are removed in every system
+ * that says so too).
+ */
+export type DeletePolicy = 'ignore' | 'archive' | 'propagate';
+
 /** Everything that a merge must know of one field in one sync. */
 export interface FieldRule {
   readonly role: Role;

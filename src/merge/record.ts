@@ -88,6 +88,18 @@ export interface LinkState {
   readonly mapping?: string;
   /** First direct read that found nothing; believed after a grace interval. */
   readonly missingSince: number | null;
+  /** A removal of ours: under way or without an answer, or acknowledged and not seen yet. */
+  readonly removal?: 'sent' | 'done' | undefined;
+  /** Of a link that is gone: who removed the object, and when. */
+  readonly gone?: Gone | undefined;
+}
+
+/** `us`: the gateway removed it, because its record was deleted. `them`: somebody there did. */
+export interface Gone {
+  readonly by: 'us' | 'them';
+  readonly at: Span;
+  /** What was held on the link: held again if the object comes back. */
+  readonly held?: readonly Hold[];
 }
 
 /** Why a field is held on a link. `own`: an undo left the remote the value that it had by itself. */
@@ -132,6 +144,7 @@ export interface Entry {
     | 'retry'
     | 'confirmed'
     | 'wrote'
+    | 'removed'
     | 'refused'
     | 'problem'
     | 'seen'

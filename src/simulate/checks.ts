@@ -2,10 +2,12 @@
 import { imbalances } from '../merge/books.ts';
 import { recordThen } from '../merge/history.ts';
 import { replayDifferences, type LineageRow } from '../merge/lineage.ts';
+import { lacksObject } from '../merge/deletion.ts';
 import { same, type LinkState, type RecordState } from '../merge/record.ts';
 import { linkOf, recordOf } from '../sync/hub.ts';
 import { runOf } from '../sync/runs.ts';
 import { toyFields, toyLens, type ToyObject, type ToySystem } from './toy.ts';
+import { wrongDeletions } from './deletions.ts';
 import { lostEdits } from './lost-edits.ts';
 import { wrongUndos } from './undone.ts';
 import type { World } from './world.ts';
@@ -30,11 +32,15 @@ export const finish = async (world: World): Promise<void> => {
   if (echoes > 0) say(`P10: a further pass wrote ${echoes} times`);
   await world.closeBooks();
   const state = await snapshot(world);
-  [...doubles(world), ...disagreements(world, state), ...shadows(world, state), ...replays(state)].forEach(
-    say,
-  );
+  [
+    ...doubles(world, state),
+    ...disagreements(world, state),
+    ...shadows(world, state),
+    ...replays(state),
+  ].forEach(say);
   (await histories(world, state)).forEach(say);
   (await books(world)).forEach(say);
+  wrongDeletions(world, state).forEach(say);
   lostEdits(world, state).forEach(say);
   (await wrongUndos(world)).forEach(say);
   if (world.violations.length > 0) tell(world, state);
@@ -122,20 +128,23 @@ const lastTick = (object: ToyObject): number =>
   );
 
 /** Objects that one record's creates made in one system, where there is more than one: from the systems' own truth. */
-const doubles = (world: World): string[] =>
+const doubles = (world: World, state: Snapshot): string[] =>
   world.systems.flatMap((system) => {
     const made = new Map<string, string[]>();
     for (const object of system.objects.values()) {
-      const record = object.createdBy === null ? undefined : world.creates.get(object.createdBy);
+      const record = object.createdBy === null ? undefined : world.sent.get(object.createdBy)?.record;
       if (record !== undefined) made.set(record, [...(made.get(record) ?? []), object.id]);
     }
     return [...made].flatMap(([record, ids]) => {
       // Deleted by a person before anyone could look: it is gone, and nothing tells that it ever was.
-      const standing = ids.filter(
-        (id, i) => i === ids.length - 1 || system.objects.get(id)?.deleted !== true,
-      );
-      if (ids.length > 1 && standing.length === 1)
+      const standing = ids.filter((id, i) => i === ids.length - 1 || !wasGone(system, id, ids[i + 1]));
+      const known = ids.slice(0, -1).every((id) => state.links.some((link) => link.object === id));
+      if (ids.length > 1 && standing.length === 1 && !known)
         world.options.tally.exception('create deleted while unsettled');
+      if (standing.length > 1 && known && !system.traits.readable) {
+        world.options.tally.exception('restored unseen where nothing can be read');
+        return [];
+      }
       if (standing.length > 1 && editedBeyondSearch(system, standing)) {
         world.options.tally.exception('create edited beyond search');
         return [];
@@ -143,6 +152,14 @@ const doubles = (world: World): string[] =>
       return standing.length > 1 ? [`double: ${record} was created as ${ids.join(' and ')}`] : [];
     });
   });
+
+/** True if an object was deleted when the next one was made, or up to the look just before. */
+const wasGone = ({ objects }: ToySystem, id: string, next = ''): boolean => {
+  const made = objects.get(next)?.createdAt ?? 0;
+  const lives = objects.get(id)?.lives.filter(({ at }) => at <= made) ?? [];
+  const looked = lives.findLast(({ at }) => at <= made - 30_000);
+  return looked?.deleted === true || lives.some(({ at, deleted }) => deleted && at > made - 30_000);
+};
 
 /** No anchor, and everything that the first create had sent was changed there before anyone looked. */
 const editedBeyondSearch = ({ traits, objects }: ToySystem, [first]: readonly string[]): boolean => {
@@ -182,11 +199,11 @@ const disagreements = (world: World, state: Snapshot): string[] => {
       }
     }
     for (const record of state.records.values()) {
-      const linked = state.links.some(
-        (link) => link.record === record.id && link.sync === system.traits.name,
-      );
-      const some = Object.values(record.fields).some((field) => field.value !== null);
-      if (!linked && some && !state.parked.has(`${system.traits.name}/${record.id}/`)) {
+      const own = state.links.filter((link) => link.record === record.id && link.sync === system.traits.name);
+      const some = toyFields.some((field) => (record.fields[field]?.value ?? null) !== null);
+      const { resurrect } = world.deletes.get(system.traits.name) ?? {};
+      const lacks = lacksObject(record, own, { create: true, resurrect });
+      if (lacks && some && !state.parked.has(`${system.traits.name}/${record.id}/`)) {
         wrong.push(`P10: ${record.id} has no object in ${system.traits.name}`);
       }
     }

@@ -1,5 +1,7 @@
 /** What a seed decides before anything happens: the habits of each system, and the rules between them. */
 import type { ClearPolicy, ConflictPolicy, FieldRule, Role } from '../merge/policy.ts';
+import { deletedField } from '../merge/deletion.ts';
+import type { Sync } from '../sync/hub.ts';
 import { toyFields, type ToyTraits } from './toy.ts';
 
 export interface Dice {
@@ -49,7 +51,30 @@ export const drawTraits = (dice: Dice, name: string): ToyTraits => {
     clock: Math.floor(dice.random() * 3000) - 1500,
     atomic: dice.chance(0.3),
     batch: dice.pick([1, 2, 5]) ?? 1,
+    ...(dice.chance(0.8) ? { removes: dice.chance(0.5) ? 'telling' : 'silent' } : {}),
   };
+};
+
+/** What deletions do, by system. */
+export const drawDeletes = (
+  dice: Dice,
+  systems: readonly string[],
+): Map<string, Required<Pick<Sync, 'deletes' | 'resurrect'>>> => {
+  const isShared = dice.chance(0.6);
+  return new Map(
+    systems.map((system) => {
+      const own = isShared ? 'propagate' : dice.pick(['ignore', 'archive', 'propagate'] as const);
+      return [system, { deletes: own ?? 'ignore', resurrect: dice.chance(0.4) }];
+    }),
+  );
+};
+
+/** Role and policy of the deletion of records. */
+const drawDeletion = (dice: Dice, system: string): FieldRule => {
+  // Nobody but the first system owns it.
+  const role = dice.chance(0.15) ? 'reader' : system === 'A' && dice.chance(0.2) ? 'owner' : 'writer';
+  const conflict = dice.chance(0.7) ? 'newest' : (dice.pick(['ask', 'keep', 'owner'] as const) ?? 'ask');
+  return { role, conflict, clear: 'restore', protected: false, key: false };
 };
 
 /** Roles and policies by system and field. */
@@ -81,7 +106,7 @@ export const drawRules = (dice: Dice, systems: readonly string[]): Map<string, R
         ];
       }),
     );
-    drawn.set(system, rules);
+    drawn.set(system, { ...rules, [deletedField]: drawDeletion(dice, system) });
   }
   return drawn;
 };

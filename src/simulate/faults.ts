@@ -16,6 +16,13 @@ export const faultNames = [
   'normalised late',
   'joined late',
   'undo',
+  'scan shrunk',
+  'read misses',
+  'remove cut before effect',
+  'remove cut after effect',
+  'deletion hook late',
+  'deletion hook doubled',
+  'restored',
   'crash before commit',
   'crash after commit',
 ] as const;

@@ -30,7 +30,8 @@ export const lostEdits = (world: World, state: Snapshot): string[] => {
       for (const field of toyFields) {
         const log = object.log[field] ?? [];
         log.forEach((event, i) => {
-          if (event.by !== 'person' || object.deleted) return;
+          // What a person did to the whole object afterwards is that person's own doing.
+          if (event.by !== 'person' || (object.deleted && object.lives.at(-1)?.by === 'person')) return;
           const told = bySource.get(`${system.traits.name}/${object.id}/${field}`) ?? [];
           const why = fateOf(world, state, system, object, { field, event, log, i, told });
           if (why !== undefined)
@@ -54,6 +55,14 @@ interface EditCase {
   readonly told: readonly Told[];
 }
 
+/** A removal of ours, as the last that happened to each field. */
+const removed = ({ lives }: ToyObject): FieldEvent | undefined => {
+  const last = lives.at(-1);
+  return last?.by === 'gateway' && last.deleted
+    ? { ...last, by: 'gateway', value: null, given: 'removed' }
+    : undefined;
+};
+
 /** Undefined if the edit's fate is accounted for. */
 const fateOf = (
   world: World,
@@ -70,8 +79,8 @@ const fateOf = (
     ),
   );
   if (named) return undefined;
-  const next = log.slice(i + 1).find((later) => later.by !== 'self');
-  if (next?.by === 'person') return undefined;
+  const next = log.slice(i + 1).find((later) => later.by !== 'self') ?? removed(object);
+  if (next?.by === 'person' || (next?.given === 'removed' && event.value === null)) return undefined;
   const link = state.links.find((one) => one.sync === system.traits.name && one.object === object.id);
   const record = link === undefined ? undefined : state.records.get(link.record);
   const ours = record?.fields[field]?.value ?? null;

@@ -7,12 +7,14 @@ import { resolveConflict } from '../sync/resolve.ts';
 import { standingRun } from '../sync/runs.ts';
 import type { UndoScope } from '../sync/scope.ts';
 import { openUndo } from '../sync/undo.ts';
-import { toyFields } from './toy.ts';
+import { toyFields, type ToyHook, type ToySystem } from './toy.ts';
 import type { World } from './world.ts';
 
 export class People {
   readonly #world: World;
   #values = 0;
+  /** Hooks of deletions that arrive long after. */
+  readonly #late: { readonly system: ToySystem; readonly hook: ToyHook }[] = [];
 
   constructor(world: World) {
     this.#world = world;
@@ -56,13 +58,26 @@ export class People {
     this.#world.send(system);
   }
 
+  /** Deletes something, or takes something out of the bin. */
   remove(): void {
-    const system = this.#world.pick(this.#world.systems);
-    const object = this.#world.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
+    const world = this.#world;
+    for (const { system, hook } of this.#late.splice(0)) system.hooks.push(hook);
+    const system = world.pick(world.systems);
+    const objects = [...(system?.objects.values() ?? [])];
+    const binned = objects.filter((one) => one.deleted);
+    const restores = binned.length > 0 && world.fault('restored', 0.3);
+    // Rather what people filed than what the gateway made of it, or nothing is left that it could remove.
+    const isOwn = world.chance(0.7);
+    const standing = objects.filter((one) => !one.deleted && (!isOwn || one.createdBy === null));
+    const object = world.pick(restores ? binned : standing);
     if (system === undefined || object === undefined) return;
-    this.#world.say(`person deletes ${object.id}`);
-    system.remove(object, this.#world.time);
-    this.#world.send(system);
+    world.say(`person ${restores ? 'restores' : 'deletes'} ${object.id}`);
+    system.live(object, !restores, 'person', world.time);
+    const [hook] = system.hooks.slice(-1);
+    if (hook !== undefined && world.fault('deletion hook doubled', 0.2)) system.hooks.push(hook);
+    if (hook !== undefined && world.fault('deletion hook late', 0.2))
+      this.#late.push({ system, hook: system.hooks.pop() ?? hook });
+    world.send(system);
   }
 
   /** Decides one conflict, if there is one. */

@@ -2,19 +2,10 @@
  * A toy system for the kernel's proof: a few fields, every bad habit of real systems as a switch, and a
  * complete truth of what happened to each field, which no real system would show.
  */
-import {
-  Trouble,
-  type CreateItem,
-  type ItemResult,
-  type Json,
-  type JsonObject,
-  type Kind,
-  type Look,
-  type Page,
-  type RemoteObject,
-  type UpdateItem,
-} from '../connector.ts';
+import type { Json, JsonObject, Kind, Look, Page, RemoteObject } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
+import type { Fault } from './faults.ts';
+import { createAll, toyRemover, updateAll } from './toy-writes.ts';
 
 export const toyFields = ['email', 'name', 'stage', 'note'] as const;
 
@@ -45,6 +36,8 @@ export interface ToyTraits {
   readonly clock: number;
   readonly atomic: boolean;
   readonly batch: number;
+  /** Removes objects; of one that is not there it says so, or nothing. Absent: it cannot. */
+  readonly removes?: 'telling' | 'silent';
 }
 
 export interface FieldEvent {
@@ -56,6 +49,18 @@ export interface FieldEvent {
   readonly given: Json;
   /** What the last delivered look had shown then; undefined if none had. */
   readonly lastLooked?: Json;
+  /** When the object was last delivered in a look before this. */
+  readonly lastLookTick: number;
+  /** The gateway's call. */
+  readonly call?: string;
+}
+
+/** A deletion or a restore, as it really happened. */
+export interface LifeEvent {
+  readonly tick: number;
+  readonly at: number;
+  readonly by: 'person' | 'gateway';
+  readonly deleted: boolean;
   /** When the object was last delivered in a look before this. */
   readonly lastLookTick: number;
   /** The gateway's call. */
@@ -74,6 +79,10 @@ export interface ToyObject {
   readonly log: Record<string, FieldEvent[]>;
   readonly looked: Record<string, Json>;
   lastLookTick: number;
+  /** Its deletions and restores, in order. */
+  readonly lives: LifeEvent[];
+  /** When a read last missed it. */
+  missedAt: number;
 }
 
 export interface ToyHook {
@@ -118,6 +127,8 @@ export class ToySystem {
       log: {},
       looked: {},
       lastLookTick: -1,
+      lives: [],
+      missedAt: 0,
     };
     this.objects.set(object.id, object);
     const all = Object.fromEntries(toyFields.map((field) => [field, value[field] ?? null]));
@@ -151,14 +162,18 @@ export class ToySystem {
       });
       object.value[field] = value;
     }
-    object.version += 1;
-    const { resolution, lateness } = this.traits.stamps;
-    object.modifiedAt = Math.floor((now + this.traits.clock) / resolution) * resolution;
-    object.visibleAt = now + (lateness === 0 ? 0 : (object.version * 7919) % lateness);
+    this.#stamp(object, now);
     if (this.traits.normalise?.when === 'late' && by !== 'self')
       this.late.push({ id: object.id, at: now + 40_000 });
     if (by === 'gateway') this.gatewayWrites += 1;
     this.hooks.push({ system: this.traits.name, id: object.id, object: this.show(object) });
+  }
+
+  #stamp(object: ToyObject, now: number): void {
+    object.version += 1;
+    const { resolution, lateness } = this.traits.stamps;
+    object.modifiedAt = Math.floor((now + this.traits.clock) / resolution) * resolution;
+    object.visibleAt = now + (lateness === 0 ? 0 : (object.version * 7919) % lateness);
   }
 
   /** Late normalising that is due. */
@@ -178,11 +193,15 @@ export class ToySystem {
     }
   }
 
-  remove(object: ToyObject, now: number): void {
+  /** Deletes it, or brings it back from the bin. */
+  live(object: ToyObject, deleted: boolean, by: 'person' | 'gateway', now: number, call?: string): void {
     this.tick += 1;
-    object.deleted = true;
-    object.version += 1;
-    object.modifiedAt = now;
+    object.deleted = deleted;
+    this.#stamp(object, now);
+    const { lastLookTick } = object;
+    const event = { tick: this.tick, at: now, by, deleted, lastLookTick };
+    object.lives.push(call === undefined ? event : { ...event, call });
+    if (by === 'gateway') this.gatewayWrites += 1;
     this.hooks.push({ system: this.traits.name, id: object.id, object: this.show(object) });
   }
 
@@ -211,6 +230,8 @@ export interface Wire {
   /** True if this item is to be refused. */
   refuses(system: ToySystem): boolean;
   written(system: ToySystem, call: string, record: string): void;
+  /** True if this is to go wrong now. */
+  fault(name: Fault, p: number): boolean;
   now(): number;
 }
 
@@ -232,8 +253,10 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
     stamps: traits.stamps,
     guarded: traits.guarded,
     readMost: 3,
-    ...(traits.readable ? { read: (ids) => wire.request(system, 'read', () => readAll(system, ids)) } : {}),
-    scan: (page) => wire.request(system, 'read', () => pageOf(live().sort(byId), page)),
+    ...(traits.readable
+      ? { read: (ids) => wire.request(system, 'read', () => readAll(system, wire, ids)) }
+      : {}),
+    scan: (page) => wire.request(system, 'read', () => pageOf(scanned(wire, live().sort(byId)), page)),
     ...(traits.polled
       ? {
           changes: ({ since, until }, page) =>
@@ -259,6 +282,7 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
       keyed: false,
       send: (items) => wire.request(system, 'write', () => updateAll(system, wire, items)),
     },
+    ...(traits.removes === undefined ? {} : { remove: toyRemover(system, wire) }),
     ...(traits.find === null
       ? {}
       : {
@@ -271,11 +295,22 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
   };
 };
 
-const readAll = (system: ToySystem, ids: readonly string[]): ReadonlyMap<string, Look> =>
+/** A scan that does not show all that is there: a broken filter, a right that was taken away, a page that drifted. */
+const scanned = (wire: Wire, objects: ToyObject[]): ToyObject[] =>
+  objects.length > 2 && wire.fault('scan shrunk', 0.08) ? objects.filter((_, i) => i % 3 !== 1) : objects;
+
+/** A read that does not find what is there, for a moment: a copy that lags behind. */
+const misses = (wire: Wire, object: ToyObject): boolean => {
+  if (wire.now() - object.missedAt < 600_000 || !wire.fault('read misses', 0.01)) return false;
+  object.missedAt = wire.now();
+  return true;
+};
+
+const readAll = (system: ToySystem, wire: Wire, ids: readonly string[]): ReadonlyMap<string, Look> =>
   new Map(
     ids.map((id): [string, Look] => {
       const object = system.objects.get(id);
-      if (object === undefined || object.deleted) return [id, { is: 'gone' }];
+      if (object === undefined || object.deleted || misses(wire, object)) return [id, { is: 'gone' }];
       return [id, { is: 'object', object: system.deliverLook(object) }];
     }),
   );
@@ -291,54 +326,6 @@ const findAll = (system: ToySystem, equals: ReadonlyMap<string, Json>, now: numb
       ),
     )
     .map((object) => object.id);
-
-const refusal = (system: ToySystem, wire: Wire, n: number): boolean[] => {
-  const refused = Array.from({ length: n }, () => wire.refuses(system));
-  if (system.traits.atomic && refused.includes(true))
-    throw new Trouble('refused', { message: 'one of the items is not valid', code: 'BATCH' });
-  return refused;
-};
-
-const createAll = (system: ToySystem, wire: Wire, items: readonly CreateItem[]): ItemResult[] => {
-  const knownOf = (item: CreateItem): string | undefined =>
-    system.traits.keyed ? system.keys.get(item.key) : undefined;
-  const refused = items.every((item) => knownOf(item) !== undefined)
-    ? []
-    : refusal(system, wire, items.length);
-  return items.map((item, i): ItemResult => {
-    const known = knownOf(item);
-    if (refused[i] === true && known === undefined)
-      return { is: 'refused', message: 'not valid', code: 'INVALID' };
-    const old = known === undefined ? undefined : system.objects.get(known);
-    wire.written(system, item.key, '');
-    const object = old ?? system.create(item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
-    system.keys.set(item.key, object.id);
-    return {
-      is: 'done',
-      id: object.id,
-      ...(system.traits.answers ? { object: system.deliverLook(object) } : {}),
-    };
-  });
-};
-
-const updateAll = (system: ToySystem, wire: Wire, items: readonly UpdateItem[]): ItemResult[] => {
-  const refused = refusal(system, wire, items.length);
-  return items.map((item, i): ItemResult => {
-    if (refused[i] === true) return { is: 'refused', message: 'not valid', code: 'INVALID' };
-    const object = system.objects.get(item.id);
-    wire.written(system, item.key, item.id);
-    if (object === undefined || object.deleted) return { is: 'gone' };
-    if (system.traits.guarded && item.version !== undefined && item.version !== String(object.version))
-      return { is: 'stale' };
-    if (!wire.ignores(system))
-      system.change(object, item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
-    return {
-      is: 'done',
-      id: object.id,
-      ...(system.traits.answers ? { object: system.deliverLook(object) } : {}),
-    };
-  });
-};
 
 /** The mapping of a toy kind: one place per field, the anchor where there is room, and the declared normaliser. */
 export const toyLens = (traits: ToyTraits): Lens => {

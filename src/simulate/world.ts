@@ -15,11 +15,12 @@ import { workUndos } from '../sync/owed.ts';
 import { closeRuns, standingRun } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
 import { recover } from '../sync/unsettled.ts';
-import { drawRules, drawTraits, generator, type Dice } from './draw.ts';
+import { drawDeletes, drawRules, drawTraits, generator, type Dice } from './draw.ts';
 import type { Fault, Tally } from './faults.ts';
 import { forgetCalls } from './forgetting.ts';
 import { Joining } from './joining.ts';
 import { People } from './people.ts';
+import { sentWrongly } from './sent.ts';
 import { toyKind, toyLens, ToySystem, type ToyHook, type Wire } from './toy.ts';
 
 /** The process dies here: nothing may catch it but the world. */
@@ -45,8 +46,8 @@ export class World implements Wire, Dice {
   readonly people = new People(this);
   readonly store: Store;
   readonly violations: string[] = [];
-  /** Record of each create call, noted when it reaches the remote. */
-  readonly creates = new Map<string, string>();
+  /** The item of each call, noted when it reaches the remote. */
+  readonly sent = new Map<string, CallItem>();
   #sent = 0;
   hub: Hub;
   time = Date.UTC(2026, 0, 5);
@@ -65,6 +66,7 @@ export class World implements Wire, Dice {
   #step = 0;
   readonly #joining: Joining;
   readonly rules: ReadonlyMap<string, Record<string, FieldRule>>;
+  readonly deletes: ReadonlyMap<string, Pick<Sync, 'deletes' | 'resurrect'>>;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -76,6 +78,7 @@ export class World implements Wire, Dice {
       this,
       this.systems.map((system) => system.traits.name),
     );
+    this.deletes = drawDeletes(this, [...this.rules.keys()]);
     this.#joining = new Joining(this, options.faults.has('joined late') ? this.systems : []);
     this.hub = this.#start();
   }
@@ -134,6 +137,7 @@ export class World implements Wire, Dice {
         outward: standing === 'in',
         create: true,
         required: [],
+        ...this.deletes.get(name),
       });
     }
     const { mutation, tally } = this.options;
@@ -220,18 +224,7 @@ export class World implements Wire, Dice {
   written(system: ToySystem, call: string): void {
     this.#sent += 1;
     if (this.#late) return;
-    void this.store
-      .get('call', { id: call })
-      .then((row) => {
-        if (row === undefined) this.violations.push(`P2: ${call} was sent but is not on disk`);
-        else if (row['op'] === 'create') {
-          const item = row['item'] as CallItem;
-          this.creates.set(call, item.record);
-          return this.#joining.doubled(system, item.fields['email'], this.store);
-        }
-        return undefined;
-      })
-      .then((doubled) => (doubled === undefined ? 0 : this.violations.push(doubled)));
+    void sentWrongly(this, this.#joining, system, call).then((wrong) => this.violations.push(...wrong));
   }
 
   /** While a request is under way, people edit, hooks arrive, other lanes work. */
@@ -378,13 +371,13 @@ export class World implements Wire, Dice {
       await this.#restart();
     }
     const roll = this.random();
-    if (roll < 0.05) this.people.file();
+    if (roll < 0.06) this.people.file();
     else if (roll < 0.25) this.people.edit();
-    else if (roll < 0.26) this.people.remove();
-    else if (roll < 0.45) await this.hook();
+    else if (roll < 0.32) this.people.remove();
+    else if (roll < 0.48) await this.hook();
     else if (roll < 0.88) await this.work();
     else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.people.resolve());
-    else this.advance(this.chance(0.1) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
+    else this.advance(this.chance(0.25) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
   }
 
   pending(): boolean {

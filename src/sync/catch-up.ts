@@ -2,8 +2,10 @@
  * Catching up: a sync that begins to write (it was added, or went from plan to live) is behind in everything
  * that was merged before. Effects open by themselves only for what changes from now on; this opens the rest.
  */
+import { isContested, lacksObject } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import type { RecordState } from '../merge/record.ts';
+import { isDoomed } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
 import { linksOf, loadHolds, recordOf, type Hub, type Sync } from './hub.ts';
 import { related } from './relations.ts';
@@ -60,12 +62,13 @@ export const catchUp = async (hub: Hub, sync: Sync): Promise<boolean> => {
 const promiseBehind = async (hub: Hub, sync: Sync, record: RecordState, run: string): Promise<boolean> => {
   const draft = new Draft(hub, run).expect('record', { id: record.id }, { version: record.version });
   const links = (await linksOf(hub, record.id)).filter((link) => link.sync === sync.name);
-  const behind = links.length === 0 && sync.create ? [''] : [];
+  const behind = lacksObject(record, links, sync) ? [''] : [];
   for (const link of links) {
     if (link.state !== 'live') continue;
     const holds = await loadHolds(hub, record.id, sync.name, link.object);
     const { sync: own } = await related(hub, sync, [link.shadow], record);
-    if (Object.keys(delta(record, link, own.lens, holds)).length > 0) behind.push(link.object);
+    const isRemoved = isDoomed(sync, record) && !isContested(holds);
+    if (isRemoved || Object.keys(delta(record, link, own.lens, holds)).length > 0) behind.push(link.object);
   }
   let opened = 0;
   for (const object of behind) {

@@ -1,7 +1,8 @@
 /** Effects of records that have no object in a system yet: matched with what is there, or made into create calls on disk. */
 import { Trouble } from '../connector.ts';
+import { lacksObject } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
-import { isEmpty, placeAt, type RecordState } from '../merge/record.ts';
+import { isEmpty, placeAt, type LinkState, type RecordState } from '../merge/record.ts';
 import { spendWrite } from './budget.ts';
 import { commit, Draft } from './draft.ts';
 import { drawUnnamed } from './awaited.ts';
@@ -48,7 +49,12 @@ const prepareCreate = async (
   const record = await loadRecord(hub, effect.record);
   const draft = new Draft(hub, run);
   draft.expect('record', { id: record.id }, { version: record.version });
-  if (links.length > 0 || sync.kind.create === undefined) {
+  // A live object, a deletion, or a sync that may not create any more: there is nothing to make.
+  const isWanted =
+    hub.mutation === 'create-deleted'
+      ? links.length === 0
+      : lacksObject(record, links, { ...sync, create: true });
+  if (!isWanted || sync.kind.create === undefined) {
     draft.close(effect, 'superseded');
     if (live !== undefined) await draft.promise(sync.name, record, live.object);
     await commit(draft);
@@ -74,6 +80,7 @@ const prepareCreate = async (
     await commit(draft);
     return undefined;
   }
+  if (await isBack(hub, sync, links, draft, effect)) return undefined;
   if (await existsThere(hub, sync, record, draft, effect)) return undefined;
   const item = writable(draft, own, record, null, fields);
   if (item === undefined) {
@@ -86,6 +93,26 @@ const prepareCreate = async (
   draft.put('call', { ...call });
   await spendWrite(draft, sync, effect);
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
+};
+
+/** Before something is made anew: what was gone may have been restored, and then nothing is to be made. */
+const isBack = async (
+  hub: Hub,
+  sync: Sync,
+  links: readonly LinkState[],
+  draft: Draft,
+  effect: EffectRow,
+): Promise<boolean> => {
+  const gone = links.filter(({ state }) => state === 'gone').map(({ object }) => object);
+  if (gone.length === 0 || sync.kind.read === undefined) return false;
+  const most = sync.kind.readMost ?? 100;
+  const looks = await sync.kind.read(gone.slice(-most));
+  const back = [...looks].filter(([, look]) => look.is === 'object' || look.is === 'moved');
+  if (back.length === 0) return false;
+  for (const [object] of back) touchAgain(draft, sync, object, 0, 'back before create');
+  draft.effect(effect, { ...effect, due: hub.now() + 5000 });
+  await commit(draft);
+  return true;
 };
 
 /**
@@ -115,7 +142,9 @@ const existsThere = async (
     if (query.size !== key.length || ![...query.keys()].every((pointer) => find.pointers.includes(pointer)))
       continue;
     for (const id of await find.by(query)) {
-      if ((await hub.store.get('link', { sync: sync.name, object: id })) !== undefined) continue;
+      const link = await hub.store.get('link', { sync: sync.name, object: id });
+      // One that was gone is there again: it is looked at before another is made.
+      if (link !== undefined && link['state'] !== 'gone') continue;
       touchAgain(draft, sync, id, 0, 'found before create');
       draft.effect(effect, { ...effect, due: hub.now() + 5000, attempts: effect.attempts + 1 });
       return commit(draft);

@@ -12,10 +12,12 @@
  * An effect holds what is wanted and what was sent, and ends only when they are equal.
  */
 import type { Look, Trouble } from '../connector.ts';
+import { isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import type { LinkState } from '../merge/record.ts';
 import { spendWrite, stopOf } from './budget.ts';
 import { prepareCreates } from './create.ts';
+import { isDoomed } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
 import {
   effectOf,
@@ -33,6 +35,7 @@ import { drawLook } from './look.ts';
 import { drawUnnamed } from './awaited.ts';
 import { isTakenIn } from './first-reading.ts';
 import { drawGone, touchAgain } from './gone.ts';
+import { drawRemoval } from './removal.ts';
 import { batchesOf, send, type Prepared } from './send.ts';
 import { related } from './relations.ts';
 import { parkEffect } from './settle.ts';
@@ -107,8 +110,8 @@ const prepareUpdates = async (
   for (const effect of effects) {
     const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
     const link = row === undefined ? undefined : linkOf(row);
-    if (link === undefined || link.state !== 'live' || sync.kind.update === undefined)
-      await supersede(hub, effect, run);
+    const isAble = sync.kind.update !== undefined || sync.kind.remove !== undefined;
+    if (link === undefined || link.state !== 'live' || !isAble) await supersede(hub, effect, run);
     else if (link.call !== null || (await unheard(hub, sync, effect))) await postpone(hub, effect, 1000, run);
     else if (guardless(sync, link)) await awaitGuard(hub, effect, run);
     else links.set(effect, link);
@@ -142,6 +145,10 @@ const awaitGuard = async (hub: Hub, effect: EffectRow, run: string): Promise<voi
   await commit(draft);
 };
 
+/** Nothing is removed without a look, guard or not: it cannot be taken back everywhere. */
+const isToRemove = async (hub: Hub, sync: Sync, link: LinkState): Promise<boolean> =>
+  sync.deletes === 'propagate' && isDoomed(sync, await loadRecord(hub, link.record));
+
 /**
  * The look before an unguarded write: without it, whatever a person changed since the last look would be
  * overwritten unseen. What it finds is merged and committed before the delta is taken.
@@ -156,10 +163,11 @@ const lookBefore = async (
   const toRead = new Map<EffectRow, LinkState>();
   for (const [effect, link] of links) {
     const guarded = sync.kind.guarded === true && link.guard !== null;
-    const pending = Object.values(link.written).some((one) => !one.confirmed);
-    const skip =
-      hub.mutation === 'no-look-before-write' || sync.kind.read === undefined || (guarded && !pending);
-    if (skip) ready.push(effect);
+    const pending = link.removal !== undefined || Object.values(link.written).some((one) => !one.confirmed);
+    const toRemove = await isToRemove(hub, sync, link);
+    const blind = hub.mutation === 'no-look-before-write' || sync.kind.read === undefined;
+    const isBroken = toRemove && hub.mutation === 'remove-unlooked';
+    if (blind || isBroken || (guarded && !pending && !toRemove)) ready.push(effect);
     else toRead.set(effect, link);
   }
   const entries = [...toRead];
@@ -228,10 +236,19 @@ const prepareUpdate = async (
   if (effect.state !== 'open' || link.call !== null || link.state !== 'live') return undefined;
   const record = await loadRecord(hub, link.record);
   const holds = await loadHolds(hub, record.id, sync.name, link.object);
-  const { sync: own, outward } = await related(hub, sync, [link.shadow], record);
-  const fields = delta(record, link, own.lens, holds);
   const draft = new Draft(hub, run);
   draft.expect('record', { id: record.id }, { version: record.version });
+  if (isDoomed(sync, record) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
+    const call = drawRemoval(draft, sync, record, link, effect);
+    await spendWrite(draft, sync, effect);
+    return (await commit(draft)) ? { call, most: effect.most } : undefined;
+  }
+  if (sync.kind.update === undefined) {
+    await commit(draft.close(effect, 'superseded'));
+    return undefined;
+  }
+  const { sync: own, outward } = await related(hub, sync, [link.shadow], record);
+  const fields = delta(record, link, own.lens, holds);
   await drawUnnamed(draft, sync, link.object, record.id, outward);
   if (Object.keys(fields).length === 0) {
     draft.expect('link', { sync: sync.name, object: link.object }, { gen: link.gen });

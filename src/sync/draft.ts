@@ -5,11 +5,13 @@
  */
 import type { FieldProblem } from '../mapping/lens.ts';
 import type { ItemVerdict } from '../merge/books.ts';
+import { deletedField, lacksObject } from '../merge/deletion.ts';
 import { keysOf } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import { isOpen, type Entry, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Key, Row, TableName } from '../store/schema.ts';
 import type { Condition, Group, Operation } from '../store/store.ts';
+import { isUnwanted } from './deletion.ts';
 import {
   effectOf,
   linkRow,
@@ -93,7 +95,8 @@ export class Draft {
   link(before: LinkState | null, after: LinkState): this {
     const key = { sync: after.sync, object: after.object };
     this.expect('link', key, before === null ? null : { gen: before.gen, record: before.record });
-    if (before === null) this.#arrived(linkArrived(this.hub, after));
+    const isBack = before !== null && before.state !== 'live' && after.state === 'live';
+    if (before === null || isBack) this.#arrived(linkArrived(this.hub, after));
     return this.put('link', linkRow({ ...after, gen: (before?.gen ?? 0) + 1 }));
   }
 
@@ -113,8 +116,10 @@ export class Draft {
   async #claimKeys(before: RecordState | null, after: RecordState): Promise<void> {
     const entity = this.hub.entities.get(after.entity);
     if (entity === undefined) return;
-    const old = before === null ? [] : keysOf(entity.keys, before);
-    const now = keysOf(entity.keys, after);
+    const kept = (record: RecordState): RecordState =>
+      this.hub.mutation === 'keys-of-deleted' ? undeleted(record) : record;
+    const old = before === null ? [] : keysOf(entity.keys, kept(before));
+    const now = keysOf(entity.keys, kept(after));
     for (const key of now.filter((one) => !old.includes(one))) {
       const at = { entity: entity.name, key };
       const holder = await this.hub.store.get('strong_key', at);
@@ -185,28 +190,30 @@ export class Draft {
     });
   }
 
-  /** Opens effects towards everything that the change of these fields leaves behind. A new record has no links and no effects yet. */
+  /**
+   * Opens effects towards everything that the change of these fields leaves behind. A new record has no links and no
+   * effects yet. `known` is one of its links as this group leaves it; nothing is promised to its object.
+   */
   async promiseAll(
     record: RecordState,
     changed: readonly string[],
-    except: LinkState | null,
+    known: LinkState | null,
     isNew = false,
   ): Promise<void> {
-    const links = isNew ? [] : await linksOf(this.hub, record.id);
+    const stored = isNew ? [] : await linksOf(this.hub, record.id);
+    const isKnown = (link: LinkState): boolean => link.sync === known?.sync && link.object === known.object;
+    const links = [...stored.filter((link) => !isKnown(link)), ...(known === null ? [] : [known])];
+    const isMoved = changed.includes(deletedField);
     for (const sync of syncsOfEntity(this.hub, record.entity)) {
-      if (!sync.outward || !changed.some((field) => sync.lens.outward.has(field))) continue;
+      const isBehind = changed.some((field) => sync.lens.outward.has(field));
+      if (!sync.outward || !(isBehind || isMoved)) continue;
       const own = links.filter((link) => link.sync === sync.name);
-      this.#tellLeft(sync, record, changed, own, except);
+      this.#tellLeft(sync, record, changed, own, known);
       for (const link of own) {
-        if (
-          link.state === 'live' &&
-          link.object !== (except?.sync === sync.name ? except.object : undefined)
-        ) {
-          await this.promise(sync.name, record, link.object);
-        }
+        if (link.state !== 'live' || isKnown(link) || !(isBehind || isUnwanted(sync, record))) continue;
+        await this.promise(sync.name, record, link.object);
       }
-      const linked = own.length > 0 || except?.sync === sync.name;
-      if (!linked && sync.create) await this.promise(sync.name, record, '', isNew);
+      if (lacksObject(record, own, sync)) await this.promise(sync.name, record, '', isNew);
     }
   }
 
@@ -314,6 +321,12 @@ export class Draft {
     for (const entity of this.#entities) forgetRoster(this.hub.store, entity);
   }
 }
+
+/** What a mutation takes a deleted record for. */
+const undeleted = ({ fields: { [deletedField]: _, ...fields }, ...record }: RecordState): RecordState => ({
+  ...record,
+  fields,
+});
 
 const effectKey = (key: { sync: string; record: string; object: string }): string =>
   `${key.sync}\n${key.record}\n${key.object}`;

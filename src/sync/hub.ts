@@ -7,7 +7,7 @@ import { invariant } from '../errors.ts';
 import type { Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
 import type { KeyFields } from '../merge/identify.ts';
-import type { Budget, Rules } from '../merge/policy.ts';
+import type { Budget, DeletePolicy, Rules } from '../merge/policy.ts';
 import type { Hold, HoldReason, LinkState, RecordState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
@@ -33,6 +33,10 @@ export interface Sync {
   readonly required: readonly string[];
   /** How much it may write before a person is asked; absent for no limit. */
   readonly budget?: Budget;
+  /** What a deletion there does, and whether deletions elsewhere reach it; absent: `ignore`. */
+  readonly deletes?: DeletePolicy;
+  /** A later edit elsewhere makes anew what somebody has deleted there. */
+  readonly resurrect?: boolean;
   /** Computes the expressions of every mapping of the lane for an object that a hook brought; `kind` does it for the rest. */
   readonly prepare?: Preparing;
 }
@@ -42,6 +46,8 @@ export interface Entity {
   readonly keys: readonly KeyFields[];
   /** Protected fields, and the connections or persons that may change them nevertheless. */
   readonly protect?: Readonly<Record<string, readonly string[]>>;
+  /** The field that shows people a deletion, true or false; absent where the entity has none. */
+  readonly mark?: string;
 }
 
 /** Things that only tests change: the named mutations of the proof. Empty in production. */
@@ -59,7 +65,13 @@ export type Mutation =
   | 'forget-crashed-calls'
   | 'create-unread'
   | 'no-catch-up'
-  | 'undo-later-edits';
+  | 'undo-later-edits'
+  | 'absent-is-gone'
+  | 'remove-unlooked'
+  | 'remove-contested'
+  | 'create-deleted'
+  | 'no-grace'
+  | 'keys-of-deleted';
 
 export interface Hub {
   readonly store: Store;
@@ -161,7 +173,7 @@ export const holdOf = (row: Row): Hold => ({
 
 /** An item of a call, as it stands on disk before it is sent. */
 export interface CallItem {
-  readonly op: 'create' | 'update';
+  readonly op: 'create' | 'update' | 'remove';
   readonly record: string;
   /** Empty for a create. */
   readonly object: string;
@@ -182,7 +194,7 @@ export interface CallRow {
   readonly call: string;
   readonly pos: number;
   readonly sync: string;
-  readonly op: 'create' | 'update';
+  readonly op: CallItem['op'];
   readonly state: 'sent' | 'unknown';
   readonly at: number;
   readonly item: CallItem;

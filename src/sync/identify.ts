@@ -2,6 +2,7 @@
  * Which record is an unlinked object? In order of evidence: a create of ours that may have made it, our
  * anchor on it, a strong key; else it is a new record.
  */
+import { reachOf } from '../merge/deletion.ts';
 import { strongKeys } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import type { LinkState, RecordState, Written } from '../merge/record.ts';
@@ -56,8 +57,15 @@ export const identify = async (
     return adopt(draft, sync, sight, call);
   }
   const anchored = await byAnchor(draft, sync, reading);
-  const record = anchored ?? (await byKeys(draft, sync, reading.fields));
-  if (record === undefined) return sync.inward ? createRecord(draft, sync, sight) : 'none';
+  const isDeleted = anchored !== undefined && reachOf(anchored) !== null;
+  const record = anchored === undefined || isDeleted ? await byKeys(draft, sync, reading.fields) : anchored;
+  if (record === undefined) {
+    if (!sync.inward) return 'none';
+    const created = createRecord(draft, sync, sight);
+    if (isDeleted) drawNamesDeleted(draft, created.record, anchored);
+    return created;
+  }
+  if (isDeleted) drawNamesDeleted(draft, record, anchored);
   const effect = await createEffect(draft, sync, record.id);
   if (effect !== undefined) {
     if (effect.call !== null || effect.state === 'unsettled') return 'wait';
@@ -138,6 +146,12 @@ const byAnchor = async (draft: Draft, sync: Sync, reading: Reading): Promise<Rec
   const links = await linksOf(draft.hub, reading.anchor);
   const taken = links.some((link) => link.sync === sync.name && link.state === 'live');
   return taken ? undefined : recordOf(row);
+};
+
+/** A copy of something that was deleted does not bring it back; people see where it came from. */
+const drawNamesDeleted = (draft: Draft, { id, entity }: RecordState, deleted: RecordState): void => {
+  const [a, b] = [id, deleted.id].sort();
+  draft.put('candidate', { entity, a, b, why: 'its anchor names a deleted record', at: draft.hub.now() });
 };
 
 const byKeys = async (draft: Draft, sync: Sync, fields: Fields): Promise<RecordState | undefined> => {

@@ -14,7 +14,7 @@ import { same, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Row } from '../store/schema.ts';
 import { Draft } from './draft.ts';
-import { drawGone, drawMoved } from './gone.ts';
+import { drawGone, drawLost, drawMoved } from './gone.ts';
 import { takingIn } from './held.ts';
 import { linkOf, loadRecord, type Hub, type Sync } from './hub.ts';
 import { identify } from './identify.ts';
@@ -139,19 +139,32 @@ const lookAll = async (hub: Hub, syncs: readonly Sync[], jobs: readonly Job[]): 
 
 const stateOf = (syncs: readonly Sync[], job: Job): Sight | undefined => {
   const linked = [...job.links.values()].filter((link) => link !== null);
-  let best: Sight | undefined;
+  const blind = syncs[0]?.kind.read === undefined;
+  // What is surely newer than the shadow goes before what only says that nothing happened by then.
+  let newest: Sight | undefined;
+  let other: Sight | undefined;
   for (const { hint } of job.touches) {
     if (hint.object === undefined) continue;
     const from = hint.from ?? 0;
     const until = hint.until ?? 0;
-    const newer = linked.every((link) => from > link.lookedUntil && link.state === 'live');
+    // What is gone is believed to be back on a direct read only, where there is one.
+    const newer = linked.every((link) => from > link.lookedUntil && (blind || link.state === 'live'));
     const told = from === 0 && linked.length === 0;
     const equal = linked.length > 0 && linked.every((link) => equalsShadow(syncs, link, hint.object));
-    if (!newer && !told && !equal) return syncs[0]?.kind.read === undefined ? best : undefined;
-    if (best === undefined || until >= best.until) best = { object: hint.object, from, until };
+    const { object } = hint;
+    if (newer) newest = newest === undefined || until >= newest.until ? { object, from, until } : newest;
+    else if (told) other = other === undefined || until >= other.until ? { object, from, until } : other;
+    // A state that was seen before may have been sent before, too: it makes no later look of the one that showed it.
+    else if (equal) other ??= { object, ...lastLook(linked) };
+    else if (!blind) return undefined;
   }
-  return best;
+  return newest ?? other;
 };
+
+const lastLook = (links: readonly LinkState[]): Pick<Sight, 'from' | 'until'> => ({
+  from: Math.min(...links.map(({ lookedFrom }) => lookedFrom)),
+  until: Math.min(...links.map(({ lookedUntil }) => lookedUntil)),
+});
 
 const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObject | undefined): boolean => {
   const sync = syncs.find((one) => one.name === link.sync);
@@ -159,6 +172,9 @@ const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObj
     sync !== undefined &&
     object !== undefined &&
     link.state === 'live' &&
+    // What was sent before a removal, or before a read that found nothing, says nothing about after it.
+    link.removal === undefined &&
+    link.missingSince === null &&
     same(sync.lens.shadow(object.value), link.shadow)
   );
 };
@@ -208,6 +224,10 @@ const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerd
     );
     return 'parked';
   }
+  if (draft.hub.mutation === 'absent-is-gone' && link?.state === 'live' && isAbsent(job)) {
+    await drawLost(draft, sync, link);
+    return 'applied';
+  }
   if (job.look?.is === 'gone') return link === null ? 'filtered' : drawGone(draft, sync, link);
   if (job.look?.is === 'moved') return drawMoved(draft, sync, link, job.look.to);
   // A kind that cannot be read, and a state that may be older than the shadow: nothing to learn.
@@ -221,6 +241,8 @@ const processSync = async (draft: Draft, sync: Sync, job: Job): Promise<ItemVerd
   }
   return mergeObject(draft, sync, link, job);
 };
+
+const isAbsent = (job: Job): boolean => job.touches.some(({ hint }) => hint.cause === 'absent from scan');
 
 /** An object that is another mapping's. One that was this one's until now is a person's to decide. */
 const notOurs = (draft: Draft, sync: Sync, link: LinkState | null, { object }: Sight): ItemVerdict => {

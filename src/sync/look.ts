@@ -4,11 +4,13 @@
  * Intake, the look before a write and the confirming look all end here.
  */
 import type { HistoryEntry } from '../connector.ts';
+import { deletedField, isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import { merge, type Merged, type Sight } from '../merge/merge.ts';
 import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { FieldProblem } from '../mapping/lens.ts';
 import { drawAwaited } from './awaited.ts';
+import { heldAgain, heldBefore, isDoomed, judgeLife, releaseAgreed } from './deletion.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
 import { spendIds } from './ids.ts';
@@ -34,7 +36,7 @@ export interface LookInput {
 export interface Looked {
   readonly merged: Merged;
   readonly record: RecordState;
-  /** True if the record changed or the object was linked. */
+  /** True if the record changed or the object was linked, for the first time or again. */
   readonly applied: boolean;
   /** True if the looked-at remote still lacks something of ours. */
   readonly behind: boolean;
@@ -53,7 +55,9 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
     input.record,
   );
   const isNew = recordBefore === null;
-  const holds = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
+  const standing = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
+  const returned = heldBefore(linkBefore, standing);
+  const holds = [...standing, ...returned];
   const seen = merge({
     record: mutateRecord(hub, input.record),
     link: mutateLink(hub, sync, input),
@@ -67,8 +71,11 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   if (hub.reached !== undefined) for (const row of seen.rows) hub.reached(row);
   const waiting = new Set(holdsAfter(holds, seen).map(({ field }) => field));
   const routed = await routeLook(draft, sync, seen, waiting, input.record.version + 1);
-  const merged = await waitFor(draft, sync, input.link.object, routed, inward);
-  const applied = merged.changed.length > 0 || input.event !== undefined;
+  const waited = await waitFor(draft, sync, input.link.object, routed, inward);
+  const merged = heldAgain(returned, await judgeLife(hub, { ...input, holds }, waited));
+  // A link that is back counts like a new one: whoever changes the record meanwhile must not overlook it.
+  const event = input.event ?? (linkBefore !== null && linkBefore.state !== 'live' ? 'revived' : undefined);
+  const applied = merged.changed.length > 0 || event !== undefined;
   const record = applied ? { ...merged.record, version: input.record.version + 1 } : input.record;
   if (applied) await draft.record(recordBefore, record, 'claim');
   else draft.expect('record', { id: record.id }, { version: record.version });
@@ -76,7 +83,6 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   draft.link(linkBefore, merged.link);
   if (linkBefore === null && !isNew) await draft.bornHolds(record.id, sync.name, merged.link.object);
   draft.holds(record.id, merged.link, merged.held, merged.released);
-  const event = input.event ?? (linkBefore !== null && linkBefore.state !== 'live' ? 'revived' : undefined);
   if (merged.entries.length > 0 || event !== undefined) {
     draft.lineage(record.id, {
       cause: input.cause,
@@ -92,6 +98,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   if (applied) {
     const changed = input.event === 'created' ? [...sync.lens.inward, ...merged.changed] : merged.changed;
     await draft.promiseAll(record, changed, merged.link, isNew);
+    if (changed.includes(deletedField)) await releaseAgreed(draft, record, merged.link);
   }
   const behind = await promiseOwn(draft, sync, record, merged, holdsAfter(holds, merged));
   return { merged, record, applied, behind, waits: merged.problems.length < routed.problems.length };
@@ -130,7 +137,8 @@ const promiseOwn = async (
 ): Promise<boolean> => {
   if (!sync.outward || merged.link.state !== 'live') return false;
   if (draft.hub.mutation === 'close-without-equal') return false;
-  if (Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return false;
+  const isRemoved = isDoomed(sync, record) && !isContested(holds);
+  if (!isRemoved && Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return false;
   const key = { sync: sync.name, record: record.id, object: merged.link.object };
   const row = await draft.hub.store.get('effect', key);
   const effect = row === undefined ? undefined : effectOf(row);

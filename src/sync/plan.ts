@@ -6,13 +6,14 @@ import type { Json, Trouble } from '../connector.ts';
 import { labelOf } from '../merge/record.ts';
 import type { Operation } from '../store/store.ts';
 import { prepare } from './deliver.ts';
-import { effectOf, linkOf, loadRecord, type CallRow, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { effectOf, linkOf, loadRecord } from './hub.ts';
+import type { CallItem, CallRow, EffectRow, Hub, Sync } from './hub.ts';
 import { related } from './relations.ts';
 
 /** One write that would go out. */
 export interface Planned {
   readonly sync: string;
-  readonly op: 'create' | 'update';
+  readonly op: CallItem['op'];
   /** The object's id there; empty for a create. */
   readonly object: string;
   readonly record: string;

@@ -1,6 +1,7 @@
 /** Re-routing: what the tables of a mapping would give now, for records that they decided before or that nobody has. */
 import type { Fields } from '../mapping/lens.ts';
 import type { Routed, Roster, Router } from '../mapping/routing.ts';
+import { reachOf } from '../merge/deletion.ts';
 import { isEmpty, type RecordState } from '../merge/record.ts';
 import { CrosswalkError } from '../errors.ts';
 import type { Hub, Sync } from './hub.ts';
@@ -41,6 +42,7 @@ const decideAnew = async (
   only: string | undefined,
 ): Promise<readonly Routed[]> => {
   const roster = await rosterOf(hub, router);
+  if (reachOf(record) !== null) return [];
   const fields: Fields = { ...valuesOf(record) };
   const made: Routed[] = [];
   for (const field of router.fields) {

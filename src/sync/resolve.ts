@@ -1,7 +1,9 @@
 /** What a person decides: conflicts, parked items, parked effects. Each decision is a commit with lineage. */
 import type { Json } from '../connector.ts';
-import { hashOf, type FieldState } from '../merge/record.ts';
+import { deletedField, marked, reachOf, type Reach } from '../merge/deletion.ts';
+import { hashOf, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
+import { drawFollowing, isUnwanted } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
 import { effectOf, linkOf, loadRecord, type Hub } from './hub.ts';
 
@@ -14,6 +16,37 @@ export interface ConflictKey {
 
 /** `ours` is written to the remote; `theirs` becomes the record's value and goes everywhere else. */
 export type Choice = 'ours' | 'theirs';
+
+/** A deletion that was in doubt: what the person says is a fact about the record from now on, either way. */
+const drawDecided = async (
+  draft: Draft,
+  key: ConflictKey,
+  link: LinkState,
+  before: RecordState,
+  value: Reach | null,
+  by: string,
+): Promise<void> => {
+  const now = draft.hub.now();
+  const source = `person:${by}`;
+  const at = { from: now - 1, to: now };
+  const said = { version: before.version + 1, at, source, rule: `decided by ${by}` };
+  const mark = draft.hub.entities.get(before.entity)?.mark;
+  const { record, entries } = marked(before, value, said, mark, 'resolved');
+  await draft.record(before, record, 'claim');
+  const { [deletedField]: _, ...restored } = link.restored;
+  draft.link(link, { ...link, restored });
+  const { sync, object } = key;
+  draft.lineage(record.id, { cause: source, sync, object, version: record.version, entries });
+  await drawFollowing(
+    draft,
+    record,
+    entries.map(({ field }) => field),
+    link,
+  );
+  const own = draft.hub.syncs.get(sync);
+  if (own !== undefined && link.state === 'live' && isUnwanted(own, record))
+    await draft.promise(sync, record, object);
+};
 
 /** False if the conflict is no longer there or was overtaken: look again. */
 export const resolveConflict = async (
@@ -28,6 +61,13 @@ export const resolveConflict = async (
   if (row === undefined || linkStored === undefined) return false;
   const link = linkOf(linkStored);
   const before = await loadRecord(hub, key.record);
+  if (key.field === deletedField) {
+    const theirs = row['theirs'] as Reach | null;
+    const draft = new Draft(hub, run);
+    draft.expect('conflict', { ...key }, { at: row['at'] }).delete('conflict', { ...key });
+    await drawDecided(draft, key, link, before, choice === 'theirs' ? theirs : reachOf(before), by);
+    return commit(draft);
+  }
   const old = before.fields[key.field];
   const version = before.version + 1;
   const theirs = row['theirs'] as Json;

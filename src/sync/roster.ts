@@ -1,5 +1,6 @@
 /** Colleagues and teams, as the store knows them: whom routing tables may name. */
 import type { Fields } from '../mapping/lens.ts';
+import { reachOf } from '../merge/deletion.ts';
 import type { Roster, Router } from '../mapping/routing.ts';
 import type { Store } from '../store/store.ts';
 import type { Hub } from './hub.ts';
@@ -27,8 +28,10 @@ const readAll = async (store: Store, entity: string): Promise<readonly Fields[]>
   let after = '';
   for (;;) {
     const rows = await store.list('record', 'entity', { where: { entity }, after, limit: 1000 });
-    for (const { id, fields } of rows.map(recordOf)) {
+    for (const record of rows.map(recordOf)) {
+      const { id, fields } = record;
       after = id;
+      if (reachOf(record) !== null) continue;
       all.push(Object.fromEntries(Object.entries(fields).map(([name, { value }]) => [name, value])));
     }
     if (rows.length < 1000) return all;

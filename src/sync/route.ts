@@ -8,6 +8,7 @@
 import type { FieldProblem, Fields } from '../mapping/lens.ts';
 import { durationOf, type Routed, type Router } from '../mapping/routing.ts';
 import { firstFailure } from '../mapping/conditions.ts';
+import { reachOf } from '../merge/deletion.ts';
 import type { Merged } from '../merge/merge.ts';
 import { hashOf, isEmpty, type Entry, type FieldState, type RecordState } from '../merge/record.ts';
 import type { Json } from '../connector.ts';
@@ -107,7 +108,7 @@ export const routeLook = async (
   version: number,
 ): Promise<Merged> => {
   const { router } = sync.lens;
-  if (router === undefined || !sync.inward) return merged;
+  if (router === undefined || !sync.inward || reachOf(merged.record) !== null) return merged;
   const values = valuesOf(merged.record);
   const open = router.fields.filter((field) => isEmpty(values[field]) && !held.has(field));
   if (open.length === 0) return merged;
@@ -177,7 +178,7 @@ const drawUnclaimed = async (
   const { hub } = draft;
   const row = await hub.store.get('record', { id });
   const before = row === undefined ? undefined : recordOf(row);
-  if (before === undefined) return;
+  if (before === undefined || reachOf(before) !== null) return;
   const values = valuesOf(before);
   const again = hint.cause === 'replay';
   // A second round, after somebody has looked at it, may go to whoever does not have it now.

@@ -12,7 +12,7 @@ export interface Prepared {
 
 export const batchesOf = (sync: Sync, calls: readonly Prepared[]): CallRow[][] => {
   const batches: CallRow[][] = [];
-  for (const op of ['update', 'create'] as const) {
+  for (const op of ['update', 'create', 'remove'] as const) {
     const writer = sync.kind[op];
     let batch: CallRow[] = [];
     for (const { call, most } of calls.filter((one) => one.call.op === op)) {
@@ -67,6 +67,14 @@ export const send = async (
 
 const call = async (sync: Sync, batch: readonly CallRow[]): Promise<readonly ItemResult[]> => {
   const key = batch[0]?.id ?? '';
+  if (batch[0]?.op === 'remove') {
+    const gone = batch.map((one) => ({
+      key: one.id,
+      id: one.item.object,
+      ...(one.item.guard === null ? {} : { version: one.item.guard }),
+    }));
+    return (await sync.kind.remove?.send(gone, { key })) ?? [];
+  }
   if (batch[0]?.op === 'create') {
     const items = batch.map((one) => ({ key: one.id, value: one.item.value }));
     return (await sync.kind.create?.send(items, { key })) ?? [];

@@ -3,6 +3,7 @@
  * ends the call row or marks it unknown, frees or keeps the link, and moves the effect in its books.
  */
 import type { ItemResult, Trouble } from '../connector.ts';
+import { deletedField, reachOf } from '../merge/deletion.ts';
 import type { LinkState, RecordState, Written } from '../merge/record.ts';
 import { CrosswalkError } from '../errors.ts';
 import { commit, Draft } from './draft.ts';
@@ -21,6 +22,7 @@ import {
 } from './hub.ts';
 import { writtenBy, wroteRow } from './identify.ts';
 import { drawLook } from './look.ts';
+import { drawRemoved } from './removal.ts';
 
 /** The rows that a call holds, freshly read. */
 interface Held {
@@ -69,6 +71,9 @@ export const settleItem = async (
       await insist(hub, run, (draft) => drawFree(draft, sync, call, { due: 0, counts: true, look: true }));
       return;
     case 'gone':
+      // Where nothing can be read, what was to be removed and is not there counts as removed.
+      if (call.op === 'remove' && sync.kind.read === undefined && result.movedTo === undefined)
+        return settleItem(hub, sync, call, { is: 'done', id: call.item.object }, run);
       await insist(hub, run, async (draft) => {
         await drawFree(draft, sync, call, { due: 5000, counts: true, look: true });
         touchAgain(draft, sync, call.item.object, 0, 'gone at write');
@@ -149,6 +154,12 @@ const drawDone = async (
 ): Promise<void> => {
   const { hub } = draft;
   const { item } = call;
+  if (call.op === 'remove') {
+    const { effect } = await load(hub, sync, call, item.object);
+    endCall(draft, call);
+    closeSent(draft, call, effect);
+    return drawRemoved(draft, sync, call);
+  }
   const { effect, link: stored, record } = await load(hub, sync, call, done.id);
   if (
     stored !== undefined &&
@@ -165,7 +176,8 @@ const drawDone = async (
     lookedFrom: item.sentAt,
     written: writtenBy(sync.lens, item, true),
   };
-  const link = stored === undefined ? created : ackedLink(stored, call);
+  // A create may answer with an object that was gone, and is there again.
+  const link = stored === undefined ? created : { ...ackedLink(stored, call), state: 'live' as const };
   const now = hub.now();
   if (done.object !== undefined) {
     const sight = { object: done.object, from: item.sentAt, until: now };
@@ -246,7 +258,7 @@ const drawStray = (
 
 // ---------------------------------------------------------------- not done
 
-const withoutWritten = (link: LinkState, call: CallRow): LinkState => ({
+const withoutWritten = ({ removal: _, ...link }: LinkState, call: CallRow): LinkState => ({
   ...link,
   call: null,
   written: Object.fromEntries(
@@ -309,6 +321,8 @@ const drawRefused = async (
     after,
     rule: refused.message,
   }));
+  if (call.op === 'remove')
+    entries.push({ field: deletedField, verdict: 'refused', after: reachOf(record), rule: refused.message });
   draft.lineage(record.id, {
     cause: `call ${call.id}`,
     sync: sync.name,

@@ -5,6 +5,7 @@
  * blindly.
  */
 import { Trouble, type Json } from '../connector.ts';
+import { reachOf } from '../merge/deletion.ts';
 import { isEmpty, placeAt } from '../merge/record.ts';
 import { commit, Draft } from './draft.ts';
 import { drawGone, touchAgain } from './gone.ts';
@@ -95,7 +96,7 @@ const park = async (
       ? undefined
       : await hub.store.get('link', { sync: effect.sync, object: effect.object });
   const link = row === undefined ? undefined : linkOf(row);
-  if (link?.call === call.id) draft.link(link, { ...link, call: null });
+  if (link?.call === call.id) draft.link(link, { ...link, call: null, removal: undefined });
   await commit(draft);
 };
 
@@ -117,7 +118,7 @@ const settleUpdate = async (
   run: string,
 ): Promise<void> => {
   if (sync.kind.read === undefined) {
-    if (sync.kind.update?.keyed === true) return repeat(hub, sync, effect, call, run);
+    if (sync.kind[call.op]?.keyed === true) return repeat(hub, sync, effect, call, run);
     return park(hub, effect, call, 'the outcome is unknown and this kind cannot be read', run);
   }
   const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
@@ -127,7 +128,8 @@ const settleUpdate = async (
   const look = (await sync.kind.read([effect.object])).get(effect.object) ?? { is: 'gone' as const };
   const draft = new Draft(hub, run);
   draft.expect('call', { id: call.id }, {}).delete('call', { id: call.id });
-  const free = { ...link, call: null };
+  const { removal: _, ...rest } = link;
+  const free = { ...rest, call: null };
   if (look.is === 'object') {
     const record = await loadRecord(hub, link.record);
     const { merged, behind } = await drawLook(draft, {
@@ -142,7 +144,10 @@ const settleUpdate = async (
     const confirmed = Object.keys(call.item.fields).every(
       (field) => merged.link.written[field]?.confirmed === true,
     );
-    if (confirmed && !behind && effect.wanted <= call.item.version) draft.close(effect, 'delivered');
+    const settled = !behind && effect.wanted <= call.item.version;
+    // It is still there, and nobody wants it removed any more.
+    if (settled && call.op === 'remove') draft.close(effect, 'superseded');
+    else if (settled && confirmed) draft.close(effect, 'delivered');
     else draft.effect(effect, { ...effect, state: 'open', call: null, due: hub.now() });
   } else {
     if (look.is === 'gone') await drawGone(draft, sync, { ...link });
@@ -166,8 +171,10 @@ const settleCreate = async (
   call: CallRow,
   run: string,
 ): Promise<void> => {
-  if (sync.kind.create?.keyed === true) return repeat(hub, sync, effect, call, run);
   const { find } = sync.kind;
+  // A record that was deleted meanwhile is searched for rather than made once more.
+  const isDeleted = find !== undefined && reachOf(await loadRecord(hub, effect.record)) !== null;
+  if (sync.kind.create?.keyed === true && !isDeleted) return repeat(hub, sync, effect, call, run);
   const patience = call.item.sentAt + landing + (find?.lag ?? 0);
   const deadline = patience + unsettledMost;
   const queries = find === undefined ? [] : queriesOf(sync, call, find.pointers);

@@ -66,6 +66,7 @@ export class Pair {
       request: async (_system, _what, effect) => effect(),
       ignores: () => false,
       refuses: () => this.refusing,
+      fault: () => false,
       written: () => undefined,
       now: () => this.now(),
     };

@@ -375,7 +375,7 @@ describe('what cannot be written', () => {
     pair.cut.add(pair.b);
     const id = await openUndo(pair.hub, { run: second.a }, 'lin');
     await pair.work();
-    pair.b.remove(b, pair.now());
+    pair.b.live(b, true, 'person', pair.now());
     pair.cut.clear();
     for (let i = 0; i < 3; i += 1) await pair.sync();
     expect(results(await status(pair, id))).toEqual([
