@@ -69,6 +69,7 @@ const heldWhy = ({ verdict, rule = '' }: Entry): HoldReason | undefined => {
     case 'kept':
       if (rule.startsWith('placeholder')) return 'placeholder';
       if (rule.startsWith('own:')) return 'own';
+      if (rule.startsWith('the mapping has changed')) return 'remapped';
       return rule.endsWith('empty is not written over filled') ? 'empty' : 'kept';
     default:
       return undefined;

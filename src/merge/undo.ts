@@ -6,6 +6,7 @@
  * linked to it) has its own result.
  */
 import type { Json } from '../connector.ts';
+import { deletedField, reachOf } from './deletion.ts';
 import { isPlaceholder } from './guard.ts';
 import { chainOf, layersOf, type Layers, type Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
@@ -150,6 +151,11 @@ const planField = (
   const bottom = chain.at(-1);
   const plan = { field, now, back: now, changes: false, stands: 0, targets: [] };
   const kept = (why: string): FieldUndo => ({ ...plan, result: 'kept', why });
+  if (field === deletedField)
+    return kept(
+      'a deletion is not taken back: restore the object where it was deleted, and the record comes back',
+    );
+  if (reachOf(record) !== null) return kept('the record is deleted');
   if (record.fields[field]?.version !== last.entry.version)
     return kept('lineage does not tell how it got its present value');
   if (bottom === undefined) {

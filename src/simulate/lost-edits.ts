@@ -126,10 +126,16 @@ const equalToOurs = (
     }),
   );
 
-/** A value that was taken as "changed there only" must have replaced something that its author could see. */
-const supersededUnseen = (world: World, rows: readonly LineageRow[]): string[] =>
-  rows.flatMap((row) =>
+/**
+ * A value that was taken as "changed there only" must have replaced something that its author could see. The one exception:
+ * an undo left that object what it held by itself, so that what is changed there next is taken, whichever came first.
+ */
+const supersededUnseen = (world: World, rows: readonly LineageRow[]): string[] => {
+  const undone = new Set<string>();
+  return rows.flatMap((row) =>
     row.entries.flatMap((entry) => {
+      const own = `${entry.field} ${row.sync}/${row.object}`;
+      if (entry.verdict === 'kept' && entry.rule?.startsWith('own:') === true) undone.add(own);
       if (
         entry.verdict !== 'took' ||
         entry.rule !== 'changed there only' ||
@@ -145,11 +151,16 @@ const supersededUnseen = (world: World, rows: readonly LineageRow[]): string[] =
         forms.some((form) => same(event.value, form) || same(event.given, form)),
       );
       if (shown) return [];
+      if (undone.delete(own)) {
+        world.options.tally.exception('edit of what an undo left');
+        return [];
+      }
       return [
         `P9: ${row.object}.${entry.field} = ${JSON.stringify(entry.after)} replaced ${JSON.stringify(entry.before)}, which it had never shown`,
       ];
     }),
   );
+};
 
 const byPerson = (world: World, field: string, value: Json): boolean =>
   world.systems.some((system) =>

@@ -315,7 +315,7 @@ const heldVerdicts: Readonly<Record<Hold['why'], readonly [Entry['verdict'], str
   kept: ['kept', ''],
   placeholder: ['kept', 'placeholder'],
   empty: ['kept', 'empty is not written over filled'],
-  own: ['kept', 'its own value'],
+  own: ['kept', 'own: held again, its object is back'],
   remapped: ['kept', 'the mapping has changed'],
 };
 

@@ -17,6 +17,7 @@ import {
   type LinkState,
   type RecordState,
 } from '../merge/record.ts';
+import { lacksObject } from '../merge/deletion.ts';
 import type { Scope } from '../merge/layers.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import type { FieldUndo, RecordUndo } from '../merge/undo.ts';
@@ -231,6 +232,10 @@ const promiseOwed = async (
     const own = links.filter((link) => link.sync === sync.name);
     for (const object of own.length === 0 ? [''] : own.map((link) => link.object))
       if (owing.has(`${sync.name}/${object}`)) await draft.promise(sync.name, after, object);
+    // By a person's authority, like an edit of theirs: what a system deleted comes back where it may.
+    const changes = undone.some(({ field, changes: one }) => one && sync.lens.outward.has(field));
+    if (changes && own.length > 0 && sync.outward && lacksObject(after, own, sync))
+      await draft.promise(sync.name, after, '');
     const isEmptied = [...sync.lens.outward].every((field) => isEmpty(after.fields[field]?.value));
     if (own.length === 0 && isEmptied) await endCreate(draft, sync.name, after.id);
   }
