@@ -148,14 +148,22 @@ const overriding = (world: World, state: Snapshot): string[] =>
       // A read that missed it just before puts the end of the span a little too early.
       const deleted = object === undefined ? undefined : byPerson(object, (entry.at?.to ?? 0) + goneGrace);
       if (deleted === undefined || entry.rule === 'owner') return [];
-      const over = all.find(
-        (one) =>
-          one.index < index &&
-          one.entry.verdict === 'took' &&
-          (toyFields as readonly string[]).includes(one.entry.field) &&
-          `${one.row.sync}/${one.row.object}` !== `${row.sync}/${row.object}` &&
-          (typedAt(world, one) ?? 0) > deleted.at,
-      );
+      // What stood in each field then, if another object had brought it.
+      const over = toyFields
+        .map((field) =>
+          all.findLast(
+            (one) =>
+              one.index < index &&
+              one.entry.field === field &&
+              (one.entry.verdict === 'took' || one.entry.verdict === 'resolved'),
+          ),
+        )
+        .find(
+          (one) =>
+            one?.entry.verdict === 'took' &&
+            `${one.row.sync}/${one.row.object}` !== `${row.sync}/${row.object}` &&
+            (typedAt(world, one) ?? 0) > deleted.at,
+        );
       return over === undefined
         ? []
         : [

@@ -46,8 +46,8 @@ export class Joining {
   async doubled(system: ToySystem, email: unknown, store: Store): Promise<string | undefined> {
     const id = this.#standing.get(system.traits.name)?.get(String(email));
     const object = id === undefined ? undefined : system.objects.get(id);
-    if (id === undefined || object === undefined || object.deleted || object.value['email'] !== email)
-      return undefined;
+    const stood = object !== undefined && object.lives.length === 0;
+    if (id === undefined || !stood || object.value['email'] !== email) return undefined;
     const link = (await store.get('link', { sync: system.traits.name, object: id })) as LinkState | undefined;
     return link === undefined ? `double: created ${String(email)}, which stood there as ${id}` : undefined;
   }

@@ -108,8 +108,9 @@ export const resolveConflict = async (
     ...loser,
   };
   draft.lineage(record.id, { cause: source, sync: key.sync, object: key.object, version, entries: [entry] });
-  if (choice === 'theirs') await draft.promiseAll(record, [key.field], link);
-  else if (link.state === 'live' && hub.syncs.get(key.sync)?.outward === true)
+  // Ours stands by a person's word: what somebody deleted before that may come back by it.
+  await draft.promiseAll(record, [choice === 'theirs' ? key.field : deletedField], link);
+  if (choice === 'ours' && link.state === 'live' && hub.syncs.get(key.sync)?.outward === true)
     await draft.promise(key.sync, record, key.object);
   return commit(draft);
 };
