@@ -111,7 +111,7 @@ export const servesOf = ({ schema, trouble }: KnownSchema): 'live' | 'kept' | 's
 
 /** A document without where it stands: another one of the same content is the same mapping. */
 const hashOf = ({ file: _, ...document }: MappingDocument): string =>
-  createHash('sha256').update(canonicalText(document)).digest('hex').slice(0, 16);
+  createHash('sha256').update(JSON.stringify(document)).digest('hex').slice(0, 16);
 
 // ---------------------------------------------------------------- drift
 
@@ -177,8 +177,8 @@ export class LiveSchemas {
   readonly #known: Map<string, KnownSchema>;
   readonly #asked = new Map<string, Asked>();
   readonly #asking = new Map<string, Promise<void>>();
-  /** Syncs whose mapping does not fit what serves. */
-  readonly #unfit = new Set<string>();
+  /** Syncs whose mapping does not fit what serves, with what people were told of it. */
+  readonly #unfit = new Map<string, string>();
   /** By lane: what this process has logged of it. */
   readonly #logged = new Map<string, string>();
   #begun = false;
@@ -198,7 +198,7 @@ export class LiveSchemas {
     } catch (error) {
       const isMapping = error instanceof CrosswalkError && error.code.startsWith('mapping-');
       if (!isMapping || kind?.describe === undefined) throw error;
-      this.#unfit.add(sync.name);
+      this.#unfit.set(sync.name, '');
       try {
         // The account may have what the mapping needs: that is known once it was asked, before anything moves.
         return compile(sync, null);
@@ -308,7 +308,7 @@ export class LiveSchemas {
       for (const name of syncs) {
         if (fitsIn(drift, mapping.name)) await this.#fit(name, serving);
         else if (isDrift) await this.#hold(name, now.lane, faultWords(drift, mapping.name));
-        else this.#unfit.add(name);
+        else this.#unfit.set(name, '');
       }
     }
   }
@@ -357,12 +357,11 @@ export class LiveSchemas {
     const { hub, switches, installation } = this.#options;
     const mapping = installation.config.syncs[name]?.mapping ?? '';
     const said = new CrosswalkError('sync-drifted', { sync: name, kind: lane, mapping, list });
-    const wasUnfit = this.#unfit.has(name);
-    this.#unfit.add(name);
-    const pause = switches.paused(name);
     const why = said.message.replace(/\.$/u, '');
-    // Told already, in the same words.
-    if (wasUnfit && pause !== undefined && pause.why === why) return;
+    const pause = switches.paused(name);
+    const isTold = pause !== undefined && this.#unfit.get(name) === why;
+    this.#unfit.set(name, why);
+    if (isTold) return;
     // A pause by a person stays theirs to end.
     if (pause === undefined || pause.cause === 'drift')
       await switches.pause(name, why, 'crosswalk', hub.now(), 'drift');

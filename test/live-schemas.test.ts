@@ -236,16 +236,26 @@ describe('a sync', () => {
     expect(shop.paused).toBe(true);
   });
 
+  it('whose mapping fitted and was then written wrong is refused too', async () => {
+    await begin();
+    shop.mapping = owning;
+    await expect((await shop.start()).begin()).rejects.toMatchObject({ code: 'mapping-pointer-unknown' });
+    expect(shop.paused).toBe(false);
+  });
+
   it('that a person paused stays theirs: drift neither takes the pause over nor ends it', async () => {
     const schemas = await begin();
     await shop.switches.pause('s', 'by hand', 'lin', shop.now);
     delete shop.places['mail'];
     await schemas.ready('shop', 'anew');
     expect(shop.switches.paused('s')).toMatchObject({ why: 'by hand', by: 'lin' });
+    await schemas.ready('shop', 'anew');
     expect(shop.alarms).toHaveLength(1);
+    expect(schemas.isUnfit('s')).toBe(true);
     shop.live = structuredClone(shipped);
     await schemas.ready('shop', 'anew');
     expect(shop.switches.paused('s')?.by).toBe('lin');
+    expect(schemas.isUnfit('s')).toBe(false);
   });
 
   it('goes on with the live schema: what the account no longer takes is not written', async () => {

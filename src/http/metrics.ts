@@ -44,6 +44,10 @@ export const createMetrics = (): Metrics => {
   const parked = gauge('crosswalk_parked', 'Items, effects and notices that wait for a person');
   const conflicts = gauge('crosswalk_conflicts', 'Fields that wait for a decision');
   const paused = gauge('crosswalk_paused', 'Paused connections', ['connection']);
+  const drift = gauge('crosswalk_drift', 'Differences of a kind from what is known of it', [
+    'kind',
+    'severity',
+  ]);
   return {
     registry,
     onCall: ({ connection, outcome, ms }) => {
@@ -62,6 +66,12 @@ export const createMetrics = (): Metrics => {
       parked.set(status.parked);
       conflicts.set(status.conflicts);
       for (const one of status.connections) paused.set({ connection: one.name }, one.paused === null ? 0 : 1);
+      for (const one of status.schemas)
+        for (const severity of ['error', 'warning', 'information'])
+          drift.set(
+            { kind: `${one.connection}/${one.kind}`, severity },
+            one.drift.filter((each) => each.severity === severity).length,
+          );
       return registry.metrics();
     },
   };

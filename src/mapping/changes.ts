@@ -142,7 +142,8 @@ const compareRules = (was: Side, is: Side, at: Segments, tell: Tell): void => {
     if (DESCRIBING.has(word) || word.startsWith('x-') || (APART.has(word) && !isChoice)) continue;
     const before = member(was.schema, word);
     const after = member(is.schema, word);
-    if (canonicalText(before) === canonicalText(after)) continue;
+    const isOnBoth = before !== undefined && after !== undefined;
+    if (isOnBoth && sameValue(before, after)) continue;
     const shown = (value: Json | undefined): Json => (value === undefined ? null : { [word]: value });
     tell(wayOf(word, before, after), at, shown(before), shown(after));
   }

@@ -80,6 +80,8 @@ const CAUSES: Readonly<Partial<Record<ErrorCode, readonly ChangeSort[]>>> = {
   'mapping-types': ['type'],
   'mapping-limit': ['narrower', 'wider'],
   'mapping-uncovered': ['option-gone', 'narrower'],
+  'mapping-outcome': ['option-gone', 'narrower'],
+  'mapping-otherwise': ['option-gone', 'narrower'],
   'mapping-when': ['option-gone', 'narrower'],
   'mapping-example-fails': ['gone', 'type', 'option-gone', 'narrower'],
 };
@@ -156,6 +158,10 @@ const errorsOf = ({ mapping, entity, entities }: Use, kind: JsonSchema): readonl
 const optionOf = ({ sort, was, is }: Change): string | undefined =>
   sort === 'option-gone' ? shown(was) : sort === 'option-new' ? shown(is) : undefined;
 
+/** The option that an error is about: a value without an answer, or an answer that is not taken. */
+const optionIn = ({ code, params }: Finding): unknown =>
+  code === 'mapping-outcome' ? params['made'] : code === 'mapping-uncovered' ? params['value'] : undefined;
+
 /** The changes that made these errors of one mapping. Where the places do not tell, every change of it is blamed. */
 const blamed = (
   changes: readonly Change[],
@@ -168,14 +174,13 @@ const blamed = (
   const isExample = (one: Finding): boolean => one.pointer.startsWith('/examples');
   const ordered = [...errors.filter((one) => !isExample(one)), ...errors.filter(isExample)];
   for (const error of ordered) {
-    const { params, pointer, code } = error;
+    const { pointer, code } = error;
     const found = near((one) => within(pointer, one.at) || one.at === `/fields/${fieldOf(error) ?? ''}`);
     // An example only repeats what its field is told for.
     if (isExample(error) && found.some((change) => guilty.has(change))) continue;
     const likely = found.filter((change) => CAUSES[code]?.includes(change.sort) === true);
-    const exact = found.filter(
-      (change) => code === 'mapping-uncovered' && optionOf(change) === params['value'],
-    );
+    const option = optionIn(error);
+    const exact = found.filter((change) => option !== undefined && optionOf(change) === option);
     const touching = found.length > 0 ? found : near(() => true);
     const some = [exact, likely, touching].find((list) => list.length > 0) ?? changes;
     for (const change of some) guilty.add(change);

@@ -264,6 +264,17 @@ describe('changes', () => {
     ]);
   });
 
+  test('a rule that came is told even if it says null', () => {
+    const free: JsonSchema = { properties: { a: { type: ['string', 'null'] } } };
+    const fixed: JsonSchema = { properties: { a: { type: ['string', 'null'], const: null } } };
+    expect(changesOf(free, fixed)).toContainEqual({
+      sort: 'narrower',
+      pointer: '/a',
+      was: null,
+      is: { const: null },
+    });
+  });
+
   test('an object that takes members which it does not name has lost none', () => {
     const named: JsonSchema = { type: 'object', properties: { a: { type: 'string' } } };
     const open: JsonSchema = { type: 'object', additionalProperties: { type: 'string' } };
