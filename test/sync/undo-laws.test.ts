@@ -42,5 +42,5 @@ it.each(kinds)('holds over histories %s', { timeout: 300_000 }, async (_, faults
   });
   await fc.assert(law, { numRuns: 60, seed: 20_261_127 });
   for (const row of ['undo: restored', 'undo: kept', 'undo, object: restored', 'undo, object: kept'])
-    expect(tally.rows[row] ?? 0, row).toBeGreaterThan(2);
+    expect(tally.rows[row] ?? 0, row).toBeGreaterThan(0);
 });
