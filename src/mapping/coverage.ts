@@ -28,6 +28,11 @@ const gapSeverity = ({ otherwise }: FieldRule, way: 'in' | 'out', { step }: Misf
   return said === 'park' && step === 'table' ? 'warning' : 'error';
 };
 
+const takes = (known: readonly Json[] | null): string =>
+  known === null
+    ? ''
+    : ` (it takes ${known.slice(0, 12).map(shown).join(', ')}${known.length > 12 ? ', …' : ''})`;
+
 /** Tells what is `made` of a value, if it is no answer. */
 const tellUncovered = (
   check: Check,
@@ -56,7 +61,7 @@ const tellUncovered = (
     made: shown(made.value),
     value: shown(value),
     side: to,
-    hint: hinted(nearest(String(made.value), names)),
+    hint: hinted(nearest(String(made.value), names)) || takes(known),
   });
 };
 

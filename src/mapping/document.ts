@@ -4,7 +4,7 @@ import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import type { ErrorCode, ErrorParams } from '../errors.ts';
 import { isHostile, isObject, member, pointerOf, segmentsOf } from './place.ts';
-import { faultWords, propertiesOf, schemaChecker } from './schema.ts';
+import { faultWords, propertiesOf, schemaChecker, schemaFault } from './schema.ts';
 import type { Fallback } from './step.ts';
 import type { RouteRule } from './routing.ts';
 import { readJson } from './text.ts';
@@ -298,7 +298,7 @@ export const readEntity = (text: string | Uint8Array, file: string): Entity => {
   );
   const first = read.findings[0];
   if (first !== undefined) throw errorOf(first);
-  const schema = real(read.value as JsonSchema, 'entity-shape', file);
+  const schema = real(read, 'entity-shape', file);
   const fields = propertiesOf(schema, schema);
   const history = new Set(
     [...fields].filter(([, inner]) => inner['history'] === 'every').map(([name]) => name),
@@ -316,19 +316,19 @@ export const readKind = (text: string | Uint8Array, file: string): JsonSchema =>
   );
   const first = read.findings[0];
   if (first !== undefined) throw errorOf(first);
-  return real(read.value as JsonSchema, 'kind-shape', file);
+  return real(read, 'kind-shape', file);
 };
 const checkKind = schemaChecker({ type: 'object' }, true);
 
 /** The schema, if it is one. Throws the code given. */
-const real = (schema: JsonSchema, code: 'entity-shape' | 'kind-shape', file: string): JsonSchema => {
-  try {
-    schemaChecker(schema, false);
-  } catch (error) {
-    const detail = `is no JSON Schema: ${error instanceof Error ? error.message : String(error)}`;
-    throw new CrosswalkError(code, { detail }, { file, line: 1 }, error);
-  }
-  return schema;
+const real = ({ value, lineOf }: ReadText, code: 'entity-shape' | 'kind-shape', file: string): JsonSchema => {
+  const schema = value as JsonSchema;
+  const wrong = schemaFault(schema);
+  if (wrong === null) return schema;
+  const { pointer, detail } = wrong;
+  const where = pointer === '' ? '' : `at ${pointer} `;
+  const words = pointer === '' ? `is no JSON Schema: ${detail}` : `${where}${detail}`;
+  throw new CrosswalkError(code, { detail: words }, { file, pointer, line: lineOf(pointer) });
 };
 
 /** A step as written, taken apart. */

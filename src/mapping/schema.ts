@@ -42,6 +42,26 @@ export const schemaChecker = (schema: JsonSchema, allErrors: boolean): ValidateF
   return check;
 };
 
+/** What is wrong with a schema as a schema, and where in it; null if it is one. */
+export const schemaFault = (
+  schema: JsonSchema,
+): { readonly pointer: string; readonly detail: string } | null => {
+  const ajv = compilers.first;
+  if (ajv.validateSchema(schema) !== true) {
+    const error = ajv.errors?.find((one) => one.keyword !== 'anyOf') ?? ajv.errors?.[0];
+    return {
+      pointer: error?.instancePath ?? '',
+      detail: error === undefined ? 'it does not fit' : faultWords(error),
+    };
+  }
+  try {
+    schemaChecker(schema, false);
+    return null;
+  } catch (error) {
+    return { pointer: '', detail: error instanceof Error ? error.message : String(error) };
+  }
+};
+
 /** What a local reference (`#/$defs/x`) points to. */
 const targetOf = (ref: string, root: JsonSchema): Json | undefined => {
   if (ref === '#') return root;

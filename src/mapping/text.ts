@@ -97,7 +97,9 @@ const parseFault = (text: string): string => {
 /** What the parser says, without its own quotation of the text, and where the fault is. */
 const faultOf = (error: unknown, text: string): { readonly detail: string; readonly position: number } => {
   const message = error instanceof Error ? error.message : String(error);
-  const detail = message.replace(/ in JSON at position.*$/u, '').replace(/, ?(?:\.{3})?"[\s\S]*$/u, '');
+  const detail = message
+    .replace(/(?: in JSON)? at position \d+.*$/u, '')
+    .replace(/, ?(?:\.{3})?"[\s\S]*$/u, '');
   const said = /position (\d+)/u.exec(message)?.[1];
   if (said !== undefined) return { detail, position: Number(said) };
   const strange = 'Unexpected token';

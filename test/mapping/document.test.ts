@@ -78,6 +78,15 @@ describe('hostile text', () => {
     expect(wide.lineOf(`/${'n'.repeat(1_000_000)}/500000`)).toBe(2);
   });
 
+  test('with very many places is read in the time that its length asks for', () => {
+    // Comparing each with each would take hours.
+    const ignored = Array.from({ length: 100_000 }, (_, index) => `/place${index}`);
+    const many = JSON.stringify({ ...JSON.parse(sampleText()), ignored });
+    expect(readMapping(many, 'm.json').ignored).toHaveLength(100_000);
+    const twice = JSON.stringify({ ...JSON.parse(sampleText()), ignored: ['/a', '/a'] });
+    expect(errorOf(() => readMapping(twice, 'm.json')).message).toContain('duplicate');
+  });
+
   test('has its lines counted with any ending of lines that editors write', () => {
     for (const end of ['\n', '\r\n'])
       expect(readJson(['{', ' "a": 1,', ' "a": 2', '}'].join(end))).toMatchObject({ line: 3 });
@@ -93,7 +102,7 @@ describe('hostile text', () => {
 
 describe('readKind', () => {
   test.each([
-    ['{"type":"objekt"}', 'kind-shape', 'is no JSON Schema'],
+    ['{"type":"object",\n"properties":{"a":\n{"type":"intger"}}}', 'kind-shape', ':3 /properties/a/type: '],
     ['[]', 'kind-shape', 'must be an object'],
     ['{"type": "object",}', 'mapping-unreadable', 'not JSON'],
     [
@@ -192,7 +201,7 @@ describe('readEntity', () => {
 
   test.each([
     ['{"type":"object","properties":{"a":{}}}', 'lacks "$id"'],
-    ['{"$id":"a","type":"object","properties":{"a":{"type":"text"}}}', 'is no JSON Schema'],
+    ['{"$id":"a","type":"object","properties":{"a":{"type":"text"}}}', 'at /properties/a/type is "text"'],
     ['{"$id":"a","type":"object","properties":{"__proto__":{"type":"string"}}}', 'properties'],
     ['{"$id":"a","type":"object","properties":{"a":{"history":"all"}}}', '/properties/a/history'],
   ])('refuses %s', (text, words) => {
