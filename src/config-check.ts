@@ -1,7 +1,9 @@
 import { Cron } from 'croner';
 import type { JsonObject } from './connector.ts';
 import type { ErrorCode, ErrorParams } from './errors.ts';
+import { checkDedupe } from './config-dedupe.ts';
 import { checkNotices } from './config-notices.ts';
+import type { DedupeSource } from './identity/settings.ts';
 import { nearest } from './mapping/nearest.ts';
 import { pointerOf } from './mapping/place.ts';
 import { deletedField } from './merge/deletion.ts';
@@ -55,6 +57,7 @@ export interface SourceEntity {
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly clear?: ClearPolicy | Record<string, ClearPolicy>;
   readonly placeholders?: string[];
+  readonly dedupe?: DedupeSource;
 }
 
 export interface SourceSync {
@@ -336,6 +339,7 @@ const checkServer = (check: Check): void => {
 export const findFaults = (source: Source, known: Known, tell: Tell): void => {
   const check = new Check(source, known, tell);
   checkEntities(check);
+  checkDedupe(check);
   checkSyncs(check);
   checkNotices(check);
   checkAlarms(check);

@@ -9,6 +9,7 @@ import type { Known, Schedule, Source, SourceEntity, SourceSync, Tell } from './
 import type { Json, JsonObject } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
+import { dedupeSettings, type DedupeSettings } from './identity/settings.ts';
 import { segmentsOf } from './mapping/place.ts';
 import { faultWords, schemaChecker } from './mapping/schema.ts';
 import { deletedField } from './merge/deletion.ts';
@@ -42,6 +43,7 @@ export interface EntityConfig {
   readonly conflict: ByField<ConflictPolicy>;
   readonly clear: ByField<ClearPolicy>;
   readonly placeholders: readonly string[];
+  readonly dedupe: DedupeSettings;
 }
 
 export interface SyncConfig {
@@ -226,6 +228,7 @@ const entityConfig = (name: string, source: SourceEntity): EntityConfig => {
     conflict: byField(source.conflict),
     clear: byField(source.clear),
     placeholders: source.placeholders ?? [],
+    dedupe: dedupeSettings(source.dedupe),
   };
 };
 

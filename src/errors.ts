@@ -337,6 +337,37 @@ export const catalogue = {
     text: 'The file {file} cannot be read: {detail}.',
     remedy: 'Check the path, and that this user may read it.',
   },
+  'table-unreadable': {
+    status: 422,
+    text: 'The table cannot be read: {detail}.',
+    remedy:
+      'Correct the file at the line named. It is a table with names of columns in its first row, separated by commas, semicolons or tabs.',
+  },
+  'table-column': {
+    status: 422,
+    text: 'The table {file} has no column {name}{hint}.',
+    remedy: 'Name one of: {known}.',
+  },
+  'field-sort': {
+    status: 422,
+    text: 'There is no sort of fields called {name}{hint}.',
+    remedy: 'Use one of: {known}.',
+  },
+  'dedupe-nothing': {
+    status: 422,
+    text: 'There is nothing to compare: {detail}.',
+    remedy: 'Name the fields and their sorts, for instance --fields name:person,mobile:phone.',
+  },
+  'model-shape': {
+    status: 422,
+    text: 'This is no model that an earlier search has written: {detail}.',
+    remedy: 'Name the file that --model has written, or one that does not exist yet, so that it is written.',
+  },
+  'output-unwritable': {
+    status: 500,
+    text: 'The file {file} cannot be written: {detail}.',
+    remedy: 'Check the path, the room on the disk, and that this user may write there.',
+  },
   'sync-cannot': {
     status: 422,
     text: 'Sync {sync} says "{detail}", and connection {connection} cannot do that with a {kind}.',

@@ -46,11 +46,12 @@ const imports = [...sources, ...connectors].flatMap(importsOf);
 const ranks: readonly (readonly string[])[] = [
   ['src/errors.ts'],
   ['src/wire/', 'src/connector.ts'],
-  ['src/mapping/', 'src/merge/'],
+  ['src/mapping/', 'src/merge/', 'src/identity/'],
   ['src/store/store.ts', 'src/store/schema.ts', 'src/dispatch/dispatcher.ts'],
   [
     'src/config.ts',
     'src/config-check.ts',
+    'src/config-dedupe.ts',
     'src/config-notices.ts',
     'src/secrecy.ts',
     'src/exchange.ts',
@@ -149,7 +150,8 @@ interface Ban {
 }
 
 const pureParts = (file: string): boolean =>
-  /^(?:src\/(?:merge|mapping|sync|notify)|connectors)\//.test(file) && !/\/sandbox(?:\.ts|\/)/.test(file);
+  /^(?:src\/(?:merge|mapping|identity|sync|notify)|connectors)\//.test(file) &&
+  !/\/sandbox(?:\.ts|\/)/.test(file);
 const bans: readonly Ban[] = [
   {
     pattern: /\bDate\.now\(|new Date\(\)/,

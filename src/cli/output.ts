@@ -74,7 +74,12 @@ const sentence = (text: string): string => text.replace(/[.\s]+$/u, '');
 const codeOf = ({ code }: CrosswalkError): number => {
   if (code === 'remote-trouble' || code === 'sync-unfinished') return exits.remote;
   if (code.startsWith('store-')) return exits.store;
-  if (code === 'usage' || code === 'undo-scope' || code === 'input-unreadable') return exits.usage;
+  if (
+    /^(?:usage|undo-scope|input-unreadable|output-unwritable|dedupe-nothing|(?:table|model|field)-\w+)$/u.test(
+      code,
+    )
+  )
+    return exits.usage;
   if (/^(?:config|setting|connector|sync|mapping|entity|listen|node)-/u.test(code)) return exits.config;
   return exits.wrong;
 };

@@ -52,6 +52,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   const { simulateRouting } = await import('./routing.ts');
   const { serve, demoVerb } = await import('./running.ts');
   const { sync } = await import('./syncing.ts');
+  const { dedupe } = await import('./dedupe.ts');
   const { doctor } = await import('./doctor.ts');
   const { status, runs, trace, record } = await import('./asking.ts');
   const {
@@ -93,6 +94,20 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--seed <n>', 'the same seed makes the same records', '1')
     .option('--roster <file>', 'colleagues and teams, {"employee": […]}, instead of those in the store')
     .option('--at <time>', 'as if it were that time');
+  verb('dedupe [entity]', 'records that may be one: of the store, of a file, of two files', dedupe)
+    .option('--file <file>', 'a table (CSV) instead of the store')
+    .option('--against <file>', 'pairs between the two files only')
+    .option('--fields <fields>', 'what is compared, with its sort: name:person,mobile:phone; else guessed')
+    .option('--id <column>', 'the column that names each row; else id, or the number of the row')
+    .option('--pairs <file>', 'write the pairs, with why')
+    .option('--clusters <file>', 'write which records belong together')
+    .option('--threshold <p>', 'propose from this probability on (0.92)')
+    .option('--review <p>', 'show from this probability on (0.85)')
+    .option('--automatic <p>', 'mark as certain from this probability on; without it nothing is')
+    .option('--survivor <rule>', 'complete, newest:<column>, updated:<column>, system:<column>=<name>')
+    .option('--explain <n>', 'tell field by field the n strongest and the n most doubtful pairs')
+    .option('--model <file>', 'what was learnt: used if it is there, else written')
+    .option('--save', 'keep candidates in the store', false);
   verb('status', 'what is connected, waiting, parked, paused', status);
   verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
   verb('sync <sync>', 'poll and deliver now', sync)

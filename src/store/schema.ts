@@ -167,10 +167,22 @@ export const tables = {
     key: ['id'],
     indexes: { lane: ['lane', 'object'], at: ['at'] },
   },
+  /**
+   * Two records that may be one. Raised for a strong key: `why` tells it, `score` is empty. Found by likeness:
+   * `score` in millionths, and the explanation by field, without values.
+   */
   candidate: {
-    columns: { entity: 'text', a: 'text', b: 'text', why: 'text', at: 'int' },
+    columns: {
+      entity: 'text',
+      a: 'text',
+      b: 'text',
+      why: 'text',
+      at: 'int',
+      score: 'int',
+      explanation: 'json',
+    },
     key: ['entity', 'a', 'b'],
-    indexes: { at: ['at'] },
+    indexes: { at: ['at'], entity: ['entity', 'a', 'b'] },
   },
   /**
    * References that cannot be followed yet: a place that names an object nobody has seen, or a record that has no

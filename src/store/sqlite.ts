@@ -22,6 +22,8 @@ export interface SqliteOptions {
   /** `:memory:` or a path. */
   readonly file: string;
   readonly immediate?: boolean;
+  /** Nothing is written, not even what a release adds: for questions. `commit` fails. */
+  readonly readOnly?: boolean;
 }
 
 interface Put {
@@ -71,12 +73,18 @@ const encode = (column: Column | undefined, value: unknown): unknown => {
   return value === undefined ? null : value;
 };
 
+const sqlTypes: Readonly<Record<Column, string>> = {
+  text: 'TEXT',
+  int: 'INTEGER',
+  json: 'TEXT',
+  blob: 'BLOB',
+};
+
 /** Every table and index as SQL, by name. An index on a table's own key is none of its own. */
 const schemaSql = (): Map<string, string> => {
-  const type: Record<Column, string> = { text: 'TEXT', int: 'INTEGER', json: 'TEXT', blob: 'BLOB' };
   const sql = new Map<string, string>();
   for (const [name, table] of Object.entries<Table>(tables)) {
-    const columns = Object.entries(table.columns).map(([column, kind]) => `${q(column)} ${type[kind]}`);
+    const columns = Object.entries(table.columns).map(([column, kind]) => `${q(column)} ${sqlTypes[kind]}`);
     const key = table.key === undefined ? [] : [`PRIMARY KEY (${table.key.map(q).join(', ')})`];
     const head = table.key === undefined ? ['seq INTEGER PRIMARY KEY AUTOINCREMENT'] : [];
     // Long rows make a clustered key shallow work: hooks delivered end to end went up by 15 % with a rowid.
@@ -93,18 +101,46 @@ const schemaSql = (): Map<string, string> => {
   return sql;
 };
 
+/** Columns that a release adds to a table that is there already, as SQL. */
+const missingColumns = (db: Database.Database): string[] => {
+  const columns = db
+    .prepare(
+      'SELECT master.name AS "table", info.name AS "column" FROM sqlite_master AS master, pragma_table_info(master.name) AS info WHERE master.type = \'table\'',
+    )
+    .all() as { table: string; column: string }[];
+  const there = new Set(columns.map(({ table, column }) => `${table} ${column}`));
+  const known = new Set(columns.map(({ table }) => table));
+  return Object.entries<Table>(tables)
+    .filter(([name]) => known.has(name))
+    .flatMap(([name, table]) =>
+      Object.entries(table.columns)
+        .filter(([column]) => !there.has(`${name} ${column}`))
+        .map(([column, kind]) => `ALTER TABLE ${q(name)} ADD COLUMN ${q(column)} ${sqlTypes[kind]}`),
+    );
+};
+
+const checkVersion = (db: Database.Database, file: string): number => {
+  const found = Number(db.pragma('user_version', { simple: true }));
+  if (found > schemaVersion) throw new CrosswalkError('store-newer', { file, found, known: schemaVersion });
+  return found;
+};
+
+const missingSql = (db: Database.Database): string[] => {
+  const there = new Set(db.prepare('SELECT name FROM sqlite_master').pluck().all());
+  const created = [...schemaSql()].filter(([name]) => !there.has(name)).map(([, sql]) => sql);
+  return [...missingColumns(db), ...created];
+};
+
 /**
- * Creates what is missing; refuses a store that a newer release wrote. A table or index that a release adds
+ * Creates what is missing; refuses a store that a newer release wrote. A table, index or column that a release adds
  * leaves the version as it is: the release before can still work the store.
  */
 const migrate = (db: Database.Database, file: string): void => {
-  const found = Number(db.pragma('user_version', { simple: true }));
-  if (found > schemaVersion) throw new CrosswalkError('store-newer', { file, found, known: schemaVersion });
-  const there = new Set(db.prepare('SELECT name FROM sqlite_master').pluck().all());
-  const missing = [...schemaSql()].filter(([name]) => !there.has(name)).map(([, sql]) => sql);
-  if (found === schemaVersion && missing.length === 0) return;
+  const found = checkVersion(db, file);
+  if (found === schemaVersion && missingSql(db).length === 0) return;
   db.transaction(() => {
-    for (const sql of missing) db.exec(sql);
+    // Looked for again: another process may have been quicker.
+    for (const sql of missingSql(db)) db.exec(sql);
     db.pragma(`user_version = ${schemaVersion}`);
   }).immediate();
 };
@@ -123,14 +159,18 @@ export class SqliteStore implements Store {
   #pending: Pending[] = [];
 
   constructor(options: SqliteOptions) {
-    this.#db = new Database(options.file);
+    const readonly = options.readOnly ?? false;
+    this.#db = new Database(options.file, { readonly });
     this.#immediate = options.immediate ?? false;
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = FULL');
-    // 16 MB: at SQLite's own 4 MB the pages that every commit touches went into the file 10 % more often than is worth it.
-    this.#db.pragma('wal_autocheckpoint = 4000');
     this.#db.pragma('busy_timeout = 5000');
-    migrate(this.#db, options.file);
+    if (readonly) checkVersion(this.#db, options.file);
+    else {
+      this.#db.pragma('journal_mode = WAL');
+      this.#db.pragma('synchronous = FULL');
+      // 16 MB: at SQLite's own 4 MB the pages that every commit touches went into the file 10 % more often than is worth it.
+      this.#db.pragma('wal_autocheckpoint = 4000');
+      migrate(this.#db, options.file);
+    }
     for (const [name, table] of Object.entries<Table>(tables)) {
       const json = Object.entries(table.columns).filter(([, kind]) => kind === 'json');
       this.#decoders.set(name as TableName, json);

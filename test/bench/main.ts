@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- accept|w1|mapping [--events N] [--connections C] [--rounds R]`: the gateway beside bare Express and bare
+ * `npm run bench -- accept|w1|mapping|dedupe [--events N] [--connections C] [--rounds R]`: the gateway beside bare Express and bare
  * node:http, in turn, in the same run. `accept`: hooks made durable and answered. `w1`: hook in → map → deliver
  * to a loopback HTTP sink. Read the ratios: the figures are one machine's.
  */
@@ -19,6 +19,8 @@ const { values, positionals } = parseArgs({
     events: { type: 'string', default: '10000' },
     connections: { type: 'string', default: '25' },
     rounds: { type: 'string', default: '3' },
+    million: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '5' },
   },
 });
 const what = positionals[0];
@@ -26,9 +28,13 @@ if (what === 'mapping') {
   await import('./mapping.ts');
   process.exit(0);
 }
+if (what === 'dedupe') {
+  await import('./dedupe.ts');
+  process.exit(0);
+}
 if (what !== 'accept' && what !== 'w1') {
   process.stderr.write(
-    'usage: npm run bench -- accept|w1|mapping [--events N] [--connections C] [--rounds R]\n',
+    'usage: npm run bench -- accept|w1|mapping|dedupe [--events N] [--connections C] [--rounds R] [--million]\n',
   );
   process.exit(2);
 }
