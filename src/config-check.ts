@@ -70,7 +70,7 @@ export interface SourceSync {
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly roles?: Record<string, Role>;
   readonly mode?: 'live' | 'plan';
-  readonly budget?: Readonly<Record<'creates' | 'updates', string | string[] | undefined>>;
+  readonly budget?: Readonly<Record<'creates' | 'updates' | 'removes', string | string[] | undefined>>;
   readonly poll?: string;
   readonly sweep?: string;
 }
@@ -115,10 +115,14 @@ const amountOf = (text: string): Amount => {
   };
 };
 
+/** So many objects are removed in a day without asking, where the file does not say it: what is gone is gone. */
+const removesUnasked = '100/day';
+
 /** The budget of a sync, as its file gives it. */
-export const budgetOf = (source: SourceSync['budget']): Budget => ({
-  creates: [source?.creates ?? []].flat().map(amountOf),
-  updates: [source?.updates ?? []].flat().map(amountOf),
+export const budgetOf = ({ budget, deletes }: Pick<SourceSync, 'budget' | 'deletes'>): Budget => ({
+  creates: [budget?.creates ?? []].flat().map(amountOf),
+  updates: [budget?.updates ?? []].flat().map(amountOf),
+  removes: [budget?.removes ?? (deletes === 'propagate' ? removesUnasked : [])].flat().map(amountOf),
 });
 
 export class Check {

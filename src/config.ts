@@ -83,11 +83,6 @@ export interface NoticeConfig {
   readonly zone?: string;
 }
 
-export interface AlarmsConfig {
-  /** The connection through which alarms are sent to people, besides the log. */
-  readonly to?: string;
-}
-
 export interface ServerConfig {
   readonly host: string;
   readonly port: number;
@@ -107,7 +102,8 @@ export interface Config {
   readonly entities: Named<EntityConfig>;
   readonly syncs: Named<SyncConfig>;
   readonly notices: Named<NoticeConfig>;
-  readonly alarms: AlarmsConfig;
+  /** `to`: the connection through which alarms are sent to people, besides the log. */
+  readonly alarms: { readonly to?: string };
   /** `idChanges`: so many in 24 hours stop all writing; 0 for never. */
   readonly guards: { readonly idChanges: number };
   readonly server: ServerConfig;
@@ -246,7 +242,7 @@ const syncConfig = (name: string, source: SourceSync, known: Known): SyncConfig 
     resurrect: source.resurrect ?? false,
     conflict: byField(source.conflict),
     roles: named(Object.entries(source.roles ?? {})),
-    budget: budgetOf(source.budget),
+    budget: budgetOf(source),
     mode: source.mode ?? 'plan',
     modeGiven: source.mode !== undefined,
     poll: scheduleOf(source.poll ?? '1m') ?? { every: 60_000 },

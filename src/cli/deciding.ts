@@ -116,13 +116,16 @@ export const resume = (
   withView(options, async (view) => {
     const key = known(view, name);
     if (options.overBudget === true) {
-      if (!Object.hasOwn(view.config.syncs, name))
+      const sync = Object.hasOwn(view.config.syncs, name) ? view.config.syncs[name] : undefined;
+      if (sync === undefined)
         throw new CrosswalkError('usage', { detail: '--over-budget goes with the name of a sync' });
-      const { creates, updates } = await grantOpen(view, name, me(options));
+      const propagates = sync.deletes === 'propagate';
+      const { creates, updates, removes } = await grantOpen(view, name, propagates, me(options));
       await view.switches.resume(key);
+      const removed = propagates ? ` and ${removes} removals` : '';
       return done(
         options,
-        `${name} goes on, with ${creates} creates and ${updates} updates above its budget`,
+        `${name} goes on, with ${creates} creates and ${updates} updates${removed} above its budget`,
       );
     }
     await view.switches.resume(key);

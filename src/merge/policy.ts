@@ -45,4 +45,5 @@ export interface Amount {
 export interface Budget {
   readonly creates: readonly Amount[];
   readonly updates: readonly Amount[];
+  readonly removes: readonly Amount[];
 }

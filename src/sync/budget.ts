@@ -3,16 +3,26 @@
  * all: the sync stops before the first of the writes, not in their midst. What a reading brings is judged as a whole, so
  * writes wait until the run that opened them has been taken in.
  */
+import { reachOf } from '../merge/deletion.ts';
 import type { Amount } from '../merge/policy.ts';
+import type { RecordState } from '../merge/record.ts';
+import { isDoomed } from './deletion.ts';
 import type { Draft } from './draft.ts';
-import { effectOf, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { effectOf, recordOf, type EffectRow, type Hub, type Sync } from './hub.ts';
 import { spend, spent } from './quota.ts';
 import { runOf } from './runs.ts';
 
-type Sort = 'creates' | 'updates';
-const sorts: readonly Sort[] = ['creates', 'updates'];
+type Sort = 'creates' | 'updates' | 'removes';
+const sorts: readonly Sort[] = ['creates', 'updates', 'removes'];
 
-const sortOf = ({ object }: Pick<EffectRow, 'object'>): Sort => (object === '' ? 'creates' : 'updates');
+/** An effect and what it comes to, as its record is now. */
+interface Sorted {
+  readonly run: string;
+  readonly sort: Sort;
+}
+
+const sortOf = ({ object }: Pick<EffectRow, 'object'>, isRemoved: boolean): Sort =>
+  object === '' ? 'creates' : isRemoved ? 'removes' : 'updates';
 
 const counter = (sync: string, sort: Sort, run?: string): string =>
   `${run === undefined ? 'day' : `run ${run}`}:${sync}:${sort}`;
@@ -21,9 +31,14 @@ export const hasBudget = ({ budget }: Sync): boolean =>
   budget !== undefined && sorts.some((sort) => budget[sort].length > 0);
 
 /** Counts one write in the commit that puts its call on disk. */
-export const spendWrite = async (draft: Draft, sync: Sync, effect: EffectRow): Promise<void> => {
+export const spendWrite = async (
+  draft: Draft,
+  sync: Sync,
+  effect: EffectRow,
+  isRemoved = false,
+): Promise<void> => {
   if (!hasBudget(sync)) return;
-  const sort = sortOf(effect);
+  const sort = sortOf(effect, isRemoved);
   await spend(draft, counter(sync.name, sort), 1);
   await spend(draft, counter(sync.name, sort, effect.run), 1);
 };
@@ -32,6 +47,7 @@ export const spendWrite = async (draft: Draft, sync: Sync, effect: EffectRow): P
 export interface Grant {
   readonly creates: number;
   readonly updates: number;
+  readonly removes: number;
   /** UTC ms. */
   readonly until: number;
 }
@@ -57,16 +73,39 @@ const openEffects = async (
 /** Most effects that a person is told of, and that one grant covers. */
 const most = 1_000_000;
 
-/** Allows all that waits now, for a day. */
+/** The effects with what each comes to. */
+const sorted = async (
+  { store }: Pick<Hub, 'store'>,
+  effects: readonly EffectRow[],
+  isRemoved: (record: RecordState) => boolean,
+): Promise<Sorted[]> => {
+  const rows = await store.many(
+    'record',
+    effects.map(({ record }) => ({ id: record })),
+  );
+  return effects.map((effect, index) => {
+    const row = rows[index];
+    return { run: effect.run, sort: sortOf(effect, row !== undefined && isRemoved(recordOf(row))) };
+  });
+};
+
+/** Allows all that waits now, for a day. `propagates`: deletions are removed there. */
 export const grantOpen = async (
   hub: Pick<Hub, 'store' | 'now'>,
   sync: string,
+  propagates: boolean,
   by: string,
 ): Promise<Omit<Grant, 'until'>> => {
-  const open = await openEffects(hub, sync, most);
-  const count = (sort: Sort): number => open.filter((one) => sortOf(one) === sort).length;
+  const effects = await openEffects(hub, sync, most);
+  const open = await sorted(hub, effects, (record) => propagates && reachOf(record) === 'propagate');
+  const count = (sort: Sort): number => open.filter((one) => one.sort === sort).length;
   const at = hub.now();
-  const value: Grant = { creates: count('creates'), updates: count('updates'), until: at + 86_400_000 };
+  const value: Grant = {
+    creates: count('creates'),
+    updates: count('updates'),
+    removes: count('removes'),
+    until: at + 86_400_000,
+  };
   const row = { ...grantKey(sync), value, at, by };
   await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
   return value;
@@ -97,10 +136,10 @@ const exceeded = async (
   hub: Hub,
   sync: Sync,
   sort: Sort,
-  effects: readonly EffectRow[],
+  effects: readonly Sorted[],
   grant: number,
 ): Promise<string | null> => {
-  const own = effects.filter((one) => sortOf(one) === sort);
+  const own = effects.filter((one) => one.sort === sort);
   if (own.length === 0) return null;
   for (const amount of sync.budget?.[sort] ?? []) {
     const limit = (await limitOf(hub, sync, amount)) + grant;
@@ -140,7 +179,8 @@ export const stopOf = async (hub: Hub, sync: Sync): Promise<Stop | null> => {
   if (next.length === 0) return null;
   if (await isReading(hub, next)) return { is: 'reading' };
   if (await isFarBelow(hub, sync)) return null;
-  const effects = await openEffects(hub, sync.name, most);
+  const open = await openEffects(hub, sync.name, most);
+  const effects = await sorted(hub, open, (record) => isDoomed(sync, record));
   const grant = await granted(hub, sync.name);
   for (const sort of sorts) {
     const why = await exceeded(hub, sync, sort, effects, grant?.[sort] ?? 0);

@@ -240,7 +240,7 @@ const prepareUpdate = async (
   draft.expect('record', { id: record.id }, { version: record.version });
   if (isDoomed(sync, record) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
     const call = drawRemoval(draft, sync, record, link, effect);
-    await spendWrite(draft, sync, effect);
+    await spendWrite(draft, sync, effect, true);
     return (await commit(draft)) ? { call, most: effect.most } : undefined;
   }
   if (sync.kind.update === undefined) {
