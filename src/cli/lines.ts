@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import type { JsonObject } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
+import { parseExactly } from '../exchange.ts';
 import type { WhenRule } from '../mapping/document.ts';
 import type { FieldNote, FieldProblem, Lens } from '../mapping/lens.ts';
 import { segmentsOf, valueAt } from '../mapping/place.ts';
@@ -105,7 +106,7 @@ export const mapLine = async (
   if (text === null) return whole(fault);
   let given: unknown;
   try {
-    given = JSON.parse(text);
+    given = parseExactly(text);
   } catch {
     return whole('is not JSON');
   }

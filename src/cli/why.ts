@@ -1,5 +1,6 @@
 /** map --why: for each record, which value came from where and through what, row by row. */
 import type { JsonObject } from '../connector.ts';
+import { parseExactly } from '../exchange.ts';
 import type { Lens } from '../mapping/lens.ts';
 import { trusting, type Roster, type Routed } from '../mapping/routing.ts';
 import { why, type Hop, type Why, type WhyField, type WhyRow } from '../mapping/why.ts';
@@ -75,7 +76,7 @@ export const tellWhy = async (
       else warn(`line ${line.number} ${whole.message}`);
       continue;
     }
-    const given = JSON.parse(line.text ?? '{}') as JsonObject;
+    const given = parseExactly(line.text ?? '{}') as JsonObject;
     const story = storyOf((await prepare?.(given)) ?? given);
     const routed = routedOf(lens, story, roster);
     if (options.json)

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../connector.ts';
 import type { BoundField } from './field.ts';
 import type { Reading } from './lens.ts';
 import type { Segments } from './place.ts';
-import { cleaned, emptied } from './run.ts';
+import { cleaned, emptied, isClean, isUnclean } from './run.ts';
 import type { Link } from './run.ts';
 import { Misfit } from './step.ts';
 import type { Outcome } from './step.ts';
@@ -101,10 +101,13 @@ const fieldCode = (source: Source, field: BoundField, v: string, parents: Map<st
     );
   for (const step of chain.steps) source.lines.push(stepCode(source, v, step));
   if (field.required) source.lines.push(`if (${v} === null) ${LEAVE}`);
-  const check = `if (${v} !== null && ${named(source, validate)}(${v}) !== null) ${LEAVE}`;
+  const unclean = `(typeof ${v} === 'string' ? !clean(${v}) : typeof ${v} === 'object' && unclean(${v}))`;
+  const check = `if (${v} !== null && (${unclean} || ${named(source, validate)}(${v}) !== null)) ${LEAVE}`;
   const short = validate.text === Infinity ? '' : ` || ${v}.length > ${validate.text}`;
   source.lines.push(
-    validate.text === undefined ? check : `if (typeof ${v} !== 'string'${short}) { ${check} }`,
+    validate.text === undefined
+      ? check
+      : `if (typeof ${v} !== 'string'${short}) { ${check} } else if (!clean(${v})) ${LEAVE}`,
   );
   return true;
 };
@@ -142,11 +145,22 @@ export const fastReader = (
       'settled',
       'isArray',
       'isFinite',
+      'clean',
+      'unclean',
       'anchorOf',
       ...source.names,
       body,
     ) as (...known: unknown[]) => Reader;
-    return make(slow, settledValue, Array.isArray, Number.isFinite, anchorOf, ...source.values);
+    return make(
+      slow,
+      settledValue,
+      Array.isArray,
+      Number.isFinite,
+      isClean,
+      isUnclean,
+      anchorOf,
+      ...source.values,
+    );
   } catch {
     // A process that was started without code generation reads the long way.
     return slow;

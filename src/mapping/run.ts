@@ -94,6 +94,24 @@ export const notesOf = (chain: Chain, start: Json, way: 'forward' | 'backward'):
 
 const UNFIT = new Misfit('type', 'The value holds a number that is none, or is nested more than 64 deep');
 
+/** True for text that can be stored and sent on: UTF-8 knows no half characters. */
+export const isClean = (text: string): boolean => text.isWellFormed();
+
+const UNCLEAN = 'holds half of a character, as a cut emoji leaves it behind; the step clean takes it out';
+
+/** The first text within a value that is not clean. */
+const uncleanIn = (value: Json): string | undefined => {
+  if (typeof value === 'string') return isClean(value) ? undefined : value;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const inner of Object.values(value)) {
+    const found = uncleanIn(inner);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+};
+
+export const isUnclean = (value: Json): boolean => uncleanIn(value) !== undefined;
+
 /** The value in one form, or a Misfit if it is none that a record can hold. */
 export const cleaned = (value: Json): Json | Misfit => {
   const clean = canonical(value);
@@ -104,6 +122,8 @@ export const checked = (value: Outcome, validate: Validator): Outcome => {
   if (value === null || (typeof value === 'object' && value instanceof Misfit)) return value;
   const clean = typeof value === 'string' ? value : canonical(value);
   if (clean === undefined) return UNFIT;
+  const unclean = uncleanIn(clean);
+  if (unclean !== undefined) return new Misfit('format', UNCLEAN, unclean);
   const wrong = validate(clean);
   return wrong === null ? clean : new Misfit(wrong.code, wrong.expected, clean);
 };

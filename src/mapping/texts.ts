@@ -155,7 +155,21 @@ const utm: Step = {
   ],
 };
 
+/** Control characters but for tabs and ends of lines, what has no width, and what turns the direction of text. */
+const UNSEEN = /[[\p{Cc}--[\t\n\r]]\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gv;
+const HALVES = /\p{Surrogate}/gu;
+
 export const textSteps: Readonly<Record<string, Step>> = {
+  clean: textStep(
+    'Takes out what nobody sees: control characters, characters without width, marks that turn the direction of text, ' +
+      'and halves of characters, as a cut emoji leaves them behind. Ends of lines and tabs stay.',
+    (text) => text.replace(UNSEEN, '').replace(HALVES, ''),
+    [
+      { remote: 'a\u0000b\u202e\ufeff', entity: 'ab', back: 'ab' },
+      { remote: '你好\ud83d', entity: '你好', back: '你好' },
+      { remote: 'a\n👩\u200d👧', entity: 'a\n👩\u200d👧', back: 'a\n👩\u200d👧' },
+    ],
+  ),
   trim: textStep('Takes blanks off both ends.', (text) => text.trim(), [
     { remote: ' a ', entity: 'a', back: 'a' },
     { remote: 7 },

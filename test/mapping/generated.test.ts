@@ -22,11 +22,23 @@ const odd: fc.Arbitrary<Json | undefined> = fc.oneof(
     '2026-03-01T00:00:00Z',
     'toString',
     '__proto__',
+    '小明\ud83d',
+    'a\u0000\u202e',
   ),
   fc.string({ unit: 'grapheme' }),
   fc.constantFrom(0, -0, 1.5, Number.NaN, Infinity, 1_772_328_600),
   fc.boolean(),
-  fc.constantFrom<Json>([], [null], ['a', ''], {}, { a: Number.NaN }, { tags: ['x'], seen: 3 }, [[1]]),
+  fc.constantFrom<Json>(
+    [],
+    [null],
+    ['a', ''],
+    {},
+    { a: Number.NaN },
+    { tags: ['x'], seen: 3 },
+    [[1]],
+    ['\udc00'],
+    { a: '\ud800' },
+  ),
 );
 
 const objectOf = (places: readonly string[]): fc.Arbitrary<JsonObject> =>

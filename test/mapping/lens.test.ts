@@ -279,3 +279,22 @@ describe('hash', () => {
     expect(new Set([lens, ...others].map((one) => one.hash)).size).toBe(others.length + 1);
   });
 });
+
+test('half of a character parks the field, wherever it stands, and clean takes it out', () => {
+  const cut = '小明\ud83d';
+  const lens = lensOf({ source: { at: '/first' } });
+  const { fields, problems } = lens.read({ first: cut, last: '王', mail: 'a@x.cn' });
+  expect([fields['email'], fields['source']]).toEqual(['a@x.cn', undefined]);
+  expect(problems.map(({ field, code }) => [field, code])).toEqual([
+    ['name', 'format'],
+    ['source', 'format'],
+  ]);
+  expect(problems[1]?.message).toBe(
+    '"小明\\ud83d" holds half of a character, as a cut emoji leaves it behind; the step clean takes it out.',
+  );
+  expect(lensOf().read({ more: { tags: `a;${cut}` } }).problems[0]?.field).toBe('tags');
+  expect(lens.write({ source: cut }, null).problems[0]?.code).toBe('format');
+  expect(lensOf({ source: { at: '/first', steps: ['clean'] } }).read({ first: cut }).fields['source']).toBe(
+    '小明',
+  );
+});
