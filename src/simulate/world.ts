@@ -373,11 +373,11 @@ export class World implements Wire, Dice {
     const roll = this.random();
     if (roll < 0.06) this.people.file();
     else if (roll < 0.25) this.people.edit();
-    else if (roll < 0.32) this.people.remove();
-    else if (roll < 0.48) await this.hook();
+    else if (roll < 0.29) this.people.remove();
+    else if (roll < 0.46) await this.hook();
     else if (roll < 0.88) await this.work();
     else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.people.resolve());
-    else this.advance(this.chance(0.25) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
+    else this.advance(this.chance(0.15) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
   }
 
   pending(): boolean {
