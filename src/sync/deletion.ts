@@ -319,23 +319,21 @@ const heldVerdicts: Readonly<Record<Hold['why'], readonly [Entry['verdict'], str
   remapped: ['kept', 'the mapping has changed'],
 };
 
-/** What this look has not settled of it, held as it was before. */
+/** What this look has not settled of it, held as it was before; told first, so that what this look adds comes after. */
 export const heldAgain = (returned: readonly Hold[], merged: Merged): Merged => {
   const left = returned.filter(
-    ({ field }) =>
-      !merged.released.includes(field) &&
-      !merged.changed.includes(field) &&
-      !merged.held.some((one) => one.field === field),
+    ({ field }) => !merged.released.includes(field) && !merged.changed.includes(field),
   );
   if (left.length === 0) return merged;
   const entries = left.map(({ field, why, theirs }): Entry => {
     const [verdict, rule] = heldVerdicts[why];
     return { field, verdict, theirs, rule: rule === '' ? 'held before it was gone' : rule };
   });
+  const same = left.filter(({ field }) => !merged.held.some((one) => one.field === field));
   return {
     ...merged,
-    held: [...merged.held, ...left],
-    entries: [...merged.entries, ...entries],
+    held: [...merged.held, ...same],
+    entries: [...entries, ...merged.entries],
     echo: false,
   };
 };
