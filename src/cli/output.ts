@@ -74,7 +74,7 @@ const sentence = (text: string): string => text.replace(/[.\s]+$/u, '');
 const codeOf = ({ code }: CrosswalkError): number => {
   if (code === 'remote-trouble' || code === 'sync-unfinished') return exits.remote;
   if (code.startsWith('store-')) return exits.store;
-  if (code === 'usage' || code === 'input-unreadable') return exits.usage;
+  if (code === 'usage' || code === 'undo-scope' || code === 'input-unreadable') return exits.usage;
   if (/^(?:config|setting|connector|sync|mapping|entity|listen|node)-/u.test(code)) return exits.config;
   return exits.wrong;
 };

@@ -25,6 +25,8 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     'after',
     '\nExit codes: 0 done, 1 something was found wrong, 2 usage, 3 configuration, 4 a remote, 5 the store.',
   );
+  // `undo` takes options and has a verb below it, which takes the same ones.
+  program.enablePositionalOptions();
   program.exitOverride();
   // Usage faults are worded below, where programs are answered too.
   program.configureOutput({ outputError: () => undefined });
@@ -108,7 +110,6 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   ).option('--at <time>', 'as it was then');
   const { undo, undoStatusOf } = await import('./undoing.ts');
   const undoing = verb('undo [run]', 'take back what a run, a connection or a span of time changed', undo)
-    .enablePositionalOptions()
     .option('--connection <name>', 'what came from it')
     .option('--from <time>', 'what happened from then on')
     .option('--to <time>', 'until then')

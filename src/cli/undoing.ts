@@ -10,11 +10,11 @@ import { Gateway } from '../gateway.ts';
 import { undoPlan, undoStatus, type Counts, type UndoReport } from '../health/undo.ts';
 import { loadInstallation } from '../installation.ts';
 import type { Store } from '../store/store.ts';
-import { finishUndos, workUndos } from '../sync/owed.ts';
+import { finishUndos } from '../sync/owed.ts';
 import { runOf } from '../sync/runs.ts';
 import type { UndoScope } from '../sync/scope.ts';
 import type { UndoItem } from '../sync/undo-plan.ts';
-import { headOf, openUndo } from '../sync/undo.ts';
+import { headOf, openUndo, walkUndo } from '../sync/undo.ts';
 import { timeOption, withView } from './asking.ts';
 import { me } from './deciding.ts';
 import { hubOf } from './hub.ts';
@@ -111,11 +111,7 @@ const carryOut = async (
   stillHeld: () => void,
 ): Promise<number> => {
   const { hub, store, switches } = gateway;
-  const places = new Map<string, string>();
-  while ((await headOf(store, id))?.walked !== true) {
-    stillHeld();
-    await workUndos(hub, places);
-  }
+  while (await walkUndo(hub, id)) stillHeld();
   const owing = await undoStatus(store, id, 0);
   const entities = new Set(Object.keys(owing.targets).map((name) => hub.syncs.get(name)?.entity));
   const isPaused = (name: string): boolean => switches.paused(name) !== undefined;

@@ -1,4 +1,5 @@
 /** An undo, planned or carried out, as people read it: counts by result and target, and the items themselves. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { CrosswalkError } from '../errors.ts';
 import type { UndoResult } from '../merge/undo-target.ts';
 import type { Store } from '../store/store.ts';
@@ -65,7 +66,11 @@ class Tally {
 /** What an undo would do; tells `most` items, counts all. Throws as `checkScope` does. */
 export const undoPlan = async (hub: Hub, scope: UndoScope, by: string, most: number): Promise<UndoReport> => {
   const tally = new Tally(most);
-  for await (const item of planUndo(hub, scope, by)) tally.add(item);
+  for await (const items of planUndo(hub, scope, by)) {
+    for (const item of items) tally.add(item);
+    // A plan is nothing but reads: what arrives meanwhile must have its turn.
+    await turn();
+  }
   const notes: string[] = [];
   if (tally.items.length === 0) notes.push('no record was changed by it');
   const row = scope.run === undefined ? undefined : await hub.store.get('run', { id: scope.run });
@@ -87,6 +92,7 @@ export const undoStatus = async (store: Store, run: string, most: number): Promi
     const rows = await store.list('plan_item', 'plan', { where: { plan: run }, after, limit: page });
     for (const one of rows) tally.add(one['body'] as UndoItem);
     if (rows.length < page) break;
+    await turn();
     after = String(rows.at(-1)?.['item']);
   }
   const notes = head.walked ? [] : ['not all of it has been carried out yet'];

@@ -13,7 +13,7 @@ const page = 500;
  * the place in `places` (by run). True if there may be more to do at once.
  */
 export const workUndos = async (hub: Hub, places: Map<string, string>): Promise<boolean> => {
-  const rows = await hub.store.list('run', 'state', { where: { state: 'open', kind: 'undo' }, limit: 100 });
+  const rows = await hub.store.list('run', 'state', { where: { state: 'open', kind: 'undo' }, limit: 1000 });
   let busy = false;
   for (const { id } of rows.map(runOf)) {
     busy = (await walkUndo(hub, id)) || busy;

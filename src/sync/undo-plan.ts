@@ -101,16 +101,18 @@ export const planOne = async (
   return { record, undo: undoOf(input, hub.now()), links: targets.map(({ link }) => link) };
 };
 
-/** What an undo of the scope would do, item by item; nothing is written. Throws as `checkScope` does. */
-export async function* planUndo(hub: Hub, asked: UndoScope, by: string): AsyncGenerator<UndoItem> {
+/** What an undo of the scope would do, a page of items at a time; nothing is written. Throws as `checkScope` does. */
+export async function* planUndo(hub: Hub, asked: UndoScope, by: string): AsyncGenerator<UndoItem[]> {
   await checkScope(hub, asked);
   const scope = scopeOf(hub, asked, Number.POSITIVE_INFINITY);
   for (let place: string | null = ''; place !== null;) {
     const page = await candidates(hub, asked, scope, place);
+    const items: UndoItem[] = [];
     for (const candidate of page.list) {
       const planned = await planOne(hub, candidate, scope, by);
-      if (planned !== undefined) for (const [, item] of itemsOf(planned, {})) yield item;
+      if (planned !== undefined) items.push(...itemsOf(planned, {}).values());
     }
+    yield items;
     place = page.next;
   }
 }

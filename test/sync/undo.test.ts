@@ -1,6 +1,8 @@
 /** Undo over the real engine: what goes back, what stays and why, and what is owed until its effect closes. */
 import { expect, it, describe } from 'vitest';
+import type { NoticeConfig } from '../../src/config.ts';
 import { undoPlan, undoStatus, type UndoReport } from '../../src/health/undo.ts';
+import { collectNotices, sendNotices } from '../../src/notify/notices.ts';
 import type { ToyObject, ToySystem } from '../../src/simulate/toy.ts';
 import { replayEffect, resolveConflict } from '../../src/sync/resolve.ts';
 import type { UndoScope } from '../../src/sync/scope.ts';
@@ -337,6 +339,48 @@ describe('what was made is not unmade', () => {
       ['lead', 'lin', 'undo'],
     ]);
   });
+});
+
+it('messages that are out stay out: they are named, and people are told of the undo', async () => {
+  const { pair, a } = await filed();
+  const notice: NoticeConfig = {
+    name: 'stage-moved',
+    entity: 'person',
+    when: { changed: 'stage' },
+    to: 'sales',
+    text: '{{name}}: {{before.stage}} → {{after.stage}}',
+    fallback: {},
+  };
+  const said: string[] = [];
+  const tell = async (): Promise<void> => {
+    await collectNotices(pair.hub, [notice]);
+    await sendNotices(pair.hub, 'sales', { mostBytes: 1000, send: async (text) => void said.push(text) });
+  };
+  await tell();
+  pair.edit(pair.a, a, { stage: 'customer', name: 'Anna' });
+  const { a: run } = await pair.sync();
+  await tell();
+  pair.edit(pair.a, a, { stage: 'lost' });
+  const { a: second } = await pair.sync();
+  await tell();
+  const report = await undo(pair, { run: second });
+  expect(results(report)).toMatchObject([
+    ['stage', 'restored', { history: 'impossible' }],
+    ['message', 'impossible', {}],
+  ]);
+  expect(whys(report)).toContain('people were told by stage-moved');
+  expect(results(await undo(pair, { run }))).toMatchObject([
+    ['name', 'restored', {}],
+    ['stage', 'restored', { history: 'impossible' }],
+    ['message', 'impossible', {}],
+  ]);
+  await tell();
+  expect(said).toEqual([
+    'Anna: lead → customer',
+    'Anna: customer → lost',
+    'Ann: lost → customer',
+    'Ann: customer → lead',
+  ]);
 });
 
 describe('what cannot be written', () => {
