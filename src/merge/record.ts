@@ -148,7 +148,7 @@ export interface Entry {
   readonly version?: number;
   readonly at?: Span;
   readonly source?: string;
-  /** `took`: the remote had never shown this place before, so what it showed was no change there. */
+  /** The remote had never shown this place before, so what it showed was no change there. */
   readonly first?: true;
   /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */
   readonly stands?: number;

@@ -5,9 +5,9 @@
 import type { Json } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
 import { delta } from './delta.ts';
-import type { Layer } from './layers.ts';
-import { isSetting, type ToldRow } from './lineage.ts';
-import { isEmpty, same, type Hold, type LinkState, type RecordState } from './record.ts';
+import type { Layer, Scope } from './layers.ts';
+import type { ToldRow } from './lineage.ts';
+import { isEmpty, same, type Entry, type Hold, type LinkState, type RecordState } from './record.ts';
 
 /** `owed`: the record has the value back, and the target gets it once its effect closes. */
 export type UndoResult = 'restored' | 'kept' | 'impossible' | 'owed';
@@ -64,32 +64,55 @@ const shownBy = ({ link, lens }: TargetView): Fields => lens.read(link.shadow).f
  */
 export const ownValue = (
   rows: readonly ToldRow[],
+  scope: Scope,
   target: TargetView,
-  { field, now, back, changes }: Change,
+  change: Change,
   chain: readonly Layer[],
 ): Json | undefined => {
+  const { field, now, back, changes } = change;
   const { link, lens } = target;
   const shown = shownBy(target)[field];
-  if (!changes || link.state !== 'live' || shown === undefined || isEmpty(shown)) return undefined;
+  if (!changes || link.state !== 'live' || isPending(link, field)) return undefined;
+  if (shown === undefined || isEmpty(shown)) return undefined;
   if (!same(shown, now) && !same(shown, lens.settle(field, now))) return undefined;
+  const first = firstRow(rows, link);
+  const isOlder = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
+  // To be emptied it must be ours, or have been empty before: linked by then, it would have filled the record.
+  const mayEmpty = !isEmpty(back) || (first !== undefined && (isOurs(first) || isOlder));
+  return mayEmpty && hasFromScope(rows, scope, target, change, chain) ? undefined : shown;
+};
+
+/** True if the object changed to the value within the scope, or was given it because of that. */
+const hasFromScope = (
+  rows: readonly ToldRow[],
+  scope: Scope,
+  { link }: TargetView,
+  { field, now }: Change,
+  chain: readonly Layer[],
+): boolean => {
+  const versions = new Set(chain.map(({ entry }) => entry.version));
   const about = rows
     .filter(({ body }) => body.sync === link.sync && body.object === link.object)
-    .flatMap(({ body }) => body.entries.filter((entry) => entry.field === field));
-  const versions = new Set(chain.map(({ entry }) => entry.version));
-  const brought = about.filter((entry) => isSetting(entry) && versions.has(entry.version));
-  const wrote = about.some(
-    ({ verdict, version = 0 }) => (verdict === 'wrote' || verdict === 'confirmed') && versions.has(version),
+    .flatMap((told) =>
+      told.body.entries.filter((entry) => entry.field === field).map((entry) => ({ told, entry })),
+    );
+  const isOf = ({ verdict, version = 0 }: Entry, wanted: readonly Entry['verdict'][]): boolean =>
+    wanted.includes(verdict) && versions.has(version);
+  if (about.some(({ entry }) => isOf(entry, ['took']) && entry.first === true)) return false;
+  if (about.some(({ entry }) => isOf(entry, ['took', 'wrote', 'confirmed']))) return true;
+  // A person decided for what it shows: whether it came to show it within the scope, the question tells.
+  const decided = about.some(({ entry }) => isOf(entry, ['resolved']));
+  return (
+    decided &&
+    about.some(
+      ({ told, entry }) => scope.row(told) && entry.first !== true && same(entry.theirs ?? null, now),
+    )
   );
-  const isFirst =
-    brought.some((entry) => entry.first === true) ||
-    (brought.some(({ verdict }) => verdict === 'resolved') &&
-      about.some((entry) => entry.first === true && entry.verdict !== 'took'));
-  const first = firstRow(rows, link);
-  const ours = first !== undefined && isOurs(first);
-  const before = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
-  const has = isFirst || (brought.length === 0 && !wrote) || (isEmpty(back) && !ours && !before);
-  return has ? shown : undefined;
 };
+
+/** A write of ours may still change what it shows. */
+const isPending = (link: LinkState, field: string): boolean =>
+  link.call !== null || link.written[field]?.confirmed === false;
 
 const isHeld = ({ holds }: TargetView, field: string, value: Json): Hold | undefined =>
   holds.find((hold) => hold.field === field && (hold.why !== 'refused' || same(hold.ours, value)));
@@ -116,7 +139,7 @@ export const targetOf = (
       result: 'kept',
       why: 'it held this value by itself; undo takes nothing that it did not give',
     };
-  const pending = link.call !== null || link.written[field]?.confirmed === false;
+  const pending = isPending(link, field);
   if (!pending && shown !== undefined && !differs) return { ...at, result: 'restored' };
   const hold = isHeld(target, field, back);
   if (hold !== undefined) return { ...at, result: 'kept', why: heldWords(hold) };
