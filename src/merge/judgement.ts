@@ -100,7 +100,7 @@ export class Judgement {
     delete this.written[field];
     this.held.set(field, { field, why, theirs, ours: this.ours(field), at: this.input.now });
     const first = this.shown[field] === undefined ? { first: true as const } : {};
-    this.note({ field, verdict, theirs, rule, at: this.span, ...first });
+    this.note({ field, verdict, theirs, rule, at: this.span, held: why, ...first });
   }
 
   take(field: string, theirs: Json, rule: string): void {

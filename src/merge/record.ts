@@ -148,6 +148,8 @@ export interface Entry {
   readonly version?: number;
   readonly at?: Span;
   readonly source?: string;
+  /** The field is held on the link from then on, for this reason. */
+  readonly held?: HoldReason;
   /** The remote had never shown this place before, so what it showed was no change there. */
   readonly first?: true;
   /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */

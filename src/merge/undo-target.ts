@@ -4,7 +4,7 @@
  */
 import type { Json } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
-import { delta } from './delta.ts';
+import { delta, holdOn } from './delta.ts';
 import type { Layer, Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { isEmpty, same, type Entry, type Hold, type LinkState, type RecordState } from './record.ts';
@@ -24,7 +24,10 @@ export interface TargetUndo {
 /** A linked object, as undo sees it. */
 export interface TargetView {
   readonly link: LinkState;
+  /** Speaks of records where the mapping's own speaks of the remote's ids. */
   readonly lens: Lens;
+  /** Fields whose value cannot be named there yet, and what each waits for. */
+  readonly waits: ReadonlyMap<string, string>;
   /** Why nothing is written to it at all; undefined if it is written. */
   readonly silent?: string | undefined;
   readonly holds: readonly Hold[];
@@ -73,8 +76,10 @@ export const ownValue = (
   const { link, lens } = target;
   const shown = shownBy(target)[field];
   if (!changes || link.state !== 'live' || isPending(link, field)) return undefined;
+  // What the mapping cannot read there is somebody's, and nobody can tell whose.
+  if (link.left?.[field] !== undefined) return null;
   if (shown === undefined || isEmpty(shown)) return undefined;
-  if (!same(shown, now) && !same(shown, lens.settle(field, now))) return undefined;
+  if (differsFrom(lens, field, shown, now)) return undefined;
   const first = firstRow(rows, link);
   const isOlder = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
   // To be emptied it must be ours, or have been empty before: linked by then, it would have filled the record.
@@ -114,8 +119,12 @@ const hasFromScope = (
 const isPending = (link: LinkState, field: string): boolean =>
   link.call !== null || link.written[field]?.confirmed === false;
 
-const isHeld = ({ holds }: TargetView, field: string, value: Json): Hold | undefined =>
-  holds.find((hold) => hold.field === field && (hold.why !== 'refused' || same(hold.ours, value)));
+const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
+  !same(shown, value) && !same(shown, lens.settle(field, value));
+
+/** Why a value is not written, though the remote shows another. */
+const leftWhy = (lens: Lens, field: string, value: Json): string =>
+  lens.leaves?.(field, value) ?? `mapping ${lens.name} leaves what stands there`;
 
 export const targetOf = (
   record: RecordState,
@@ -128,7 +137,7 @@ export const targetOf = (
   const shown = shownBy(target)[field];
   const at = { target: `${sync}/${object}`, sync, object };
   if (!lens.inward.has(field) && !lens.outward.has(field)) return undefined;
-  const differs = shown !== undefined && !same(shown, back) && !same(shown, lens.settle(field, back));
+  const differs = shown !== undefined && differsFrom(lens, field, shown, back);
   if (link.state !== 'live')
     return differs ? { ...at, result: 'impossible', why: 'the object is not there any more' } : undefined;
   const mute = silent ?? (lens.outward.has(field) ? undefined : `mapping ${lens.name} only reads ${field}`);
@@ -141,7 +150,7 @@ export const targetOf = (
     };
   const pending = isPending(link, field);
   if (!pending && shown !== undefined && !differs) return { ...at, result: 'restored' };
-  const hold = isHeld(target, field, back);
+  const hold = holdOn(holds, field, back);
   if (hold !== undefined) return { ...at, result: 'kept', why: heldWords(hold) };
   const version = record.version + 1;
   const old = record.fields[field];
@@ -149,8 +158,10 @@ export const targetOf = (
     changes && old !== undefined
       ? { ...record, version, fields: { ...record.fields, [field]: { ...old, value: back, version } } }
       : record;
-  if (!pending && delta(after, link, lens, holds)[field] === undefined)
+  if (!pending && delta(after, link, lens, holds)[field] === undefined) {
+    if (differs) return { ...at, result: 'impossible', why: leftWhy(lens, field, back) };
     return shown === undefined && isEmpty(back) ? undefined : { ...at, result: 'restored' };
+  }
   return { ...at, result: 'owed' };
 };
 
@@ -219,14 +230,20 @@ export const owedOutcome = ({
   if (target === undefined && parked !== undefined) return owed;
   if (target === undefined || target.link.state !== 'live')
     return { result: 'impossible', why: 'the object is not there any more' };
-  const { link, lens, silent, holds } = target;
+  const { link, lens, silent, holds, waits } = target;
   if (silent !== undefined) return { result: 'impossible', why: silent };
-  const hold = isHeld(target, field, state.value);
+  const hold = holdOn(holds, field, state.value);
   if (hold !== undefined)
     return { result: hold.why === 'refused' ? 'impossible' : 'kept', why: heldWords(hold) };
+  const wait = waits.get(field);
+  if (wait !== undefined) return { result: 'owed', why: `it waits for ${wait}` };
   const writing = link.written[field];
   if (readable && writing !== undefined && writing.version === version && !writing.confirmed) return owed;
   if (delta(record, link, lens, holds)[field] !== undefined)
     return parked === undefined ? { result: 'impossible', why: 'the write was given up' } : owed;
+  const shown = shownBy(target)[field];
+  const isAsked = writing?.acked === true && !writing.confirmed;
+  if (!isAsked && shown !== undefined && differsFrom(lens, field, shown, state.value))
+    return { result: 'impossible', why: leftWhy(lens, field, state.value) };
   return { result: 'restored' };
 };
