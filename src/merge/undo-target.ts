@@ -79,11 +79,14 @@ export const ownValue = (
   // What the mapping cannot read there is somebody's, and nobody can tell whose.
   if (link.left?.[field] !== undefined) return null;
   if (shown === undefined || isEmpty(shown)) return undefined;
-  if (differsFrom(lens, field, shown, now)) return undefined;
+  const isGiven = [now, ...chain.map(({ entry }) => entry.after ?? null)].some(
+    (value) => !differsFrom(lens, field, shown, value),
+  );
+  if (!isEmpty(back) && !isGiven) return undefined;
   const first = firstRow(rows, link);
   const isOlder = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
   // To be emptied it must be ours, or have been empty before: linked by then, it would have filled the record.
-  const mayEmpty = !isEmpty(back) || (first !== undefined && (isOurs(first) || isOlder));
+  const mayEmpty = !isEmpty(back) || (first !== undefined && (isOurs(first) || (isOlder && isGiven)));
   return mayEmpty && hasFromScope(rows, scope, target, change, chain) ? undefined : shown;
 };
 
