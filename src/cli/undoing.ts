@@ -7,13 +7,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
+import type { View } from '../health/reports.ts';
 import { undoPlan, undoStatus, type Counts, type UndoReport } from '../health/undo.ts';
 import { loadInstallation } from '../installation.ts';
-import type { Store } from '../store/store.ts';
 import { finishUndos } from '../sync/owed.ts';
 import { runOf } from '../sync/runs.ts';
 import type { UndoScope } from '../sync/scope.ts';
 import type { UndoItem } from '../sync/undo-plan.ts';
+import type { Sync } from '../sync/hub.ts';
+import { allWrites, type Pause } from '../sync/switches.ts';
 import { headOf, openUndo, walkUndo } from '../sync/undo.ts';
 import { timeOption, withView } from './asking.ts';
 import { me } from './deciding.ts';
@@ -59,7 +61,7 @@ export const undo = async (options: Options, run?: string): Promise<number> => {
   if (!served) return work(options, scope);
   return withView(options, async (view, installation) => {
     const id = await openUndo(hubOf(view, installation), scope, me(options));
-    await until(view.store, id, Date.now() + seconds * 1000);
+    await until(view, id, Date.now() + seconds * 1000);
     return tell(await undoStatus(view.store, id, told(options)), options);
   });
 };
@@ -68,12 +70,13 @@ export const undoStatusOf = (options: Common, run: string): Promise<number> =>
   withView(options, async ({ store }) => tell(await undoStatus(store, run, told(options)), options));
 
 /** Until the undo is closed, or what it still owes waits for a person, or the time is over. */
-const until = async (store: Store, id: string, end: number): Promise<void> => {
+const until = async ({ store, switches }: View, id: string, end: number): Promise<void> => {
   for (let calm = 0; Date.now() < end && calm < 8;) {
     const row = await store.get('run', { id });
     const run = row === undefined ? undefined : runOf(row);
     if (run?.state !== 'open') return;
-    const waits = (await headOf(store, id))?.walked === true && run.effects.open === 0;
+    const isWaiting = run.effects.open === 0 || switches.paused(allWrites) !== undefined;
+    const waits = isWaiting && (await headOf(store, id))?.walked === true;
     calm = waits ? calm + 1 : 0;
     await sleep(250);
   }
@@ -91,6 +94,7 @@ const work = async (options: Options, scope: UndoScope): Promise<number> => {
   try {
     const held = await hold(path, 'undo', () => (lost = true));
     try {
+      await gateway.schemas.begin();
       await gateway.lanes.recover();
       const id = await openUndo(gateway.hub, scope, me(options));
       return await carryOut(gateway, id, options, () => {
@@ -114,11 +118,15 @@ const carryOut = async (
   while (await walkUndo(hub, id)) stillHeld();
   const owing = await undoStatus(store, id, 0);
   const entities = new Set(Object.keys(owing.targets).map((name) => hub.syncs.get(name)?.entity));
-  const isPaused = (name: string): boolean => switches.paused(name) !== undefined;
-  const spokes = [...hub.syncs.values()].filter(
-    (sync) => entities.has(sync.entity) && !isPaused(sync.name) && !isPaused(sync.connection),
-  );
-  const trouble = await drain(gateway, spokes, stillHeld);
+  const stops = (sync: Sync): Pause | undefined =>
+    switches.paused(allWrites) ?? switches.paused(sync.connection) ?? switches.paused(sync.name);
+  const own = [...hub.syncs.values()].filter((sync) => entities.has(sync.entity));
+  const spokes = own.filter((sync) => stops(sync) === undefined);
+  const stopped = own
+    .filter((sync) => sync.name in owing.targets)
+    .map(stops)
+    .find((pause) => pause !== undefined);
+  const trouble = (await drain(gateway, spokes, stillHeld)) ?? pausedBy(stopped);
   await finishUndos(hub);
   const report = await undoStatus(store, id, told(options));
   if (trouble === undefined) return tell(report, options);
@@ -128,6 +136,12 @@ const carryOut = async (
   }
   tell(report, options);
   return fail(trouble, false);
+};
+
+const pausedBy = (pause: Pause | undefined): CrosswalkError | undefined => {
+  if (pause === undefined) return undefined;
+  const name = pause.name === allWrites ? 'all' : pause.name;
+  return new CrosswalkError('paused', { name, why: pause.why });
 };
 
 // ---------------------------------------------------------------- telling

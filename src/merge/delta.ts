@@ -17,7 +17,7 @@ export const delta = (
   const result: Fields = {};
   for (const field of lens.outward) {
     const state = record.fields[field];
-    if (state === undefined || isHeld(holds, field, state.value)) continue;
+    if (state === undefined || holdOn(holds, field, state.value) !== undefined) continue;
     const newer = state.version > (link?.seen[field] ?? 0);
     // Not one change of ours, but a changed mapping, may make them differ: that is written by a planned run only.
     if (!newer && isRemapped(link, lens, field, state.version)) continue;
@@ -57,9 +57,9 @@ const expectedOf = (link: LinkState | null, field: string, shown: Json | undefin
   return writing !== undefined && writing.acked && !writing.confirmed ? writing.asked : shown;
 };
 
-/** What a mapping refused, or reads otherwise than it did, is tried again once ours has changed. */
-const isHeld = (holds: readonly Hold[], field: string, ours: Json): boolean =>
-  holds.some(
+/** What keeps a value from being written; what a mapping refused, or reads otherwise than it did, is tried again once ours has changed. */
+export const holdOn = (holds: readonly Hold[], field: string, ours: Json): Hold | undefined =>
+  holds.find(
     ({ field: name, why, ours: was }) =>
       name === field && ((why !== 'refused' && why !== 'remapped') || same(was, ours)),
   );

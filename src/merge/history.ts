@@ -57,27 +57,8 @@ export interface Until {
   readonly version?: number;
 }
 
-const heldWhy = ({ verdict, rule = '' }: Entry): HoldReason | undefined => {
-  switch (verdict) {
-    case 'asked':
-      return 'ask';
-    case 'oscillation':
-    case 'not-taken':
-      return verdict;
-    case 'problem':
-      return 'refused';
-    case 'kept':
-      if (rule.startsWith('placeholder')) return 'placeholder';
-      if (rule.startsWith('own:')) return 'own';
-      if (rule.startsWith('the mapping has changed')) return 'remapped';
-      return rule.endsWith('empty is not written over filled') ? 'empty' : 'kept';
-    default:
-      return undefined;
-  }
-};
-
 /** Verdicts that leave a hold as it is. */
-const leaving: ReadonlySet<Entry['verdict']> = new Set(['held', 'seen', 'noted', 'refused', 'retry']);
+const leaving: ReadonlySet<Entry['verdict']> = new Set(['seen', 'noted', 'refused', 'retry']);
 
 class Replay {
   version = 0;
@@ -137,14 +118,13 @@ class Replay {
   #hold(at: number, { sync, object = '' }: ToldRow['body'], entry: Entry): void {
     if (sync === undefined) return;
     const key = holdKey(sync, object, entry.field);
-    const why = heldWhy(entry);
+    const why = entry.held;
     const old = this.holds.get(key);
     const theirs = entry.theirs === undefined ? {} : { theirs: entry.theirs };
     if (why !== undefined) {
       const since = old?.why === why ? old.since : at;
       this.holds.set(key, { field: entry.field, sync, object, why, ...theirs, since });
-    } else if (entry.verdict === 'held' && old !== undefined) this.holds.set(key, { ...old, ...theirs });
-    else if (!leaving.has(entry.verdict)) this.holds.delete(key);
+    } else if (!leaving.has(entry.verdict)) this.holds.delete(key);
   }
 }
 

@@ -99,7 +99,8 @@ export class Judgement {
   hold(field: string, why: HoldReason, theirs: Json, verdict: Entry['verdict'], rule: string): void {
     delete this.written[field];
     this.held.set(field, { field, why, theirs, ours: this.ours(field), at: this.input.now });
-    this.note({ field, verdict, theirs, rule, at: this.span });
+    const first = this.shown[field] === undefined ? { first: true as const } : {};
+    this.note({ field, verdict, theirs, rule, at: this.span, held: why, ...first });
   }
 
   take(field: string, theirs: Json, rule: string): void {

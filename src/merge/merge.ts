@@ -142,6 +142,7 @@ const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
     theirs,
     rule: hold.why,
     at: judge.span,
+    held: hold.why,
   });
   return true;
 };

@@ -161,7 +161,9 @@ export interface Entry {
   readonly version?: number;
   readonly at?: Span;
   readonly source?: string;
-  /** `took`: the remote had never shown this place before, so what it showed was no change there. */
+  /** The field is held on the link from then on, for this reason. */
+  readonly held?: HoldReason;
+  /** The remote had never shown this place before, so what it showed was no change there. */
   readonly first?: true;
   /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */
   readonly stands?: number;

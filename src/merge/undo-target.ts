@@ -4,10 +4,10 @@
  */
 import type { Json } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
-import { delta } from './delta.ts';
-import type { Layer } from './layers.ts';
-import { isSetting, type ToldRow } from './lineage.ts';
-import { isEmpty, same, type Hold, type LinkState, type RecordState } from './record.ts';
+import { delta, holdOn } from './delta.ts';
+import type { Layer, Scope } from './layers.ts';
+import type { ToldRow } from './lineage.ts';
+import { isEmpty, same, type Entry, type Hold, type LinkState, type RecordState } from './record.ts';
 
 /** `owed`: the record has the value back, and the target gets it once its effect closes. */
 export type UndoResult = 'restored' | 'kept' | 'impossible' | 'owed';
@@ -24,7 +24,10 @@ export interface TargetUndo {
 /** A linked object, as undo sees it. */
 export interface TargetView {
   readonly link: LinkState;
+  /** Speaks of records where the mapping's own speaks of the remote's ids. */
   readonly lens: Lens;
+  /** Fields whose value cannot be named there yet, and what each waits for. */
+  readonly waits: ReadonlyMap<string, string>;
   /** Why nothing is written to it at all; undefined if it is written. */
   readonly silent?: string | undefined;
   readonly holds: readonly Hold[];
@@ -64,35 +67,67 @@ const shownBy = ({ link, lens }: TargetView): Fields => lens.read(link.shadow).f
  */
 export const ownValue = (
   rows: readonly ToldRow[],
+  scope: Scope,
   target: TargetView,
-  { field, now, back, changes }: Change,
+  change: Change,
   chain: readonly Layer[],
 ): Json | undefined => {
+  const { field, now, back, changes } = change;
   const { link, lens } = target;
   const shown = shownBy(target)[field];
-  if (!changes || link.state !== 'live' || shown === undefined || isEmpty(shown)) return undefined;
-  if (!same(shown, now) && !same(shown, lens.settle(field, now))) return undefined;
-  const about = rows
-    .filter(({ body }) => body.sync === link.sync && body.object === link.object)
-    .flatMap(({ body }) => body.entries.filter((entry) => entry.field === field));
-  const versions = new Set(chain.map(({ entry }) => entry.version));
-  const brought = about.filter((entry) => isSetting(entry) && versions.has(entry.version));
-  const wrote = about.some(
-    ({ verdict, version = 0 }) => (verdict === 'wrote' || verdict === 'confirmed') && versions.has(version),
+  if (!changes || link.state !== 'live' || isPending(link, field)) return undefined;
+  // What the mapping cannot read there is somebody's, and nobody can tell whose.
+  if (link.left?.[field] !== undefined) return null;
+  if (shown === undefined || isEmpty(shown)) return undefined;
+  const isGiven = [now, ...chain.map(({ entry }) => entry.after ?? null)].some(
+    (value) => !differsFrom(lens, field, shown, value),
   );
-  const isFirst =
-    brought.some((entry) => entry.first === true) ||
-    (brought.some(({ verdict }) => verdict === 'resolved') &&
-      about.some((entry) => entry.first === true && entry.verdict !== 'took'));
+  if (!isEmpty(back) && !isGiven) return undefined;
   const first = firstRow(rows, link);
-  const ours = first !== undefined && isOurs(first);
-  const before = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
-  const has = isFirst || (brought.length === 0 && !wrote) || (isEmpty(back) && !ours && !before);
-  return has ? shown : undefined;
+  const isOlder = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
+  // To be emptied it must be ours, or have been empty before: linked by then, it would have filled the record.
+  const mayEmpty = !isEmpty(back) || (first !== undefined && (isOurs(first) || (isOlder && isGiven)));
+  return mayEmpty && hasFromScope(rows, scope, target, change, chain) ? undefined : shown;
 };
 
-const isHeld = ({ holds }: TargetView, field: string, value: Json): Hold | undefined =>
-  holds.find((hold) => hold.field === field && (hold.why !== 'refused' || same(hold.ours, value)));
+/** True if the object changed to the value within the scope, or was given it because of that. */
+const hasFromScope = (
+  rows: readonly ToldRow[],
+  scope: Scope,
+  { link }: TargetView,
+  { field, now }: Change,
+  chain: readonly Layer[],
+): boolean => {
+  const versions = new Set(chain.map(({ entry }) => entry.version));
+  const about = rows
+    .filter(({ body }) => body.sync === link.sync && body.object === link.object)
+    .flatMap((told) =>
+      told.body.entries.filter((entry) => entry.field === field).map((entry) => ({ told, entry })),
+    );
+  const isOf = ({ verdict, version = 0 }: Entry, wanted: readonly Entry['verdict'][]): boolean =>
+    wanted.includes(verdict) && versions.has(version);
+  if (about.some(({ entry }) => isOf(entry, ['took']) && entry.first === true)) return false;
+  if (about.some(({ entry }) => isOf(entry, ['took', 'wrote', 'confirmed']))) return true;
+  // A person decided for what it shows: whether it came to show it within the scope, the question tells.
+  const decided = about.some(({ entry }) => isOf(entry, ['resolved']));
+  return (
+    decided &&
+    about.some(
+      ({ told, entry }) => scope.row(told) && entry.first !== true && same(entry.theirs ?? null, now),
+    )
+  );
+};
+
+/** A write of ours may still change what it shows. */
+const isPending = (link: LinkState, field: string): boolean =>
+  link.call !== null || link.written[field]?.confirmed === false;
+
+const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
+  !same(shown, value) && !same(shown, lens.settle(field, value));
+
+/** Why a value is not written, though the remote shows another. */
+const leftWhy = (lens: Lens, field: string, value: Json): string =>
+  lens.leaves?.(field, value) ?? `mapping ${lens.name} leaves what stands there`;
 
 export const targetOf = (
   record: RecordState,
@@ -105,7 +140,7 @@ export const targetOf = (
   const shown = shownBy(target)[field];
   const at = { target: `${sync}/${object}`, sync, object };
   if (!lens.inward.has(field) && !lens.outward.has(field)) return undefined;
-  const differs = shown !== undefined && !same(shown, back) && !same(shown, lens.settle(field, back));
+  const differs = shown !== undefined && differsFrom(lens, field, shown, back);
   if (link.state !== 'live')
     return differs ? { ...at, result: 'impossible', why: 'the object is not there any more' } : undefined;
   const mute = silent ?? (lens.outward.has(field) ? undefined : `mapping ${lens.name} only reads ${field}`);
@@ -116,9 +151,9 @@ export const targetOf = (
       result: 'kept',
       why: 'it held this value by itself; undo takes nothing that it did not give',
     };
-  const pending = link.call !== null || link.written[field]?.confirmed === false;
+  const pending = isPending(link, field);
   if (!pending && shown !== undefined && !differs) return { ...at, result: 'restored' };
-  const hold = isHeld(target, field, back);
+  const hold = holdOn(holds, field, back);
   if (hold !== undefined) return { ...at, result: 'kept', why: heldWords(hold) };
   const version = record.version + 1;
   const old = record.fields[field];
@@ -126,8 +161,10 @@ export const targetOf = (
     changes && old !== undefined
       ? { ...record, version, fields: { ...record.fields, [field]: { ...old, value: back, version } } }
       : record;
-  if (!pending && delta(after, link, lens, holds)[field] === undefined)
+  if (!pending && delta(after, link, lens, holds)[field] === undefined) {
+    if (differs) return { ...at, result: 'impossible', why: leftWhy(lens, field, back) };
     return shown === undefined && isEmpty(back) ? undefined : { ...at, result: 'restored' };
+  }
   return { ...at, result: 'owed' };
 };
 
@@ -196,14 +233,20 @@ export const owedOutcome = ({
   if (target === undefined && parked !== undefined) return owed;
   if (target === undefined || target.link.state !== 'live')
     return { result: 'impossible', why: 'the object is not there any more' };
-  const { link, lens, silent, holds } = target;
+  const { link, lens, silent, holds, waits } = target;
   if (silent !== undefined) return { result: 'impossible', why: silent };
-  const hold = isHeld(target, field, state.value);
+  const hold = holdOn(holds, field, state.value);
   if (hold !== undefined)
     return { result: hold.why === 'refused' ? 'impossible' : 'kept', why: heldWords(hold) };
+  const wait = waits.get(field);
+  if (wait !== undefined) return { result: 'owed', why: `it waits for ${wait}` };
   const writing = link.written[field];
   if (readable && writing !== undefined && writing.version === version && !writing.confirmed) return owed;
   if (delta(record, link, lens, holds)[field] !== undefined)
     return parked === undefined ? { result: 'impossible', why: 'the write was given up' } : owed;
+  const shown = shownBy(target)[field];
+  const isAsked = writing?.acked === true && !writing.confirmed;
+  if (!isAsked && shown !== undefined && differsFrom(lens, field, shown, state.value))
+    return { result: 'impossible', why: leftWhy(lens, field, state.value) };
   return { result: 'restored' };
 };

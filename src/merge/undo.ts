@@ -82,7 +82,7 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
     if (plan.result === 'kept') return { ...plan, targets: [{ target: 'record', ...resultOf(plan) }] };
     const chain = chainOf(one);
     const found = input.targets.flatMap((target) => {
-      const own = ownValue(input.rows, target, plan, chain);
+      const own = ownValue(input.rows, input.scope, target, plan, chain);
       if (own !== undefined) {
         const { sync, object } = target.link;
         held.push({ sync, object, hold: { field, why: 'own', theirs: own, ours: plan.back, at: now } });

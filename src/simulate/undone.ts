@@ -31,6 +31,7 @@ export const wrongUndos = async (world: World): Promise<string[]> => {
     for (const [record, told] of lineage) wrong.push(...judge(world, undo, record, told));
     wrong.push(...(await owedWithout(world, undo)));
   }
+  for (const [record, told] of lineage) wrong.push(...emptied(world, record, told));
   return wrong;
 };
 
@@ -112,4 +113,30 @@ const owedWithout = async (world: World, { run, items }: Undo): Promise<string[]
     }
   }
   return wrong;
+};
+
+/** An undo empties no place that an object was filed with: that value was never the hub's to take. */
+const emptied = (world: World, record: string, rows: readonly ToldRow[]): string[] => {
+  const undone = new Set(
+    rows.flatMap(({ body }) =>
+      body.entries
+        .filter((entry) => entry.verdict === 'undone' && entry.after === null)
+        .map(({ field, version }) => `${field} ${version}`),
+    ),
+  );
+  return rows.flatMap(({ body }) =>
+    body.entries.flatMap(({ field, verdict, version }) => {
+      if (verdict !== 'wrote' || !undone.has(`${field} ${version}`)) return [];
+      const system = world.systems.find((one) => one.traits.name === body.sync);
+      const log = (system?.objects.get(body.object ?? '')?.log[field] ?? []).filter(
+        ({ by }) => by !== 'self',
+      );
+      const at = log.findIndex(({ call }) => call !== undefined && body.cause === `call ${call}`);
+      const before = log[at - 1];
+      if (at !== 1 || before?.by !== 'person' || before.value === null) return [];
+      return [
+        `undo: ${record}: ${body.object}.${field} was filed as ${JSON.stringify(before.value)} and emptied`,
+      ];
+    }),
+  );
 };

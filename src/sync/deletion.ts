@@ -89,6 +89,7 @@ export const judgeLoss = async (
     after: ours,
     rule,
     at: span,
+    ...(judged.is === 'ask' || judged.is === 'kept' ? { held: judged.is } : {}),
   };
   return { ...none, entries: [entry], held: holdOn(judged, deletes, ours, hub.now()) };
 };
@@ -260,7 +261,7 @@ class Life {
   ): Merged {
     const ours = reachOf(this.#merged.record);
     const held = [...this.#merged.held, { field: deletedField, why, theirs: null, ours, at }];
-    const told = { field: deletedField, verdict, theirs: null, after: ours, rule };
+    const told = { field: deletedField, verdict, theirs: null, after: ours, rule, held: why };
     const entry = edit === undefined ? told : { ...told, at: edit.span };
     return { ...this.#merged, ...this.#also([entry]), held };
   }
@@ -327,7 +328,7 @@ export const heldAgain = (returned: readonly Hold[], merged: Merged): Merged => 
   if (left.length === 0) return merged;
   const entries = left.map(({ field, why, theirs }): Entry => {
     const [verdict, rule] = heldVerdicts[why];
-    return { field, verdict, theirs, rule: rule === '' ? 'held before it was gone' : rule };
+    return { field, verdict, theirs, held: why, rule: rule === '' ? 'held before it was gone' : rule };
   });
   const same = left.filter(({ field }) => !merged.held.some((one) => one.field === field));
   return {

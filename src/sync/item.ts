@@ -34,6 +34,7 @@ export const writable = (
       field: problem.field ?? '',
       verdict: 'problem' as const,
       rule: problem.message,
+      ...(problem.field === undefined ? {} : { held: 'refused' as const }),
     }));
     draft.lineage(record.id, {
       cause: 'delivery',

@@ -80,14 +80,16 @@ const outcomeOf = async (
   effect: EffectRow | null,
 ): Promise<Pick<TargetUndo, 'result' | 'why'>> => {
   const row = await hub.store.get('record', { id });
+  const record = row === undefined ? undefined : recordOf(row);
+  const targets = record === undefined ? [] : await targetsOf(hub, record);
   // What was to be created is the link that there is now.
   const isTarget = ({ link }: TargetView): boolean =>
     link.sync === sync && (link.object === object || object === '');
   return owedOutcome({
-    record: row === undefined ? undefined : recordOf(row),
+    record,
     field,
     version,
-    target: (await targetsOf(hub, id)).find(isTarget),
+    target: targets.find(isTarget),
     readable: hub.syncs.get(sync)?.kind.read !== undefined,
     parked:
       effect === null

@@ -97,9 +97,19 @@ export const remapPlanner = (hub: Hub, sync: Sync): Planner => ({
     });
     const next = { ...record, version, fields };
     await draft.record(record, next, 'claim');
-    for (const [link, versions] of seen) draft.link(link, { ...link, seen: versions });
     const mapping = `${sync.lens.name}@${sync.lens.hash}`;
-    draft.lineage(record.id, { cause, sync: sync.name, mapping, version, entries });
+    for (const [link, versions] of seen) {
+      draft.link(link, { ...link, seen: versions });
+      const own = entries.filter((_, i) => made[i]?.link === link);
+      draft.lineage(record.id, {
+        cause,
+        sync: sync.name,
+        object: link.object,
+        mapping,
+        version,
+        entries: own,
+      });
+    }
     const taken = made.filter((one) => one.taken).map(({ field }) => field);
     if (taken.length > 0) await draft.promiseAll(next, taken, made.find((one) => one.taken)?.link ?? null);
     for (const link of new Set(made.filter((one) => !one.taken).map((one) => one.link)))

@@ -110,7 +110,12 @@ export const routeLook = async (
   const { router } = sync.lens;
   if (router === undefined || !sync.inward || reachOf(merged.record) !== null) return merged;
   const values = valuesOf(merged.record);
-  const open = router.fields.filter((field) => isEmpty(values[field]) && !held.has(field));
+  // What a person has emptied, or undone, stays empty.
+  const byPerson = (field: string): boolean =>
+    merged.record.fields[field]?.source.startsWith('person:') === true;
+  const open = router.fields.filter(
+    (field) => isEmpty(values[field]) && !held.has(field) && !byPerson(field),
+  );
   if (open.length === 0) return merged;
   const { hub } = draft;
   const fields = { ...merged.record.fields };

@@ -63,10 +63,11 @@ export const scopeOf = (hub: Hub, { run, connection, from, to }: UndoScope, befo
     (from === undefined || told.at >= from) &&
     (to === undefined || told.at <= to) &&
     (syncs === undefined || syncs.has(told.body.sync ?? ''));
-  // What a person decided did not come from the connection, whosever value it was.
-  const entry = (told: ToldRow, { source }: Entry): boolean =>
+  // What a person decided did not come from the connection, whosever value it was; what a table decided followed from it.
+  const entry = (told: ToldRow, { source, verdict }: Entry): boolean =>
     hub.mutation === 'undo-later-edits' ||
-    (row(told) && (syncs === undefined || source === `${told.body.sync}/${told.body.object}`));
+    (row(told) &&
+      (syncs === undefined || verdict === 'routed' || source === `${told.body.sync}/${told.body.object}`));
   return { row, entry };
 };
 

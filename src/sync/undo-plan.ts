@@ -6,6 +6,7 @@ import type { TargetUndo, TargetView } from '../merge/undo-target.ts';
 import { undoOf, type RecordUndo } from '../merge/undo.ts';
 import { idOf } from './decide.ts';
 import { holdOf, linkOf, recordOf, syncsOfEntity, type Hub } from './hub.ts';
+import { related } from './relations.ts';
 import { candidates, checkScope, scopeOf, toldOf, type Candidate, type UndoScope } from './scope.ts';
 
 /** What an undo found for one field, or for one thing that it cannot undo. */
@@ -41,15 +42,22 @@ const silentOf = (hub: Hub, sync: string): string | undefined =>
   hub.syncs.get(sync)?.outward === true ? undefined : `sync ${sync} writes nothing there`;
 
 /** The linked objects of a record, as undo sees them; those of a sync that is not configured any more stay out. */
-export const targetsOf = async (hub: Hub, record: string): Promise<TargetView[]> => {
-  const links = (await hub.store.list('link', 'record', { where: { record }, limit: all })).map(linkOf);
-  const held = await hub.store.list('conflict', 'record', { where: { record }, limit: all });
-  return links.flatMap((link) => {
-    const lens = hub.syncs.get(link.sync)?.lens;
-    if (lens === undefined) return [];
-    const own = held.filter((row) => row['sync'] === link.sync && row['object'] === link.object);
-    return [{ link, lens, silent: silentOf(hub, link.sync), holds: own.map(holdOf) }];
-  });
+export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetView[]> => {
+  const where = { record: record.id };
+  const held = await hub.store.list('conflict', 'record', { where, limit: all });
+  const targets: TargetView[] = [];
+  for (const row of await hub.store.list('link', 'record', { where, limit: all })) {
+    const link = linkOf(row);
+    const sync = hub.syncs.get(link.sync);
+    if (sync === undefined) continue;
+    const own = held.filter((one) => one['sync'] === link.sync && one['object'] === link.object);
+    const { sync: named, outward } = await related(hub, sync, [link.shadow], record);
+    // A field that waits for a name there is one that the mapping writes.
+    const lens = outward.size === 0 ? named.lens : { ...named.lens, outward: sync.lens.outward };
+    const waits = new Map([...outward].map(([field, { what }]) => [field, what]));
+    targets.push({ link, lens, waits, silent: silentOf(hub, link.sync), holds: own.map(holdOf) });
+  }
+  return targets;
 };
 
 const barOf =
@@ -80,7 +88,7 @@ export const planOne = async (
     : [];
   const keys = new Set(hub.entities.get(record.entity)?.keys.flat());
   const protect = hub.entities.get(record.entity)?.protect ?? {};
-  const targets = await targetsOf(hub, id);
+  const targets = await targetsOf(hub, record);
   const isLinked = (name: string): boolean => targets.some(({ link }) => link.sync === name);
   const input = {
     record,

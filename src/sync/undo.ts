@@ -189,14 +189,20 @@ const drawOwn = (
   { held }: RecordUndo,
   links: readonly LinkState[],
 ): void => {
-  const rule = 'own: undo takes nothing that it did not give';
+  const rule = 'undo takes nothing that it did not give';
   for (const link of links) {
     const { sync, object } = link;
     const own = held.filter((one) => one.sync === sync && one.object === object).map(({ hold }) => hold);
     if (own.length === 0) continue;
     const seen = { ...link.seen, ...Object.fromEntries(own.map(({ field }) => [field, version])) };
     draft.link(link, { ...link, seen }).holds(id, link, own, []);
-    const entries = own.map(({ field, theirs }) => ({ field, verdict: 'kept' as const, theirs, rule }));
+    const entries = own.map(({ field, theirs, why }) => ({
+      field,
+      verdict: 'kept' as const,
+      theirs,
+      rule,
+      held: why,
+    }));
     draft.lineage(id, { cause, sync, object, version, entries });
   }
 };

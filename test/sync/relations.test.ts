@@ -5,12 +5,15 @@ import type { JsonObject, Kind, RemoteObject } from '../../src/connector.ts';
 import { compile } from '../../src/mapping/compile.ts';
 import { readMapping } from '../../src/mapping/document.ts';
 import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';
+import { undoStatus } from '../../src/health/undo.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import { passArrived } from '../../src/sync/awaited.ts';
 import { deliver } from '../../src/sync/deliver.ts';
 import { recordOf, type Hub, type Sync } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
+import { finishUndos } from '../../src/sync/owed.ts';
 import { runOf, standingRun } from '../../src/sync/runs.ts';
+import { openUndo } from '../../src/sync/undo.ts';
 import { generator } from '../../src/simulate/draw.ts';
 import { entityOf } from '../mapping/sample.ts';
 import { writer } from '../merge/sample.ts';
@@ -207,6 +210,70 @@ const linked = async (sync: string, object: string) =>
   (await store.get('link', { sync, object }))?.['record'];
 
 describe('a contact’s customer', () => {
+  it('is undone to the former one, as each system’s own id or number', async () => {
+    await files('customer', '71', { name: 'ACME', no: 'C-1' });
+    await files('customer', '72', { name: 'Zenith', no: 'C-2' });
+    await settle();
+    await files('contact', '9', { name: 'Ann', company: '71' });
+    await settle();
+    const from = hub.now();
+    await files('contact', '9', { name: 'Ann', company: '72' });
+    await settle();
+    const shown = (): unknown[] => [
+      crmContacts.rows.get('co1')?.['company'],
+      erpContacts.rows.get('e1')?.['customerNo'],
+    ];
+    expect(shown()).toEqual(['cu2', 'C-2']);
+    const undo = await openUndo(hub, { from, to: hub.now() }, 'lin');
+    await finishUndos(hub);
+    await settle();
+    await finishUndos(hub);
+    expect(shown()).toEqual(['cu1', 'C-1']);
+    const { state, items } = await undoStatus(store, undo, 10);
+    expect(state).toBe('closed');
+    expect(
+      items.map(({ field, targets }) => [field, targets.map((one) => [one.target, one.result])]),
+    ).toEqual([
+      [
+        'customer',
+        [
+          ['record', 'restored'],
+          ['crm-contact/co1', 'restored'],
+          ['erp-contact/e1', 'restored'],
+          ['shop-contact/9', 'impossible'],
+        ],
+      ],
+    ]);
+    expect(await waiting()).toEqual([]);
+  });
+
+  it('is owed by an undo while it cannot be named there, and comes by itself', async () => {
+    await files('customer', '71', { name: 'ACME' });
+    await files('customer', '72', { name: 'Zenith', no: 'C-2' });
+    await settle();
+    await files('contact', '9', { name: 'Ann', company: '71' });
+    await settle();
+    const from = hub.now();
+    await files('contact', '9', { name: 'Ann', company: '72' });
+    await settle();
+    const to = hub.now();
+    const undo = await openUndo(hub, { from, to }, 'lin');
+    const status = async (): Promise<unknown> => {
+      await finishUndos(hub);
+      await settle();
+      await finishUndos(hub);
+      const { state, targets } = await undoStatus(store, undo, 10);
+      return [state, targets['crm-contact'], targets['erp-contact']];
+    };
+    const one = (result: string): object => ({ restored: 0, kept: 0, impossible: 0, owed: 0, [result]: 1 });
+    expect(await status()).toEqual(['open', one('restored'), one('owed')]);
+    expect(erpContacts.rows.get('e1')?.['customerNo']).toBe('C-2');
+    await files('customer', '71', { name: 'ACME', no: 'C-1' });
+    await settle();
+    expect(await status()).toEqual(['closed', one('restored'), one('restored')]);
+    expect(erpContacts.rows.get('e1')?.['customerNo']).toBe('C-1');
+  });
+
   it('is written as each system’s own id or number', async () => {
     await files('customer', '71', { name: 'ACME', no: 'C-1' });
     await settle();

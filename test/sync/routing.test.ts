@@ -4,11 +4,14 @@ import type { JsonObject, Kind, RemoteObject } from '../../src/connector.ts';
 import { compile } from '../../src/mapping/compile.ts';
 import { readMapping } from '../../src/mapping/document.ts';
 import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';
+import { undoStatus } from '../../src/health/undo.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import { deliver } from '../../src/sync/deliver.ts';
 import { recordOf, type Hub, type Sync } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
 import { replay } from '../../src/sync/decide.ts';
+import { finishUndos } from '../../src/sync/owed.ts';
+import { openUndo } from '../../src/sync/undo.ts';
 import { applyPlan, itemsOf, makePlan } from '../../src/sync/planned.ts';
 import { reroutePlanner } from '../../src/sync/reroute.ts';
 import { passUnclaimed } from '../../src/sync/route.ts';
@@ -215,6 +218,27 @@ describe('a routed record', () => {
     expect(row?.['lane']).toBe(a.lane);
     expect(await parked()).toEqual([]);
     expect([...rows.values()][0]).toMatchObject({ owner: 'lead.desk@example.cn' });
+  });
+});
+
+describe('a routed record that is undone', () => {
+  it('goes back to nothing, who it fell to included, and is not routed again by the next look', async () => {
+    await known('department', 'd1', { name: '华东销售部' });
+    await known('employee', 'e1', { email: 'sun.li@example.cn', department: '华东销售部' });
+    await shows(a.lane, filed('f1'));
+    const id = await openUndo(hub, { connection: 'form' }, 'lin');
+    await finishUndos(hub);
+    await settle();
+    await finishUndos(hub);
+    const { state, fields, targets } = await undoStatus(store, id, 10);
+    expect(state).toBe('closed');
+    expect(fields).toMatchObject({ kept: 0, owed: 0 });
+    expect(targets['crm']).toMatchObject({ restored: 4, owed: 0 });
+    expect([...rows.values()]).toEqual([{ name: null, team: null, owner: null, stage: null }]);
+    await shows(a.lane, filed('f1', { product: 'CRM' }));
+    const [record] = await records();
+    expect(record?.fields['product']?.value).toBe('CRM');
+    expect(record?.fields['owner']?.value).toBeNull();
   });
 });
 

@@ -12,6 +12,14 @@ const moves: Readonly<Record<string, readonly [number, (world: World) => unknown
   remove: [1, (world) => world.people.remove()],
   decide: [1, (world) => world.people.resolve()],
   undo: [4, (world) => world.people.undo()],
+  // What has come to rest has been written everywhere: then an undo has most to take back.
+  undoAtRest: [
+    3,
+    async (world) => {
+      await world.settle(['poll', 'in', 'out'], 3);
+      await world.people.undo();
+    },
+  ],
   hook: [6, (world) => world.hook()],
   work: [8, (world) => world.work()],
   settle: [4, (world) => world.settle(['poll', 'in', 'out'], 3)],

@@ -201,6 +201,49 @@ describe('a change that comes while an undo is on its way is not lost', () => {
   });
 });
 
+describe('a decision is undone', () => {
+  const decide = async (pair: Pair): Promise<void> => {
+    const [conflict] = await pair.store.list('conflict', 'open', { where: { open: 1 }, limit: 9 });
+    const [record, field, sync, object] = ['record', 'field', 'sync', 'object'].map((name) =>
+      String(conflict?.[name]),
+    );
+    const key = { record: record ?? '', field: field ?? '', sync: sync ?? '', object: object ?? '' };
+    expect(await resolveConflict(pair.hub, key, 'theirs', 'wang', 'upkeep')).toBe(true);
+    await pair.sync();
+  };
+
+  it('without taking from the object what it said before', async () => {
+    const { pair, a, b } = await filed({ rule: { conflict: 'ask' } });
+    pair.edit(pair.a, a, { name: 'Anna' });
+    pair.edit(pair.b, b, { name: 'Antonia' });
+    await pair.sync();
+    const from = pair.now();
+    await decide(pair);
+    expect([a.value['name'], b.value['name']]).toEqual(['Antonia', 'Antonia']);
+    const report = await undo(pair, { from, to: pair.now() });
+    expect(results(report)).toEqual([
+      ['name', 'restored', { record: 'restored', 'A/A101': 'restored', 'B/B101': 'kept' }],
+    ]);
+    await pair.sync();
+    expect([a.value['name'], b.value['name']]).toEqual(['Anna', 'Antonia']);
+  });
+
+  it('and with the edit that it was about, that too', async () => {
+    const { pair, a, b } = await filed({ rule: { conflict: 'ask' } });
+    pair.edit(pair.a, a, { name: 'Anna' });
+    await pair.read(pair.a);
+    await pair.takeIn();
+    const from = pair.now();
+    pair.edit(pair.b, b, { name: 'Antonia' });
+    pair.edit(pair.a, a, { name: 'Annie' });
+    await pair.sync();
+    await decide(pair);
+    await undo(pair, { from, to: pair.now() });
+    await pair.sync();
+    expect([a.value['name'], b.value['name']]).toEqual(['Anna', 'Anna']);
+  });
+});
+
 describe('above roles, below protection', () => {
   it('writes to what may not change the record', async () => {
     const { pair, a, b } = await filed({
