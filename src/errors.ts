@@ -277,6 +277,42 @@ export const catalogue = {
     remedy:
       'Correct the mapping and restart, or put it back in the remote system; then: crosswalk resume {sync}',
   },
+  'parked-not-covered': {
+    status: 422,
+    text: '{message}',
+    remedy:
+      'Add the value to the table of the field, or say there with "otherwise" what becomes of it; or correct it there. Then: crosswalk parked replay {id}.',
+  },
+  'parked-unfit': {
+    status: 422,
+    text: '{message}',
+    remedy:
+      'Correct the value there, and the next look takes it; or change the steps of the field (crosswalk map --why shows how it is read), then: crosswalk parked replay {id}.',
+  },
+  'parked-overflow': {
+    status: 422,
+    text: '{message}',
+    remedy:
+      'Shorten it there; or cut it with {"truncate": n}, or say "overflow": "refuse" in the mapping, then: crosswalk parked replay {id}.',
+  },
+  'parked-required': {
+    status: 422,
+    text: '{message}',
+    remedy:
+      'Fill the place there, and the next look takes it; or take "required" off the field, then: crosswalk parked replay {id}.',
+  },
+  'parked-when': {
+    status: 422,
+    text: '{message}',
+    remedy:
+      'Make it there what it was, or drop it (crosswalk parked drop {id}); correct "when" in the mapping if it should be taken.',
+  },
+  'parked-other': {
+    status: 422,
+    text: '{message}',
+    remedy:
+      'crosswalk parked show {id} shows all of it. When its cause is gone: crosswalk parked replay {id}; to give it up: crosswalk parked drop {id}.',
+  },
   'sync-kind-closed': {
     status: 500,
     text: 'Sync {sync} needs the kind {kind}, which connection {connection} does not offer with its settings.',

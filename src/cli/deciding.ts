@@ -39,7 +39,10 @@ export const parkedShow = (options: Common, id: string): Promise<number> =>
   withView(options, async (view) => {
     const found = await parkedOne(view, id);
     if (options.json) json(found);
-    else say(`${found.where}\n${found.code}: ${found.message}\n${JSON.stringify(found.input, null, 2)}`);
+    else
+      say(
+        `${found.where}\n${found.code}: ${found.message}\n${found.remedy}\n${JSON.stringify(found.input, null, 2)}`,
+      );
     return exits.ok;
   });
 

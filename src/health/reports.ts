@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import type { Json } from '../connector.ts';
-import { CrosswalkError } from '../errors.ts';
+import { CrosswalkError, type ErrorCode } from '../errors.ts';
 import { imbalances } from '../merge/books.ts';
 import { labelOf } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
@@ -167,37 +167,60 @@ export interface ParkedReport {
   readonly where: string;
   readonly code: string;
   readonly message: string;
+  /** What to do. */
+  readonly remedy: string;
   readonly at: number;
   readonly input: Json;
 }
 
-const itemReport = (row: Row): ParkedReport => ({
-  id: `item:${row['id']}`,
-  what: 'item',
-  where: `${row['lane']}/${row['object']}`,
-  code: String(row['code']),
-  message: String(row['message']),
-  at: Number(row['at']),
-  input: row['input'] as Json,
-});
+/** What is said of a parked thing by its code; the rest has a remedy of its own kind. */
+const REMEDIES: Readonly<Record<string, ErrorCode>> = {
+  'not-covered': 'parked-not-covered',
+  type: 'parked-unfit',
+  format: 'parked-unfit',
+  step: 'parked-unfit',
+  overflow: 'parked-overflow',
+  required: 'parked-required',
+  when: 'parked-when',
+};
 
-const effectReport = (row: Row): ParkedReport => ({
-  id: `effect:${idOf(String(row['sync']), String(row['record']), String(row['object']))}`,
-  what: 'effect',
-  where: `${row['sync']}/${row['object'] === '' ? '(to be created)' : row['object']} of ${row['record']}`,
-  ...reasonOf(row),
-  at: Number(row['at']),
-  input: { record: String(row['record']), sync: String(row['sync']), object: String(row['object']) },
-});
+const withRemedy = (report: Omit<ParkedReport, 'remedy'>): ParkedReport => {
+  const { id, code, message, what } = report;
+  const own = what === 'item' && Object.hasOwn(REMEDIES, code) ? REMEDIES[code] : undefined;
+  const { remedy } = new CrosswalkError(own ?? 'parked-other', { id, message });
+  return { ...report, remedy };
+};
 
-const noticeReport = (row: Row): ParkedReport => ({
-  id: `notice:${row['id']}`,
-  what: 'notice',
-  where: `${row['notice']} to ${row['connection']}`,
-  ...reasonOf(row),
-  at: Number(row['at']),
-  input: { text: String(row['text']) },
-});
+const itemReport = (row: Row): ParkedReport =>
+  withRemedy({
+    id: `item:${row['id']}`,
+    what: 'item',
+    where: `${row['lane']}/${row['object']}`,
+    code: String(row['code']),
+    message: String(row['message']),
+    at: Number(row['at']),
+    input: row['input'] as Json,
+  });
+
+const effectReport = (row: Row): ParkedReport =>
+  withRemedy({
+    id: `effect:${idOf(String(row['sync']), String(row['record']), String(row['object']))}`,
+    what: 'effect',
+    where: `${row['sync']}/${row['object'] === '' ? '(to be created)' : row['object']} of ${row['record']}`,
+    ...reasonOf(row),
+    at: Number(row['at']),
+    input: { record: String(row['record']), sync: String(row['sync']), object: String(row['object']) },
+  });
+
+const noticeReport = (row: Row): ParkedReport =>
+  withRemedy({
+    id: `notice:${row['id']}`,
+    what: 'notice',
+    where: `${row['notice']} to ${row['connection']}`,
+    ...reasonOf(row),
+    at: Number(row['at']),
+    input: { text: String(row['text']) },
+  });
 
 /** One thing that waits for a person, by the id that `parkedReport` gave it. Throws CrosswalkError `not-there`. */
 export const parkedOne = async ({ store }: Pick<View, 'store'>, id: string): Promise<ParkedReport> => {

@@ -1,5 +1,5 @@
 import type { Json } from '../connector.ts';
-import { Misfit, wrongType } from './step.ts';
+import { Misfit, wrongType, normal } from './step.ts';
 import type { Outcome, Step } from './step.ts';
 
 /** A Chinese address in its four parts and in one line. */
@@ -51,7 +51,7 @@ const joinAddress = ([province, city, district, detail]: Parts): string =>
 
 const clean = (value: Json): string | null => {
   if (value === null) return '';
-  return typeof value === 'string' ? value.normalize('NFKC').trim().replace(/\s+/gu, ' ') : null;
+  return typeof value === 'string' ? normal(value).trim().replace(/\s+/gu, ' ') : null;
 };
 
 const partsFrom = (value: Json): Parts | Misfit => {

@@ -1,6 +1,6 @@
 import type { Json } from '../connector.ts';
 import { member } from './place.ts';
-import { Misfit, wrongType } from './step.ts';
+import { Misfit, wrongType, normal } from './step.ts';
 import type { Outcome, Step } from './step.ts';
 
 /** Steps for amounts, exact to the last digit: money in whole minor units with its currency, and shares. */
@@ -35,7 +35,7 @@ const safe = (text: string, value: Json): number | Misfit => {
 /** The minor units of a decimal text. */
 const unitsOf = (value: Json, currency: string, digits: number): number | null | Misfit => {
   if (typeof value !== 'string' && typeof value !== 'number') return wrongType(value, ['string', 'number']);
-  const text = String(value).normalize('NFKC').replace(/\s+/gu, '');
+  const text = normal(String(value)).replace(/\s+/gu, '');
   if (text === '') return null;
   const [, sign = '', whole = '', part = ''] = AMOUNT.exec(text) ?? [];
   if (whole === '') return new Misfit('format', `is no amount such as 1234.50`, value);
@@ -177,7 +177,7 @@ const moneyPair: Step = {
       forward: (value): Outcome => {
         const [given = null, code = null] = Array.isArray(value) ? value : [];
         if (given === null) return null;
-        const currency = typeof code === 'string' ? code.normalize('NFKC').trim().toUpperCase() : '';
+        const currency = typeof code === 'string' ? normal(code).trim().toUpperCase() : '';
         if (!CURRENCY.test(currency) || NO_MONEY.test(currency))
           return new Misfit('format', 'is no currency code such as CNY', code);
         const amount = amountOf(given, isMinor, currency, DECIMALS.get(currency) ?? 2);
@@ -298,7 +298,7 @@ const percent: Step = {
     forward: (value) => {
       if (typeof value !== 'string' && typeof value !== 'number')
         return wrongType(value, ['string', 'number']);
-      const text = String(value).normalize('NFKC').replace(/\s+/gu, '');
+      const text = normal(String(value)).replace(/\s+/gu, '');
       if (text === '') return null;
       const made = shifted(text.replace(/%$/u, ''), -2);
       return made === undefined ? new Misfit('format', `is no percentage`, value) : Number(made);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { Json } from '../connector.ts';
-import { Misfit, wrongType } from './step.ts';
+import { Misfit, wrongType, normal } from './step.ts';
 import type { Outcome, Step } from './step.ts';
 
 /** Steps for values that name one thing in the world: codes with a check digit, addresses on the net, keys. */
@@ -40,8 +40,7 @@ const checkLetter = (code: string): string => {
 const creditCode: Step = {
   doc: 'Reads a 统一社会信用代码 (GB 32100-2015) in any width, case and grouping, and checks its last character.',
   ...settlingText((text) => {
-    const code = text
-      .normalize('NFKC')
+    const code = normal(text)
       .replace(/[\s\u200b-\u200d\ufeff-]/gu, '')
       .toUpperCase();
     if (code.length !== 18)
@@ -82,7 +81,7 @@ const MAIL =
 const eMail: Step = {
   doc: 'Reads one e-mail address in any width and case, and writes it in small letters.',
   ...settlingText((text) => {
-    const made = text.normalize('NFKC').trim().toLowerCase();
+    const made = normal(text).trim().toLowerCase();
     return made.length <= 254 && MAIL.test(made)
       ? made
       : new Misfit('format', `is not one e-mail address`, text);
@@ -167,7 +166,7 @@ const taxId: Step = {
     const check = stdnum[country]?.[TAX_NUMBERS[country] ?? ''];
     const turn = (value: Json): Outcome => {
       if (typeof value !== 'string') return wrongType(value, ['string']);
-      const text = value.normalize('NFKC').trim();
+      const text = normal(value).trim();
       if (text === '') return null;
       const made = check?.validate(text.slice(0, 60));
       return made?.isValid === true
@@ -207,7 +206,7 @@ const hashKey: Step = {
         if (part === null) return null;
         if (typeof part !== 'string' && typeof part !== 'number')
           return wrongType(part, ['string', 'number']);
-        const text = String(part).normalize('NFKC').replace(/\s+/gu, '').toLowerCase();
+        const text = normal(String(part)).replace(/\s+/gu, '').toLowerCase();
         if (text === '') return null;
         parts.push(text);
       }

@@ -1,7 +1,7 @@
 import type { Json } from '../connector.ts';
 import { member } from './place.ts';
 import { shown } from './schema.ts';
-import { Misfit, wrongType } from './step.ts';
+import { Misfit, wrongType, normal } from './step.ts';
 import type { Outcome, Step } from './step.ts';
 
 /** Numbers and truth. */
@@ -124,7 +124,7 @@ const wordList = {
   items: { type: 'string', minLength: 1, maxLength: 50 },
 };
 
-const plain = (text: string): string => text.normalize('NFKC').trim().toLowerCase();
+const plain = (text: string): string => normal(text).trim().toLowerCase();
 
 const wordsOf = (arg: Json | undefined, which: 'true' | 'false'): readonly string[] => {
   const list = member(arg, which);

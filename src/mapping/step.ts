@@ -106,6 +106,15 @@ export interface Step {
   readonly examples: readonly StepExample[];
 }
 
+/** Longer text is none of the short things that steps read from text in any width. */
+const MOST_NORMAL = 10_000;
+
+/**
+ * Text in ordinary width and form (Unicode NFKC): １２ is 12. Text beyond 10,000 units stays as it is, for one letter may
+ * become eighteen, and what a stranger sends must not take seconds.
+ */
+export const normal = (text: string): string => (text.length > MOST_NORMAL ? text : text.normalize('NFKC'));
+
 /** A value of the wrong type, in words. */
 export const wrongType = (value: Json, wanted: readonly JsonType[]): Misfit =>
   new Misfit('type', `is ${typeWords([typeOfValue(value)])}, and ${typeWords(wanted)} is needed`, value);

@@ -38,6 +38,8 @@ const prefix: Step = {
 
 /** Larger pages are no field of a customer; parsing them is what an attacker would ask for. */
 const MOST_HTML = 1_000_000;
+/** Tags that are never closed nest, and each level costs the parser a look at all above it. */
+const MOST_TAGS = 20_000;
 const load = createRequire(import.meta.url);
 
 const htmlText: Step = {
@@ -60,6 +62,13 @@ const htmlText: Step = {
           return new Misfit(
             'overflow',
             `has ${value.length} characters of HTML, and ${MOST_HTML} are taken at most`,
+            value,
+          );
+        const tags = value.split('<', MOST_TAGS + 2).length - 1;
+        if (tags > MOST_TAGS)
+          return new Misfit(
+            'overflow',
+            `has more than ${MOST_TAGS} tags of HTML, which are not looked at`,
             value,
           );
         const text = convert(value, options).trim();

@@ -1,7 +1,7 @@
 import { DateTime, IANAZone } from 'luxon';
 import type { Json } from '../connector.ts';
 import { member } from './place.ts';
-import { Misfit, wrongType } from './step.ts';
+import { Misfit, wrongType, normal } from './step.ts';
 import type { BoundStep, Outcome, Step } from './step.ts';
 
 /** Instants and days. Inside, an instant is 2026-03-01T01:30:00.000Z and a day is 2026-03-01. */
@@ -56,7 +56,7 @@ const patternFault = (pattern: string, what: 'time' | 'date'): string | null => 
 /** A local time in words of the pattern. A time that the clocks jump over does not exist. */
 const parsed = (value: Json, pattern: string, zone: string): DateTime | null | Misfit => {
   if (typeof value !== 'string') return wrongType(value, ['string']);
-  const text = value.normalize('NFKC').trim();
+  const text = normal(value).trim();
   if (text === '') return null;
   const made = DateTime.fromFormat(text, pattern, { zone: luxonZone(zone) });
   if (!made.isValid)
@@ -201,7 +201,7 @@ const DAYS: Readonly<
 
 const dayOf = (value: Json, pattern: string): Outcome => {
   if (typeof value !== 'string') return wrongType(value, ['string']);
-  const text = value.normalize('NFKC').replace(/\s+/gu, '');
+  const text = normal(value).replace(/\s+/gu, '');
   if (text === '') return null;
   const parts = DAYS[pattern]?.read.exec(text);
   const day = parts === null || parts === undefined ? '' : `${parts[1]}-${two(parts[2])}-${two(parts[3])}`;

@@ -405,3 +405,60 @@ test('a masked sentence shows no more than the ends of a value', () => {
   expect(new Misfit('format', 'is odd', '王小明').sentence(true)).toBe('"王••" is odd');
   expect(new Misfit('format', 'is odd', { a: '王小明' }).sentence(true)).toBe('{•••} is odd');
 });
+
+describe('what strangers send', () => {
+  const units = [
+    'a',
+    '1',
+    ' ',
+    '中',
+    '<a>',
+    '</p>',
+    '&#',
+    '1,',
+    '.a',
+    'a@',
+    'x1',
+    '省市',
+    '·',
+    'たあ',
+    'ﷺ',
+    '\u0000',
+    '\ud83d',
+    '👩\u200d',
+    '-',
+    '"',
+  ];
+  // A pattern that backtracks would not end within the time that a test has.
+  test.each(stepNames.filter((name) => name !== 'expression'))(
+    '%s takes long text of any sort, or says no',
+    (name) => {
+      const step = stepNamed(name);
+      for (const { arg } of step?.examples.slice(0, 3) ?? []) {
+        const said = typeof step?.places === 'function' ? step.places(arg) : step?.places;
+        const count = said === 'any' ? 2 : said;
+        const { forward, backward } = bound(name, arg);
+        for (const unit of units) {
+          const text = `${unit.repeat(Math.ceil(20_000 / unit.length))}!`;
+          const value = count === undefined ? text : Array.from({ length: count }, () => text);
+          for (const made of [forward(value), forward([text]), backward?.(text), backward?.([text])])
+            if (made !== undefined && !(made instanceof Misfit))
+              expect(JSON.stringify(made)).toBeTypeOf('string');
+        }
+      }
+    },
+  );
+
+  test('a page that nests its tags by the thousand is not looked at', () => {
+    const { forward } = bound('html-text');
+    expect(forward('<a>'.repeat(20_001))).toMatchObject({ code: 'overflow' });
+    expect(forward(`<p>${'x'.repeat(900_000)}</p>`)).toHaveLength(900_000);
+  });
+
+  test('text that would grow when it is brought into ordinary width stays as it is', () => {
+    expect((bound('credit-code').forward('ﷺ'.repeat(10_001)) as Misfit).said).toContain(
+      'it has 10001 characters',
+    );
+    expect(bound('hash-key').forward(['ﷺ'.repeat(20_000), 'a'])).toMatch(/^[0-9a-f]{64}$/u);
+  });
+});

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/connector.ts';
+import { parkedReport } from '../../src/health/reports.ts';
 import { Story, usual } from '../story.ts';
 
 let story: Story | undefined;
@@ -164,6 +165,27 @@ it('keeps what either side has where the table has no answer, says so once, and 
     expect.stringContaining('lost\\" is not in the table'),
   ]);
   expect(await store.count('parked', 'lane', {})).toBe(0);
+});
+
+it('parks a value that does not fit, masked, with its place, step and remedy, while the rest goes on', async () => {
+  const now = await begin(own((document) => void document));
+  await now.fileContacts([
+    { lastname: '王一', mobilephone: 'ask Li at 138', email: 'one@huaxia.cn' },
+    { lastname: '王二', mobilephone: '13800138002', email: 'two@huaxia.cn' },
+  ]);
+  const { store } = await now.open();
+  await expect
+    .poll(async () => (await now.crmRows()).map((row) => row['name']).sort(), { timeout: 20_000 })
+    .toEqual(['王一', '王二']);
+  const [one, ...more] = await parkedReport({ store });
+  expect(more).toEqual([]);
+  expect(one).toMatchObject({
+    code: 'format',
+    message:
+      '/properties/mobilephone: "ask••••••••38" is not a phone number that can be dialled from CN (step phone).',
+  });
+  expect(one?.remedy).toContain('Correct the value there, and the next look takes it');
+  expect(one?.remedy).toContain(`crosswalk parked replay ${one?.id}`);
 });
 
 it('refuses two mappings that may both take an object of one kind', async () => {
