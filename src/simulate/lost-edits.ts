@@ -135,7 +135,7 @@ const supersededUnseen = (world: World, rows: readonly LineageRow[]): string[] =
   return rows.flatMap((row) =>
     row.entries.flatMap((entry) => {
       const own = `${entry.field} ${row.sync}/${row.object}`;
-      if (entry.verdict === 'kept' && entry.rule?.startsWith('own:') === true) undone.add(own);
+      if (entry.held === 'own') undone.add(own);
       if (
         entry.verdict !== 'took' ||
         entry.rule !== 'changed there only' ||

@@ -2,6 +2,8 @@
  * What the engine does about deletions: a record is marked when its object is believed gone, revived when it is back,
  * and its objects are promised to be removed or made again. `merge/deletion` decides; here it is drawn.
  */
+import type { Json } from '../connector.ts';
+import type { Lens } from '../mapping/lens.ts';
 import type { Merged, Sight } from '../merge/merge.ts';
 import {
   deletedField,
@@ -18,7 +20,8 @@ import {
   type Judged,
   type Reach,
 } from '../merge/deletion.ts';
-import type { Entry, Hold, LinkState, RecordState, Span } from '../merge/record.ts';
+import { isEmpty, type Entry, type Hold, type LinkState } from '../merge/record.ts';
+import type { RecordState, Span } from '../merge/record.ts';
 import type { Draft } from './draft.ts';
 import { linksOf, syncsOfEntity, type Hub, type Sync } from './hub.ts';
 
@@ -318,6 +321,33 @@ const heldVerdicts: Readonly<Record<Hold['why'], readonly [Entry['verdict'], str
   empty: ['kept', 'empty is not written over filled'],
   own: ['kept', 'own: held again, its object is back'],
   remapped: ['kept', 'the mapping has changed'],
+};
+
+/** An object that is back keeps what it holds where the record has become empty meanwhile: nobody has seen both. */
+export const keptFilled = (lens: Lens, now: number, merged: Merged): Merged => {
+  const shown = lens.read(merged.link.shadow).fields;
+  const { record, link } = merged;
+  const kept = [...lens.outward].filter((field) => {
+    const ours = record.fields[field];
+    const isNewer = (ours?.version ?? 0) > (link.seen[field] ?? 0);
+    const isHeld = merged.held.some((one) => one.field === field);
+    return ours !== undefined && isEmpty(ours.value) && isNewer && !isEmpty(shown[field]) && !isHeld;
+  });
+  if (kept.length === 0) return merged;
+  const theirs = (field: string): Json => shown[field] ?? null;
+  const rule = 'the object came back with it; empty is not written over filled';
+  return {
+    ...merged,
+    held: [
+      ...merged.held,
+      ...kept.map((field) => ({ field, why: 'empty' as const, theirs: theirs(field), ours: null, at: now })),
+    ],
+    entries: [
+      ...merged.entries,
+      ...kept.map((field): Entry => ({ field, verdict: 'kept', theirs: theirs(field), held: 'empty', rule })),
+    ],
+    echo: false,
+  };
 };
 
 /** What this look has not settled of it, held as it was before; told first, so that what this look adds comes after. */

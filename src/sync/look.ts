@@ -10,7 +10,7 @@ import { merge, type Merged, type Sight } from '../merge/merge.ts';
 import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { FieldProblem } from '../mapping/lens.ts';
 import { drawAwaited } from './awaited.ts';
-import { heldAgain, heldBefore, isDoomed, judgeLife, releaseAgreed } from './deletion.ts';
+import { heldAgain, keptFilled, heldBefore, isDoomed, judgeLife, releaseAgreed } from './deletion.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
 import { spendIds } from './ids.ts';
@@ -72,7 +72,9 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   const waiting = new Set(holdsAfter(holds, seen).map(({ field }) => field));
   const routed = await routeLook(draft, sync, seen, waiting, input.record.version + 1);
   const waited = await waitFor(draft, sync, input.link.object, routed, inward);
-  const merged = heldAgain(returned, await judgeLife(hub, { ...input, holds }, waited));
+  const again = heldAgain(returned, await judgeLife(hub, { ...input, holds }, waited));
+  const isBack = linkBefore !== null && linkBefore.state !== 'live';
+  const merged = isBack ? keptFilled(sync.lens, hub.now(), again) : again;
   // A link that is back counts like a new one: whoever changes the record meanwhile must not overlook it.
   const event = input.event ?? (linkBefore !== null && linkBefore.state !== 'live' ? 'revived' : undefined);
   const applied = merged.changed.length > 0 || event !== undefined;
