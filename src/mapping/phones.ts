@@ -53,7 +53,13 @@ export const phone: Step = {
     pattern: '^[A-Z]{2}$',
     required: ['region', 'write'],
     additionalProperties: false,
-    properties: { region: COUNTRY, write: { enum: ['e164', 'national'] } },
+    properties: {
+      region: { description: 'The region of numbers without a country, such as CN.', ...COUNTRY },
+      write: {
+        description: 'e164: as +8613800138000. national: as people of the region dial it.',
+        enum: ['e164', 'national'],
+      },
+    },
   },
   fault: (arg) => {
     const region = String(member(arg, 'region') ?? arg);
