@@ -445,6 +445,63 @@ test('a masked sentence shows no more than the ends of a value', () => {
   expect(new Misfit('format', 'is odd', { a: '王小明' }).sentence(true)).toBe('{•••} is odd');
 });
 
+/** Texts made of the letters and words of a step's own examples, and of letters that change with their neighbours. */
+const likeExamples = (values: readonly Json[]): fc.Arbitrary<string> => {
+  const texts = values
+    .flat(3)
+    .filter((value) => typeof value === 'string' || typeof value === 'number')
+    .map(String);
+  const pieces = [
+    ...texts,
+    ...texts.flatMap((text) => [...text]),
+    ' ',
+    '\u3000',
+    '\u0308',
+    '１',
+    'Ａ',
+    'İ',
+    'ß',
+    '·',
+    '，',
+  ];
+  return fc.array(fc.constantFrom(...pieces), { maxLength: 6 }).map((all) => all.join(''));
+};
+
+describe('what is read, written and read again is the same', () => {
+  const withWayBack = stepNames.flatMap((name) => {
+    const step = stepNamed(name);
+    const args = new Map((step?.examples ?? []).map(({ arg }) => [JSON.stringify(arg) ?? '', arg]));
+    return [...args.values()]
+      .filter((arg) => step !== undefined && classOf(step, arg) !== 'lossy')
+      .map((arg) => [name, arg] as const);
+  });
+  test.each(withWayBack)('%s %j', (name, arg) => {
+    const step = stepNamed(name);
+    const { forward, backward } = bound(name, arg);
+    const said = typeof step?.places === 'function' ? step.places(arg) : step?.places;
+    const text = likeExamples((step?.examples ?? []).map((one) => one.remote));
+    const one: fc.Arbitrary<Json> =
+      typeof said === 'number'
+        ? fc.array(fc.option(text), { minLength: said, maxLength: said })
+        : fc.oneof(
+            text,
+            fc.array(text, { maxLength: 3 }),
+            fc.constantFrom<Json>(...(step?.examples ?? []).map((each) => each.remote)),
+          );
+    fc.assert(
+      fc.property(one, (remote) => {
+        const read = forward(remote);
+        if (read instanceof Misfit || read === null || read === '') return;
+        const written = backward?.(read);
+        // A value that the place cannot hold is told, and not written as another.
+        if (written === undefined || written instanceof Misfit) return;
+        expect(forward(written)).toEqual(read);
+      }),
+      { numRuns: 1500 },
+    );
+  });
+});
+
 describe('what strangers send', () => {
   const units = [
     'a',
