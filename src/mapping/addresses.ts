@@ -64,6 +64,28 @@ const partsFrom = (value: Json): Parts | Misfit => {
   return [full, full !== province && city === province ? full : city, district, detail];
 };
 
+/** More turns than any line takes: each takes out a blank between two parts. */
+const MOST_TURNS = 8;
+
+/**
+ * The line that comes back from its parts as it is: without blanks where it is parted, and with a letter and a mark
+ * that stood in two places as the one letter that they are.
+ */
+const settled = (line: string): string => {
+  let now = clean(line) ?? '';
+  for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+    const next = clean(joinAddress(partsOf(now))) ?? '';
+    if (next === now) break;
+    now = next;
+  }
+  return now;
+};
+
+const partsOf = (line: string): Parts => {
+  const [province, city, district, detail] = splitAddress(line);
+  return [province.trim(), city.trim(), district.trim(), detail.trim()];
+};
+
 const orEmpty = (text: string): Json => (text === '' ? null : text);
 
 const address: Step = {
@@ -77,12 +99,10 @@ const address: Step = {
   bind: () => ({
     forward: (value): Outcome => {
       const parts = partsFrom(value);
-      return parts instanceof Misfit ? parts : orEmpty(joinAddress(parts));
+      return parts instanceof Misfit ? parts : orEmpty(settled(joinAddress(parts)));
     },
     backward: (value): Outcome =>
-      typeof value === 'string'
-        ? splitAddress(clean(value) ?? '').map(orEmpty)
-        : wrongType(value, ['string']),
+      typeof value === 'string' ? partsOf(settled(value)).map(orEmpty) : wrongType(value, ['string']),
   }),
   examples: [
     { remote: ['浙江省', '杭州市', '西湖区', '文三路 1 号'], entity: '浙江省杭州市西湖区文三路 1 号' },
@@ -97,6 +117,12 @@ const address: Step = {
       entity: '新疆维吾尔自治区伊犁哈萨克自治州伊宁市解放路',
     },
     { remote: [null, null, null, '12 High Street'], entity: '12 High Street' },
+    { remote: [null, null, 'O', '\u0308'], entity: 'Ö', back: [null, null, null, 'Ö'] },
+    {
+      remote: ['浙江省', '杭州市', null, '西湖区 文三路 1 号'],
+      entity: '浙江省杭州市西湖区文三路 1 号',
+      back: ['浙江省', '杭州市', '西湖区', '文三路 1 号'],
+    },
     { remote: [null, null, null, null], entity: null },
     { remote: [1, null, null, null] },
   ],

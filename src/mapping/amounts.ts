@@ -97,9 +97,17 @@ const money: Step = {
     required: ['currency'],
     additionalProperties: false,
     properties: {
-      currency: { type: 'string', pattern: '^[A-Z]{3}$' },
-      as: { enum: ['decimal', 'number', 'minor'] },
-      decimals: { type: 'integer', minimum: 0, maximum: 6 },
+      currency: { description: 'The code of ISO 4217, such as CNY.', type: 'string', pattern: '^[A-Z]{3}$' },
+      as: {
+        description: 'How the place holds it: decimal text (default), a number, or whole minor units.',
+        enum: ['decimal', 'number', 'minor'],
+      },
+      decimals: {
+        description: 'Decimals of the currency, where ISO 4217 is not followed.',
+        type: 'integer',
+        minimum: 0,
+        maximum: 6,
+      },
     },
   },
   fault: currencyFault,
@@ -155,6 +163,7 @@ const money: Step = {
 };
 
 const CURRENCY = /^[A-Z]{3}$/u;
+const AS = 'How the places hold amounts: decimal text (default) or whole minor units.';
 
 const moneyPair: Step = {
   doc:
@@ -165,7 +174,7 @@ const moneyPair: Step = {
     type: 'object',
     required: ['as'],
     additionalProperties: false,
-    properties: { as: { enum: ['decimal', 'minor'] } },
+    properties: { as: { description: AS, enum: ['decimal', 'minor'] } },
   },
   bare: true,
   takes: ['array'],
@@ -214,10 +223,19 @@ const sum: Step = {
     required: ['currency', 'signs'],
     additionalProperties: false,
     properties: {
-      currency: { type: 'string', pattern: '^[A-Z]{3}$' },
-      signs: { type: 'string', pattern: '^[+-]{2,10}$' },
-      as: { enum: ['decimal', 'minor'] },
-      decimals: { type: 'integer', minimum: 0, maximum: 6 },
+      currency: { description: 'The code of ISO 4217, such as CNY.', type: 'string', pattern: '^[A-Z]{3}$' },
+      signs: {
+        description: 'For each place in order: + adds it, - takes it off.',
+        type: 'string',
+        pattern: '^[+-]{2,10}$',
+      },
+      as: { description: AS, enum: ['decimal', 'minor'] },
+      decimals: {
+        description: 'Decimals of the currency, where ISO 4217 is not followed.',
+        type: 'integer',
+        minimum: 0,
+        maximum: 6,
+      },
     },
   },
   fault: currencyFault,

@@ -87,8 +87,14 @@ const pick: Step = {
     required: ['take'],
     additionalProperties: false,
     properties: {
-      where: { type: 'object', minProperties: 1, additionalProperties: SCALAR },
-      take: { type: 'string', minLength: 1 },
+      where: {
+        description:
+          'What the object must hold: a value for each of these members. Absent: the first object is taken.',
+        type: 'object',
+        minProperties: 1,
+        additionalProperties: SCALAR,
+      },
+      take: { description: 'The member whose value is taken.', type: 'string', minLength: 1 },
     },
   },
   takes: ['array'],

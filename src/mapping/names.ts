@@ -106,8 +106,18 @@ const personName: Step = {
     minProperties: 1,
     additionalProperties: false,
     properties: {
-      places: { type: 'array', minItems: 2, maxItems: 3, uniqueItems: true, items: { enum: [...PARTS] } },
-      order: { enum: ['family-first'] },
+      places: {
+        description: 'Which part of the name each place holds, in their order.',
+        type: 'array',
+        minItems: 2,
+        maxItems: 3,
+        uniqueItems: true,
+        items: { enum: [...PARTS] },
+      },
+      order: {
+        description: 'family-first: in Latin letters too the family name stands first, as in Wang Xiaoming.',
+        enum: ['family-first'],
+      },
     },
   },
   fault: (arg) => {

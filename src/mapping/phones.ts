@@ -12,8 +12,10 @@ const EXTENSION = /\s*(?:转|轉|分机|ext\.?|x|#)\s*(\d{1,7})\s*$/iu;
 /** What most people in China have: the library says the same of each, and takes 40 times as long. */
 const MAINLAND_MOBILE = /^(?:\+86)?1[3-9]\d{9}$/u;
 
+const MOST_TURNS = 3;
+
 /** `+8613800138000`, with `;ext=801` (RFC 3966) behind a number with an extension. */
-const phoneOf = (value: Json, region: string): Outcome => {
+const phoneOf = (value: Json, region: string, turn = 0): Outcome => {
   if (typeof value !== 'string' && typeof value !== 'number') return wrongType(value, ['string']);
   const text = String(value).trim();
   if (text === '') return null;
@@ -26,7 +28,9 @@ const phoneOf = (value: Json, region: string): Outcome => {
   if (made === undefined || !made.isPossible()) {
     return new Misfit('format', `is not a phone number that can be dialled from ${region}`, value);
   }
-  return made.ext === undefined ? made.number : `${made.number};ext=${made.ext}`;
+  const number = made.ext === undefined ? made.number : `${made.number};ext=${made.ext}`;
+  // Of a number with a zero too many the library takes off one at a time.
+  return number === text || turn === MOST_TURNS ? number : phoneOf(number, region, turn + 1);
 };
 
 const regionOf = (region: string): CountryCode => region as CountryCode;
@@ -38,7 +42,9 @@ const dialled = (value: Json, region: string): Outcome => {
   if (made === undefined) return new Misfit('format', 'is no phone number', value);
   const own = made.country === region ? made.formatNational() : made.formatInternational();
   // The library writes an extension in English; read back it would be the same, and people know this one.
-  return own.replace(/\s+ext\.\s+(\d+)$/u, region === 'CN' ? ' 转 $1' : ' x$1');
+  const written = own.replace(/\s+ext\.\s+(\d+)$/u, region === 'CN' ? ' 转 $1' : ' x$1');
+  // What would be read as another number is written with its country.
+  return phoneOf(written, region) === value ? written : value;
 };
 
 const COUNTRY = { type: 'string', pattern: '^[A-Z]{2}$' };
@@ -53,7 +59,13 @@ export const phone: Step = {
     pattern: '^[A-Z]{2}$',
     required: ['region', 'write'],
     additionalProperties: false,
-    properties: { region: COUNTRY, write: { enum: ['e164', 'national'] } },
+    properties: {
+      region: { description: 'The region of numbers without a country, such as CN.', ...COUNTRY },
+      write: {
+        description: 'e164: as +8613800138000. national: as people of the region dial it.',
+        enum: ['e164', 'national'],
+      },
+    },
   },
   fault: (arg) => {
     const region = String(member(arg, 'region') ?? arg);

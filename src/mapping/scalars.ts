@@ -87,7 +87,10 @@ const booleanStep: Step = {
     type: 'object',
     required: ['true', 'false'],
     additionalProperties: false,
-    properties: { true: { type: 'string', minLength: 1 }, false: { type: 'string', minLength: 1 } },
+    properties: {
+      true: { description: 'The word for true.', type: 'string', minLength: 1 },
+      false: { description: 'The word for false.', type: 'string', minLength: 1 },
+    },
   },
   bare: true,
   takes: ['string', 'boolean'],
@@ -138,7 +141,10 @@ const boolWords: Step = {
     type: 'object',
     required: ['true', 'false'],
     additionalProperties: false,
-    properties: { true: wordList, false: wordList },
+    properties: {
+      true: { description: 'The words for true; the first is written.', ...wordList },
+      false: { description: 'The words for false; the first is written.', ...wordList },
+    },
   },
   fault: (arg) => {
     const yes = new Set(wordsOf(arg, 'true').map(plain));

@@ -30,6 +30,10 @@ const msOf = (value: Json): number | Misfit => {
 
 // ---------------------------------------------------------------- patterns
 
+const PATTERN =
+  'How it is written: yyyy, MM, dd, HH, mm, ss, and other text in single quotation marks (tokens of Luxon).';
+const ZONE = 'The zone in which it is meant: Asia/Shanghai, +08:00 or UTC.';
+
 const isZone = (zone: string): boolean =>
   zone === 'UTC' || /^[+-]\d\d:\d\d$/u.test(zone) || (zone.includes('/') && IANAZone.isValidZone(zone));
 /** Luxon's name of a zone: a plain offset is written UTC+08:00 there. */
@@ -122,8 +126,8 @@ export const time: Step = {
     required: ['pattern', 'zone'],
     additionalProperties: false,
     properties: {
-      pattern: { type: 'string', minLength: 1, maxLength: 60 },
-      zone: { type: 'string', minLength: 1, maxLength: 60 },
+      pattern: { description: PATTERN, type: 'string', minLength: 1, maxLength: 60 },
+      zone: { description: ZONE, type: 'string', minLength: 1, maxLength: 60 },
     },
   },
   fault: (arg) => {
@@ -265,8 +269,8 @@ export const date: Step = {
     maxProperties: 1,
     additionalProperties: false,
     properties: {
-      pattern: { type: 'string', minLength: 1, maxLength: 60 },
-      zone: { type: 'string', minLength: 1, maxLength: 60 },
+      pattern: { description: PATTERN, type: 'string', minLength: 1, maxLength: 60 },
+      zone: { description: ZONE, type: 'string', minLength: 1, maxLength: 60 },
     },
   },
   fault: (arg) => {

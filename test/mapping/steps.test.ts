@@ -3,7 +3,7 @@ import { parsePhoneNumberFromString } from 'libphonenumber-js/min';
 import { describe, expect, test } from 'vitest';
 import type { Json, JsonSchema } from '../../src/connector.ts';
 import { stepSchema } from '../../tools/step-schema.ts';
-import { schemaChecker, typeFits, typeOfValue } from '../../src/mapping/schema.ts';
+import { schemaChecker, schemaFault, typeFits, typeOfValue } from '../../src/mapping/schema.ts';
 import { Misfit } from '../../src/mapping/step.ts';
 import type { BoundStep } from '../../src/mapping/step.ts';
 import { classOf, stepNamed, stepNames } from '../../src/mapping/steps.ts';
@@ -77,6 +77,25 @@ test('the published schema tells every step, and takes what the steps take', () 
     expect(takes(mapping(wrong)), JSON.stringify(wrong)).toBe(false);
 });
 
+test('the published schema describes everything that a mapping may say, and is itself one', () => {
+  const schema = JSON.parse(textOf('mappings/mapping.schema.json')) as JsonSchema;
+  expect(schemaFault(schema)).toBe(null);
+  const bare: string[] = [];
+  const defs = schema['$defs'] as Record<string, JsonSchema>;
+  const walk = (at: Json | undefined, path: string): void => {
+    if (typeof at !== 'object' || at === null) return;
+    if (!Array.isArray(at))
+      for (const [name, one] of Object.entries((at['properties'] ?? {}) as Record<string, JsonSchema>)) {
+        const named = String(one['$ref'] ?? '').replace('#/$defs/', '');
+        if (one['description'] === undefined && defs[named]?.['description'] === undefined)
+          bare.push(`${path}/${name}`);
+      }
+    for (const [name, inner] of Object.entries(at)) walk(inner, `${path}/${name}`);
+  };
+  walk(schema, '');
+  expect(bare).toEqual([]);
+});
+
 test('the README tells every step', () => {
   const readme = textOf('mappings/README.md');
   expect(
@@ -112,6 +131,26 @@ test.each([
       expect(forward(again as Json)).toEqual(name);
     }),
     { numRuns: 2000 },
+  );
+});
+
+test('address comes back for any four places', () => {
+  const { forward, backward } = bound('address');
+  const part = fc.option(
+    fc
+      .array(
+        fc.constantFrom('浙江省', '上海', '市', '区', '西湖', 'O', 'ᴼ', '\u0308', ' ', '１', 'a', '路'),
+        { maxLength: 4 },
+      )
+      .map((letters) => letters.join('')),
+  );
+  fc.assert(
+    fc.property(fc.tuple(part, part, part, part), (places) => {
+      const line = forward(places);
+      if (line === null) return;
+      expect(forward(backward?.(line as Json) as Json)).toEqual(line);
+    }),
+    { numRuns: 5000 },
   );
 });
 
@@ -404,6 +443,63 @@ test('a masked sentence shows no more than the ends of a value', () => {
   expect(misfit.sentence(true)).toBe('"ask••••••••••it" is not a phone number that can be dialled from CN');
   expect(new Misfit('format', 'is odd', '王小明').sentence(true)).toBe('"王••" is odd');
   expect(new Misfit('format', 'is odd', { a: '王小明' }).sentence(true)).toBe('{•••} is odd');
+});
+
+/** Texts made of the letters and words of a step's own examples, and of letters that change with their neighbours. */
+const likeExamples = (values: readonly Json[]): fc.Arbitrary<string> => {
+  const texts = values
+    .flat(3)
+    .filter((value) => typeof value === 'string' || typeof value === 'number')
+    .map(String);
+  const pieces = [
+    ...texts,
+    ...texts.flatMap((text) => [...text]),
+    ' ',
+    '\u3000',
+    '\u0308',
+    '１',
+    'Ａ',
+    'İ',
+    'ß',
+    '·',
+    '，',
+  ];
+  return fc.array(fc.constantFrom(...pieces), { maxLength: 6 }).map((all) => all.join(''));
+};
+
+describe('what is read, written and read again is the same', () => {
+  const withWayBack = stepNames.flatMap((name) => {
+    const step = stepNamed(name);
+    const args = new Map((step?.examples ?? []).map(({ arg }) => [JSON.stringify(arg) ?? '', arg]));
+    return [...args.values()]
+      .filter((arg) => step !== undefined && classOf(step, arg) !== 'lossy')
+      .map((arg) => [name, arg] as const);
+  });
+  test.each(withWayBack)('%s %j', (name, arg) => {
+    const step = stepNamed(name);
+    const { forward, backward } = bound(name, arg);
+    const said = typeof step?.places === 'function' ? step.places(arg) : step?.places;
+    const text = likeExamples((step?.examples ?? []).map((one) => one.remote));
+    const one: fc.Arbitrary<Json> =
+      typeof said === 'number'
+        ? fc.array(fc.option(text), { minLength: said, maxLength: said })
+        : fc.oneof(
+            text,
+            fc.array(text, { maxLength: 3 }),
+            fc.constantFrom<Json>(...(step?.examples ?? []).map((each) => each.remote)),
+          );
+    fc.assert(
+      fc.property(one, (remote) => {
+        const read = forward(remote);
+        if (read instanceof Misfit || read === null || read === '') return;
+        const written = backward?.(read);
+        // A value that the place cannot hold is told, and not written as another.
+        if (written === undefined || written instanceof Misfit) return;
+        expect(forward(written)).toEqual(read);
+      }),
+      { numRuns: 1500 },
+    );
+  });
 });
 
 describe('what strangers send', () => {
