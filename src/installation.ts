@@ -49,11 +49,14 @@ const folders = (root: string): string[] =>
         .sort()
     : [];
 
+/** Where documents lie: with the program, then in the folder; one place only where the program's own folder is it. */
+const rootsOf = (folder?: string): ReadonlySet<string> =>
+  new Set([shipped, ...(folder === undefined ? [] : [path.resolve(folder, 'mappings')])]);
+
 /** Entities of the program and of a folder, the folder's own standing in for one of the same name. */
 export const loadEntities = (folder?: string): Map<string, Entity> => {
-  const roots = [shipped, ...(folder === undefined ? [] : [path.join(folder, 'mappings')])];
   const found = new Map<string, Entity>();
-  for (const root of roots) {
+  for (const root of rootsOf(folder)) {
     for (const file of jsonFiles(path.join(root, 'entities'))) {
       const entity = readEntity(readFileSync(file), file);
       found.set(entity.name, entity);
@@ -64,9 +67,8 @@ export const loadEntities = (folder?: string): Map<string, Entity> => {
 
 /** Mapping documents of the program and of a folder, by name. */
 export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
-  const roots = [shipped, ...(folder === undefined ? [] : [path.join(folder, 'mappings')])];
   const found = new Map<string, MappingDocument>();
-  for (const root of roots) {
+  for (const root of rootsOf(folder)) {
     const below = folders(root).filter((name) => name !== 'entities' && name !== 'reconciliation');
     const files = [...jsonFiles(root), ...below.flatMap((name) => jsonFiles(path.join(root, name)))];
     for (const file of files.filter((one) => !one.endsWith('.schema.json'))) {
