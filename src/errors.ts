@@ -201,6 +201,11 @@ export const catalogue = {
     text: 'The example does not hold: field {field} {detail}.',
     remedy: 'Correct the example or the steps of the field.',
   },
+  'mapping-example-strange': {
+    status: 422,
+    text: 'The example is no object as {connector} shows it: {detail}.',
+    remedy: 'Correct the place in the example, or the schema of the kind.',
+  },
   'mapping-round-trip': {
     status: 422,
     text: 'Field {field} does not come back: {wrote} was written and {read} was read.',

@@ -4,9 +4,9 @@ import type { Check } from './finding.ts';
 import { computedFields } from './expressions.ts';
 import type { Fields, Lens } from './lens.ts';
 import { nearest } from './nearest.ts';
-import { sameValue } from './place.ts';
+import { pointerOf, sameValue } from './place.ts';
 import { checkIdleRows, routedExample } from './routing-check.ts';
-import { shown } from './schema.ts';
+import { faultWords, schemaChecker, shown } from './schema.ts';
 
 /** The examples of a mapping: that they hold, go round, and would tell if the mapping were another. */
 
@@ -34,6 +34,30 @@ const checkExampleField = (
   } else if (!sameValue(back, wanted)) {
     check.tell('mapping-round-trip', at, { field, wrote: shown(wanted), read: shown(back) });
   }
+};
+
+/** Keywords that say what an object is; others, such as lengths, an example may pass by to show what becomes of that. */
+const SHAPE: ReadonlySet<string> = new Set(['type', 'additionalProperties']);
+
+/** Tells what an example holds that the kind does not: a misspelt place would show nothing. */
+const tellStrange = (check: Check): void => {
+  const { document, kind, tell } = check;
+  if (kind === null) return;
+  const fits = schemaChecker(kind, true);
+  document.examples.forEach(({ remote }, index) => {
+    if (fits(remote)) return;
+    for (const error of fits.errors?.filter((one) => SHAPE.has(one.keyword)) ?? []) {
+      const extra = error.params['additionalProperty'] as string | undefined;
+      const pointer = error.instancePath + pointerOf(extra === undefined ? [] : [extra]);
+      const detail = `${error.instancePath === '' ? 'it' : error.instancePath} ${faultWords(error)}`;
+      tell(
+        'mapping-example-strange',
+        `/examples/${index}/remote${pointer}`,
+        { ...document.remote, detail },
+        'warning',
+      );
+    }
+  });
 };
 
 /** Runs the examples, there and back. */
@@ -75,6 +99,7 @@ export const checkExamples = (check: Check, lens: Lens): void => {
     check.tell('mapping-no-examples', '', {});
     return;
   }
+  tellStrange(check);
   const given = new Set([...lens.inward, ...(lens.router?.fields ?? [])]);
   for (const field of given) {
     if (!exercised.has(field)) check.tell('mapping-example-gap', `/fields/${field}`, { field });

@@ -378,6 +378,24 @@ const warned: [code: string, fields: Record<string, unknown>, rest: JsonObject, 
   ['mapping-pointer-unknown', {}, { ignored: ['/id', '/gone'] }, '/ignored/1'],
   ['mapping-example-idle', { size: { at: '/size', steps: ['trim', 'integer'] } }, {}, '/fields/size/steps/0'],
 ];
+test('an example that the kind could not show is told, but for what shows a limit', () => {
+  const there = { ...kind, additionalProperties: false };
+  const remote = { last: '王', frist: '小明', size: 12, mail: 'a'.repeat(40) };
+  const found = check(sample({}, { examples: [{ remote, entity: {} }] }), { entity: thing, kind: there });
+  expect(
+    found
+      .filter((one) => one.code === 'mapping-example-strange')
+      .map((one) => [one.severity, one.pointer, one.message]),
+  ).toEqual([
+    [
+      'warning',
+      '/examples/0/remote/frist',
+      expect.stringContaining('it has "frist", which means nothing here (did you mean "first"?)'),
+    ],
+    ['warning', '/examples/0/remote/size', expect.stringContaining('/size is 12, and must be text')],
+  ]);
+});
+
 test.each(warned)('%s is a warning', (code, fields, rest, pointer) => {
   const found = findings(fields, rest);
   expect(found.find((one) => one.code === code && one.pointer === pointer)?.severity).toBe('warning');
@@ -395,7 +413,7 @@ test('every code about mappings has a sample here', () => {
   // These are told while the text is read; document.test.ts has their samples.
   for (const code of ['mapping-unreadable', 'mapping-shape', 'mapping-pointer-hostile', 'mapping-twice'])
     shown.add(code);
-  for (const code of ['mapping-kind-unknown', 'mapping-required']) shown.add(code);
+  for (const code of ['mapping-kind-unknown', 'mapping-required', 'mapping-example-strange']) shown.add(code);
   // Those about routing tables are in routing.test.ts.
   for (const code of ['mapping-route', 'mapping-route-idle']) shown.add(code);
   const all = Object.keys(catalogue).filter((code) => code.startsWith('mapping-'));
