@@ -226,7 +226,7 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
     inward: flow !== 'out',
     outward: flow !== 'in' && segments.length > 0,
     required: rule.required === true,
-    personal: schemas.field['personal'] === true,
+    personal: schemas.field['personal'] === true || (rows?.fields ?? []).some((inner) => inner.personal),
     refuses: rule.overflow === 'refuse',
     ...(rule.overflow === undefined ? {} : { overflow: rule.overflow }),
     keeps: mayKeep(rule),

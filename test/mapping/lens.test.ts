@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Json, JsonObject } from '../../src/connector.ts';
 import { canonical, valueAt } from '../../src/mapping/place.ts';
-import { lensOf, sampleText } from './sample.ts';
+import { bind } from '../../src/mapping/bind.ts';
+import { lensOf, sample, sampleText } from './sample.ts';
 
 const lens = lensOf();
 const whole: JsonObject = {
@@ -297,4 +298,27 @@ test('half of a character parks the field, wherever it stands, and clean takes i
   expect(lensOf({ source: { at: '/first', steps: ['clean'] } }).read({ first: cut }).fields['source']).toBe(
     '小明',
   );
+});
+
+test('a table with a personal field in its rows shows no value of theirs', () => {
+  const schema = {
+    type: 'object',
+    properties: {
+      lines: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: { id: { type: 'string' }, phone: { type: 'string', personal: true } },
+        },
+      },
+    },
+  };
+  const rows = {
+    key: 'id',
+    missing: 'keep',
+    fields: { id: { at: '/id' }, phone: { at: '/tel', steps: [{ phone: 'CN' }] } },
+  };
+  const lens = bind(sample({ lines: { at: '/lines', rows } }), schema, null);
+  const [problem] = lens.read({ lines: [{ id: 'a', tel: 'ask Li at 13800138000' }] }).problems;
+  expect(problem?.message).toMatch(/^row 1: phone: "ask•+00" is not a phone number/u);
 });
