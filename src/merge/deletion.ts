@@ -38,8 +38,14 @@ export const goneOf = ({ gone, missingSince, lookedUntil }: LinkState): Gone =>
 
 const nameOf = ({ sync, object }: Pick<LinkState, 'sync' | 'object'>): string => `${sync}/${object}`;
 
-/** True for a value that somebody gave: no table decided it, and it is no answer to a write of ours. */
-const isEdit = ({ source, chain }: FieldState): boolean => !source.startsWith('route:') && chain === 0;
+const bare = (text: string): string => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, '');
+
+/** True for a value that only a person can have given: no other spelling of what we wrote, and the first answer to it. */
+const isTyped = ({ value, chain, recent }: FieldState): boolean =>
+  chain === 0 || (chain === 1 && bare(recent.at(-1) ?? '') !== bare(hashOf(value)));
+
+/** True for a value that somebody gave: no table decided it, and no remote made it of a write of ours. */
+const isEdit = (state: FieldState): boolean => !state.source.startsWith('route:') && isTyped(state);
 
 // ---------------------------------------------------------------- an object is gone
 
@@ -130,7 +136,8 @@ export const editOf = (
   const changes = entries.filter(({ verdict, at }) => telling.has(verdict) && at !== undefined);
   const wide = changes[0]?.at;
   if (wide === undefined) return undefined;
-  const certain = changes.some(({ field, verdict }) => verdict !== 'took' || fields[field]?.chain === 0);
+  const isCertain = (state: FieldState | undefined): boolean => state !== undefined && isTyped(state);
+  const certain = changes.some(({ field, verdict }) => verdict !== 'took' || isCertain(fields[field]));
   const { modifiedAt } = object;
   const mixed = Object.values(link.written).some((one) => !one.confirmed);
   // Whatever else was changed since the last look, the last change is as late as the stamp, unless a write of ours made it.

@@ -106,11 +106,10 @@ export const drawFollowing = async (
 ): Promise<void> => {
   await releaseAgreed(draft, record, link);
   await draft.promiseAll(record, changed, link);
-  if (reachOf(record) !== null) await tellStaying(draft, record, link);
 };
 
 /** Objects that stay although their record is deleted: lineage says why, each once. */
-const tellStaying = async (draft: Draft, record: RecordState, except: LinkState): Promise<void> => {
+export const tellStaying = async (draft: Draft, record: RecordState, except: LinkState): Promise<void> => {
   for (const link of await linksOf(draft.hub, record.id)) {
     const sync = draft.hub.syncs.get(link.sync);
     const same = link.sync === except.sync && link.object === except.object;

@@ -2,7 +2,7 @@ import type { ItemVerdict } from '../merge/books.ts';
 import { deletedField } from '../merge/deletion.ts';
 import type { Entry, LinkState, RecordState } from '../merge/record.ts';
 import { forgetAwaited } from './awaited.ts';
-import { drawFollowing, judgeLoss, promiseMissing } from './deletion.ts';
+import { drawFollowing, judgeLoss, promiseMissing, tellStaying } from './deletion.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, goneGrace, holdOf, loadRecord, type Sync } from './hub.ts';
 
@@ -41,8 +41,9 @@ export const drawLost = async (draft: Draft, sync: Sync, link: LinkState): Promi
   const after: LinkState = { ...rest, state: 'gone', gone };
   await endLink(draft, link, after, record, entries);
   draft.holds(record.id, after, held, []);
-  if (changed.length > 0) await drawFollowing(draft, record, changed, after);
-  else await promiseMissing(draft, sync, record, after);
+  if (changed.length === 0) return promiseMissing(draft, sync, record, after);
+  await drawFollowing(draft, record, changed, after);
+  await tellStaying(draft, record, after);
 };
 
 /** The remote merged this object into another: its link follows, unless the other is linked already. */

@@ -13,6 +13,7 @@ import {
 import type { Row } from '../../src/store/schema.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
+import { accept } from '../../src/sync/accept.ts';
 import { deliver } from '../../src/sync/deliver.ts';
 import type { Entity, Hub, Sync } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
@@ -41,6 +42,7 @@ const traits: ToyTraits = {
 export interface PairOptions {
   readonly rule?: Partial<FieldRule>;
   readonly entity?: Partial<Entity>;
+  readonly a?: Partial<ToyTraits>;
   readonly b?: Partial<ToyTraits>;
   readonly store?: Store;
   /** Changes a sync before it is used. */
@@ -48,7 +50,7 @@ export interface PairOptions {
 }
 
 export class Pair {
-  readonly a = new ToySystem(traits);
+  readonly a: ToySystem;
   readonly b: ToySystem;
   readonly store: Store;
   readonly hub: Hub;
@@ -56,15 +58,18 @@ export class Pair {
   readonly cut = new Set<ToySystem>();
   /** True: every write is refused by the remote. */
   refusing = false;
+  /** True: every write is answered with yes, and nothing happens. */
+  ignoring = false;
   time = Date.UTC(2026, 0, 5);
   #ids = 0;
 
   constructor(options: PairOptions = {}) {
+    this.a = new ToySystem({ ...traits, ...options.a });
     this.b = new ToySystem({ ...traits, name: 'B', ...options.b });
     this.store = options.store ?? new SqliteStore({ file: ':memory:', immediate: true });
     const wire: Wire = {
       request: async (_system, _what, effect) => effect(),
-      ignores: () => false,
+      ignores: () => this.ignoring,
       refuses: () => this.refusing,
       fault: () => false,
       written: () => undefined,
@@ -110,6 +115,19 @@ export class Pair {
 
   edit(system: ToySystem, object: ToyObject, patch: Record<string, Json>): void {
     system.change(object, patch, 'person', this.now(), null);
+  }
+
+  /** Deletes it, or takes it out of the bin; a hook tells. */
+  async live(system: ToySystem, object: ToyObject, deleted: boolean): Promise<void> {
+    system.live(object, deleted, 'person', this.now());
+    await this.hear(system, object);
+  }
+
+  /** A hook names an object. */
+  async hear(system: ToySystem, { id }: ToyObject): Promise<void> {
+    const { name } = system.traits;
+    const hook = { id: this.hub.newId('h'), connection: name, url: '', headers: {}, body: new Uint8Array() };
+    await accept(this.hub, hook, [{ kind: 'person', id }], new Set());
   }
 
   /** Reads a system whole; the run. */
