@@ -493,6 +493,17 @@ export const catalogue = {
     text: 'The store {file} was written by a newer release (schema {found}); this one understands schema {known}.',
     remedy: 'Start the newer release again, or restore a backup made before the upgrade.',
   },
+  'store-away': {
+    status: 503,
+    text: 'The store {store} cannot be reached: {detail}.',
+    remedy:
+      'Nothing that was acknowledged is lost, and work goes on by itself once it answers. Look at the database and the network to it; `crosswalk doctor` tries both.',
+  },
+  'store-filled': {
+    status: 409,
+    text: 'The store {store} is not empty: it has rows in {table}.',
+    remedy: 'Name an empty one: a file that does not exist yet, a new database, or another store.schema.',
+  },
   'store-contended': {
     status: 503,
     text: 'A change to {object} was overtaken by another five times in a row.',

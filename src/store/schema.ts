@@ -14,7 +14,13 @@ export interface Table {
   readonly indexes: Readonly<Record<string, readonly string[]>>;
 }
 
-export const schemaVersion = 1;
+/** Grows with every release that changes the tables. */
+export const schemaVersion = 2;
+/**
+ * The schema of the oldest release that may work a store of this one. A release that adds leaves it; one that takes
+ * away raises it to that of the release before, which no longer uses what goes.
+ */
+export const oldestSchema = 1;
 
 export const tables = {
   /** Raw bodies of accepted hooks, kept for replay and pruned by age. */
@@ -135,6 +141,12 @@ export const tables = {
     columns: { record: 'text', at: 'int', run: 'text', body: 'json' },
     indexes: { record: ['record'], run: ['run'], at: ['at'] },
   },
+  /** A record as lineage up to `seq` tells it, written before that lineage is pruned; `at` is the time of its last row. */
+  snapshot: {
+    columns: { record: 'text', seq: 'int', at: 'int', hash: 'text', body: 'json' },
+    key: ['record'],
+    indexes: { record: ['record'], at: ['at'] },
+  },
   /**
    * What a planned piece of work found and did, item by item; `plan` is its run. The item without a name is
    * its head: what was asked for, by whom, and how far it has come.
@@ -248,3 +260,6 @@ export const tables = {
 } as const satisfies Record<string, Table>;
 
 export type TableName = keyof typeof tables;
+
+/** The columns that tell the rows of a table apart, in order. */
+export const keyOf = (table: Table): readonly string[] => table.key ?? ['seq'];

@@ -1,15 +1,19 @@
 import Database from 'better-sqlite3';
 import { CrosswalkError } from '../errors.ts';
-import {
-  tables,
-  schemaVersion,
-  type Column,
-  type Key,
-  type Row,
-  type Table,
-  type TableName,
-} from './schema.ts';
-import type { Condition, Group, ListOptions, Operation, Store } from './store.ts';
+import { checkStated, presentSchema, quoted as q } from './migrations.ts';
+import { keyOf, tables, type Column, type Key, type Row, type Table, type TableName } from './schema.ts';
+import { migrate, statedIn } from './sqlite-schema.ts';
+import { healthOf, loadingOf, snapshotOf } from './sqlite-whole.ts';
+import type {
+  Condition,
+  Group,
+  Health,
+  ListOptions,
+  Loading,
+  Operation,
+  Snapshot,
+  WholeStore,
+} from './store.ts';
 
 /**
  * The default store: SQLite through better-sqlite3, WAL, synchronous=FULL.
@@ -43,9 +47,6 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-const keyOf = (table: Table): readonly string[] => table.key ?? ['seq'];
-const q = (name: string): string => `"${name}"`;
-
 const listSql = (table: TableName, index: string, options: ListOptions): string => {
   const columns = (tables[table].indexes as Record<string, readonly string[]>)[index] ?? [];
   const where = Object.keys(options.where);
@@ -70,82 +71,13 @@ const listSql = (table: TableName, index: string, options: ListOptions): string 
 
 const encode = (column: Column | undefined, value: unknown): unknown => {
   if (column === 'json') return value === undefined ? null : JSON.stringify(value);
+  // Columns of whole numbers hold whole numbers, whatever a waiting time was computed to.
+  if (column === 'int' && typeof value === 'number') return Math.floor(value);
   return value === undefined ? null : value;
 };
 
-const sqlTypes: Readonly<Record<Column, string>> = {
-  text: 'TEXT',
-  int: 'INTEGER',
-  json: 'TEXT',
-  blob: 'BLOB',
-};
-
-/** Every table and index as SQL, by name. An index on a table's own key is none of its own. */
-const schemaSql = (): Map<string, string> => {
-  const sql = new Map<string, string>();
-  for (const [name, table] of Object.entries<Table>(tables)) {
-    const columns = Object.entries(table.columns).map(([column, kind]) => `${q(column)} ${sqlTypes[kind]}`);
-    const key = table.key === undefined ? [] : [`PRIMARY KEY (${table.key.map(q).join(', ')})`];
-    const head = table.key === undefined ? ['seq INTEGER PRIMARY KEY AUTOINCREMENT'] : [];
-    // Long rows make a clustered key shallow work: hooks delivered end to end went up by 15 % with a rowid.
-    const long = Object.values(table.columns).some((kind) => kind === 'json' || kind === 'blob');
-    const rowid = table.key === undefined || long ? '' : ' WITHOUT ROWID';
-    const all = [...head, ...columns, ...key].join(', ');
-    sql.set(name, `CREATE TABLE IF NOT EXISTS ${q(name)} (${all})${rowid}`);
-    for (const [index, parts] of Object.entries(table.indexes)) {
-      if (parts.join() === table.key?.join()) continue;
-      const id = `${name}_${index}`;
-      sql.set(id, `CREATE INDEX IF NOT EXISTS ${q(id)} ON ${q(name)} (${parts.map(q).join(', ')})`);
-    }
-  }
-  return sql;
-};
-
-/** Columns that a release adds to a table that is there already, as SQL. */
-const missingColumns = (db: Database.Database): string[] => {
-  const columns = db
-    .prepare(
-      'SELECT master.name AS "table", info.name AS "column" FROM sqlite_master AS master, pragma_table_info(master.name) AS info WHERE master.type = \'table\'',
-    )
-    .all() as { table: string; column: string }[];
-  const there = new Set(columns.map(({ table, column }) => `${table} ${column}`));
-  const known = new Set(columns.map(({ table }) => table));
-  return Object.entries<Table>(tables)
-    .filter(([name]) => known.has(name))
-    .flatMap(([name, table]) =>
-      Object.entries(table.columns)
-        .filter(([column]) => !there.has(`${name} ${column}`))
-        .map(([column, kind]) => `ALTER TABLE ${q(name)} ADD COLUMN ${q(column)} ${sqlTypes[kind]}`),
-    );
-};
-
-const checkVersion = (db: Database.Database, file: string): number => {
-  const found = Number(db.pragma('user_version', { simple: true }));
-  if (found > schemaVersion) throw new CrosswalkError('store-newer', { file, found, known: schemaVersion });
-  return found;
-};
-
-const missingSql = (db: Database.Database): string[] => {
-  const there = new Set(db.prepare('SELECT name FROM sqlite_master').pluck().all());
-  const created = [...schemaSql()].filter(([name]) => !there.has(name)).map(([, sql]) => sql);
-  return [...missingColumns(db), ...created];
-};
-
-/**
- * Creates what is missing; refuses a store that a newer release wrote. A table, index or column that a release adds
- * leaves the version as it is: the release before can still work the store.
- */
-const migrate = (db: Database.Database, file: string): void => {
-  const found = checkVersion(db, file);
-  if (found === schemaVersion && missingSql(db).length === 0) return;
-  db.transaction(() => {
-    // Looked for again: another process may have been quicker.
-    for (const sql of missingSql(db)) db.exec(sql);
-    db.pragma(`user_version = ${schemaVersion}`);
-  }).immediate();
-};
-
-export class SqliteStore implements Store {
+export class SqliteStore implements WholeStore {
+  readonly place: string;
   readonly #db: Database.Database;
   readonly #statements = new Map<string, Database.Statement>();
   /** By table, index and shape of the question. */
@@ -160,10 +92,11 @@ export class SqliteStore implements Store {
 
   constructor(options: SqliteOptions) {
     const readonly = options.readOnly ?? false;
+    this.place = options.file;
     this.#db = new Database(options.file, { readonly });
     this.#immediate = options.immediate ?? false;
     this.#db.pragma('busy_timeout = 5000');
-    if (readonly) checkVersion(this.#db, options.file);
+    if (readonly) checkStated(options.file, statedIn(this.#db), presentSchema);
     else {
       this.#db.pragma('journal_mode = WAL');
       this.#db.pragma('synchronous = FULL');
@@ -214,6 +147,20 @@ export class SqliteStore implements Store {
     const tests = Object.keys(where).map((column) => `${q(column)} IS ?`);
     const sql = `SELECT count(*) AS n FROM ${q(table)}${tests.length > 0 ? ` WHERE ${tests.join(' AND ')}` : ''}`;
     return (this.#statement(sql).get(...Object.values(where)) as { n: number }).n;
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    this.#flush();
+    return snapshotOf(this.#db);
+  }
+
+  async load(): Promise<Loading> {
+    this.#flush();
+    return loadingOf(this.#db);
+  }
+
+  async health(): Promise<Health> {
+    return healthOf(this.#db);
   }
 
   async close(): Promise<void> {

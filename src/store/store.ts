@@ -60,3 +60,44 @@ export interface Store {
   count(table: TableName, index: string, where: Row): Promise<number>;
   close(): Promise<void>;
 }
+
+/** A store as a whole: what copies, backups and verification work with, and how it is. */
+export interface WholeStore extends Store {
+  /** Where it is, without user and password. */
+  readonly place: string;
+  /** One moment of the whole store, while others work on it. */
+  snapshot(): Promise<Snapshot>;
+  /** Fills an empty store, all or nothing. Throws CrosswalkError `store-filled` if it holds anything. */
+  load(): Promise<Loading>;
+  health(): Promise<Health>;
+  /**
+   * From now on nothing is committed unless the condition holds: who has lost the store cannot write to it,
+   * whatever was still under way. Throws CrosswalkError `store-lost` from `commit`. Where it is missing, nobody can
+   * be cut off from the store and come back to it.
+   */
+  fence?(condition: Condition | undefined): void;
+}
+
+export interface Snapshot {
+  /** All rows, a page at a time, in the order of the key or of an index; `seq` among them. */
+  rows(table: TableName, index?: string): AsyncIterable<readonly Row[]>;
+  /** The greatest number that each table with a `seq` has given. */
+  sequences(): Promise<Readonly<Record<string, number>>>;
+  close(): Promise<void>;
+}
+
+export interface Loading extends Omit<Snapshot, 'close'> {
+  write(table: TableName, rows: readonly Row[]): Promise<void>;
+  /** Makes everything durable; without it nothing was written. */
+  commit(sequences: Readonly<Record<string, number>>): Promise<void>;
+  abandon(): Promise<void>;
+}
+
+export interface Health {
+  /** Such as `PostgreSQL 15.4`. */
+  readonly engine: string;
+  readonly schema: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly faults: readonly { readonly text: string; readonly remedy: string; readonly grave: boolean }[];
+}

@@ -110,6 +110,72 @@ export const storeContract = (name: string, open: () => Store | Promise<Store>):
         },
       );
 
+      it.each([
+        'a\u0000b',
+        '\u0000',
+        '\u0001\u0001',
+        'a\u0001\u0002b',
+        '\u{10ffff}',
+        '',
+        "'",
+        '\\x41',
+        '{"a",NULL}',
+      ])('keeps the text %j as it is, in keys too', async (text) => {
+        const row = { sync: text, object: text, record: text, body: { text } };
+        await store.commit([group(put('link', row))]);
+        expect(await store.get('link', { sync: text, object: text })).toMatchObject(row);
+        expect(await store.list('link', 'record', { where: { record: text }, limit: 2 })).toHaveLength(1);
+        expect(
+          await store.commit([
+            { when: [{ table: 'link', key: { sync: text, object: text }, is: { record: text } }], write: [] },
+          ]),
+        ).toEqual([true]);
+      });
+
+      it('keeps texts apart that differ only in what a terminal does not show, in the order of their bytes', async () => {
+        const texts = [
+          '',
+          '\u0000',
+          '\u0000\u0000',
+          '\u0000\u0001',
+          '\u0000a',
+          '\u0001',
+          '\u0001\u0000',
+          '\u0002',
+          'a',
+        ];
+        await store.commit([
+          group(...texts.toReversed().map((object) => put('swept', { lane: 'l', object }))),
+        ]);
+        const rows = await store.list('swept', 'lane', { where: { lane: 'l' }, limit: 99 });
+        expect(rows.map((row) => row['object'])).toEqual(texts);
+      });
+
+      it('keeps half a character in JSON, and shows it in a text as what stands for it', async () => {
+        const half = 'a\ud800b\udc00';
+        await store.commit([group(put('setting', { name: half, value: [half], at: 1, by: 'Lin' }))]);
+        const found = await store.get('setting', { name: half });
+        expect(found?.['value']).toEqual([half]);
+        expect(found?.['name']).toBe('a\ufffdb\ufffd');
+      });
+
+      it('keeps numbers and the order of keys in JSON exactly', async () => {
+        const text = '{"b":1e-7,"a":0.1,"é":9007199254740993,"z":1.7976931348623157e+308,"10":[5e-324,-0.5]}';
+        const value: unknown = JSON.parse(text);
+        await store.commit([group(put('setting', { name: 's', value, at: 1, by: 'Lin' }))]);
+        const found = (await store.get('setting', { name: 's' }))?.['value'];
+        expect(JSON.stringify(found)).toBe(JSON.stringify(value));
+      });
+
+      it('keeps whole numbers, and of others the whole part', async () => {
+        const row = { lane: 'l', since: -5, until: 1_767_225_600_000.75 };
+        await store.commit([group(put('cursor', row))]);
+        expect(await store.get('cursor', { lane: 'l' })).toMatchObject({
+          since: -5,
+          until: 1_767_225_600_000,
+        });
+      });
+
       it('keeps hostile keys inside JSON, and they reach nothing', async () => {
         const value: unknown = JSON.parse('{"__proto__":{"owned":true},"constructor":{"prototype":1}}');
         await store.commit([group(put('setting', { name: 's', value, at: 1, by: 'Lin' }))]);
@@ -211,6 +277,41 @@ export const storeContract = (name: string, open: () => Store | Promise<Store>):
         expect(done).toEqual([true, true, true]);
         expect(await store.get('run', key)).toBeUndefined();
         expect(await store.count('run', 'at', {})).toBe(1);
+      });
+
+      it('set and add see what the groups before made, and leave what is empty empty', async () => {
+        await store.commit([group(run('a', { read: 5, failed: null }))]);
+        const key = { id: 'a' };
+        await store.commit([
+          group({ op: 'add', table: 'run', key, row: { read: 1, failed: 1 } }),
+          group({ op: 'set', table: 'run', key, row: { read: 10 } }),
+          group({ op: 'add', table: 'run', key, row: { read: 2 } }, run('b', { read: 1, open: 0 })),
+          group({ op: 'add', table: 'run', key: { id: 'b' }, row: { read: 4, total: 1 } }),
+          group(
+            { op: 'set', table: 'run', key: { id: 'b' }, row: { open: 7 } },
+            { op: 'delete', table: 'run', key: { id: 'c' } },
+            { op: 'set', table: 'run', key: { id: 'c' }, row: { open: 7 } },
+          ),
+        ]);
+        const rows = await store.many('run', [{ id: 'a' }, { id: 'b' }, { id: 'c' }]);
+        expect(rows).toMatchObject([
+          { read: 12, failed: null },
+          { read: 5, open: 7, total: null },
+          undefined,
+        ]);
+      });
+
+      it('shows a condition what was added before it', async () => {
+        await store.commit([group(run('a', { read: 5 }))]);
+        const key = { id: 'a' };
+        const done = await store.commit([
+          group({ op: 'add', table: 'run', key, row: { read: 1 } }),
+          { when: [{ table: 'run', key, is: { read: 6, state: 'open' } }], write: [run('b')] },
+          group({ op: 'delete', table: 'run', key }),
+          { when: [{ table: 'run', key, is: {} }], write: [run('c')] },
+        ]);
+        expect(done).toEqual([true, true, true, false]);
+        expect(await store.get('run', { id: 'b' })).toBeDefined();
       });
 
       it('delete removes one row', async () => {
