@@ -46,7 +46,9 @@ export interface Source {
   readonly alarms?: { to?: string };
   readonly server?: { host?: string; port?: number; publicUrl?: string; tokenRef?: string };
   readonly guards?: { idChanges?: number };
-  readonly store?: { path?: string };
+  readonly store?: { path?: string; schema?: string };
+  readonly keep?: { hooks?: string; lineage?: string };
+  readonly backup?: { at: string; keep?: number; to: string };
   readonly allowInlineSecrets?: boolean;
 }
 

@@ -6,6 +6,8 @@ import { isMap, isScalar, isSeq, isAlias, LineCounter, parseDocument } from 'yam
 import type { Document } from 'yaml';
 import { budgetOf, findFaults, scheduleOf } from './config-check.ts';
 import type { Known, Schedule, Source, SourceEntity, SourceSync, Tell } from './config-check.ts';
+import { backupConfig, keepConfig, storeConfig } from './config-store.ts';
+import type { BackupConfig, KeepConfig, StoreConfig } from './config-store.ts';
 import type { Json, JsonObject } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
@@ -107,8 +109,10 @@ export interface Config {
   /** `idChanges`: so many in 24 hours stop all writing; 0 for never. */
   readonly guards: { readonly idChanges: number };
   readonly server: ServerConfig;
-  /** `path` is absolute, or `:memory:`. */
-  readonly store: { readonly path: string };
+  readonly store: StoreConfig;
+  readonly keep: KeepConfig;
+  /** Absent: nothing is backed up by itself. */
+  readonly backup?: BackupConfig | undefined;
   readonly allowInlineSecrets: boolean;
   /** File and line of what a JSON pointer into the file names; of its nearest parent where it is absent. */
   place(pointer: string): Place;
@@ -274,12 +278,14 @@ const withEnvironment = (source: Source, environment: Environment): Source => {
     }
     server['port'] = Number(port);
   }
-  const { CROSSWALK_STORE: store } = environment;
-  return { ...source, server, ...(store ? { store: { path: store } } : {}) };
+  const { CROSSWALK_STORE: store, DATABASE_URL: database } = environment;
+  if (database && !(/^postgres(?:ql)?:\/\//u.test(database) && URL.canParse(database)))
+    throw new CrosswalkError('config-environment', {
+      name: 'DATABASE_URL',
+      detail: 'is not an address such as postgres://user:password@host:5432/database',
+    });
+  return { ...source, server, ...(store ? { store: { ...source.store, path: store } } : {}) };
 };
-
-const storePath = (given: string, folder: string): string =>
-  given === ':memory:' ? given : path.resolve(folder, given);
 
 const build = (source: Source, file: string, known: Known, place: Config['place']): Config => {
   const folder = path.dirname(path.resolve(file));
@@ -306,7 +312,9 @@ const build = (source: Source, file: string, known: Known, place: Config['place'
     alarms: { ...source.alarms },
     guards: { idChanges: source.guards?.idChanges ?? 1000 },
     server: serverConfig(source.server ?? {}),
-    store: { path: storePath(source.store?.path ?? './.crosswalk/crosswalk.db', folder) },
+    store: storeConfig(source, folder),
+    keep: keepConfig(source),
+    backup: backupConfig(source, folder),
     allowInlineSecrets: source.allowInlineSecrets ?? false,
     place,
   });

@@ -335,6 +335,12 @@ export const catalogue = {
     text: '{what} {id} is not there, or was settled meanwhile.',
     remedy: 'List what there is now and take the id from there.',
   },
+  'record-pruned': {
+    status: 404,
+    text: 'How record {id} was at {at} is not known any more: its history has been pruned up to {since}.',
+    remedy:
+      'Ask for a later time, or look into a backup from then. keep.lineage in crosswalk.yaml says how long history is kept.',
+  },
   'record-unborn': {
     status: 404,
     text: 'Record {id} did not exist yet at {at}; it was made at {made}.',
@@ -503,6 +509,16 @@ export const catalogue = {
     status: 409,
     text: 'The store {store} is not empty: it has rows in {table}.',
     remedy: 'Name an empty one: a file that does not exist yet, a new database, or another store.schema.',
+  },
+  'copy-differs': {
+    status: 500,
+    text: 'Table {table} of the store {store} is not what was to be copied: counts or hashes differ.',
+    remedy: 'Nothing was kept there. Try again; if it happens twice, report it, and look at the disk.',
+  },
+  'backup-broken': {
+    status: 422,
+    text: 'The backup {file} cannot be restored: {detail}.',
+    remedy: 'Nothing was written. Take another backup; look at the disk that held this one.',
   },
   'store-contended': {
     status: 503,

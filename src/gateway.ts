@@ -3,8 +3,6 @@
  * order, started in order, stopped in reverse.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { closeConnections, openConnections, type Connection } from './connections.ts';
 import type { Environment, SyncConfig } from './config.ts';
@@ -16,8 +14,8 @@ import { compileSync, hubEntities, loadInstallation, voiceless, type Installatio
 import { knownSchemas, LiveSchemas, type KnownSchema } from './live-schemas.ts';
 import { tellAlarm } from './notify/alarms.ts';
 import type { CallReport } from './remote.ts';
-import { SqliteStore } from './store/sqlite.ts';
-import type { Store } from './store/store.ts';
+import { openStore, whereIs } from './store/open.ts';
+import type { WholeStore } from './store/store.ts';
 import { accept } from './sync/accept.ts';
 import type { Hub, Sync } from './sync/hub.ts';
 import { forgiveIds } from './sync/ids.ts';
@@ -41,7 +39,7 @@ export interface GatewayOptions {
 export class Gateway {
   readonly installation: Installation;
   readonly connections: ReadonlyMap<string, Connection>;
-  readonly store: Store;
+  readonly store: WholeStore;
   readonly hub: Hub;
   readonly switches: Switches;
   readonly lanes: Lanes;
@@ -57,7 +55,7 @@ export class Gateway {
     options: GatewayOptions,
     installation: Installation,
     connections: ReadonlyMap<string, Connection>,
-    store: Store,
+    store: WholeStore,
     switches: Switches,
     known: ReadonlyMap<string, KnownSchema>,
   ) {
@@ -85,6 +83,7 @@ export class Gateway {
       alarmsTo: installation.config.alarms.to,
       syncs: Object.values(installation.config.syncs),
       switches,
+      keep: installation.config.keep,
       idChanges: installation.config.guards.idChanges,
       log: options.log,
       before: (connection, when) => this.schemas.ready(connection, when),
@@ -107,9 +106,19 @@ export class Gateway {
       await closeConnections(connections);
       throw mute;
     }
-    const store = openStore(options.overlay ?? installation.config.store.path);
-    const switches = await readSwitches(store);
-    return new Gateway(options, installation, connections, store, switches, await knownSchemas(store));
+    let store: WholeStore | undefined;
+    try {
+      const { overlay } = options;
+      store = await openStore(
+        overlay === undefined ? whereIs(installation.config, options.environment) : { file: overlay },
+      );
+      const switches = await readSwitches(store);
+      return new Gateway(options, installation, connections, store, switches, await knownSchemas(store));
+    } catch (error) {
+      await closeConnections(connections);
+      await store?.close();
+      throw error;
+    }
   }
 
   /** Asks what the kinds are like now, then starts the loops; returns once recovery is done. */
@@ -271,11 +280,6 @@ export const newId = (prefix: string): string => {
   const random = pool.slice(0, 14);
   pool = pool.slice(14);
   return `${prefix}_${Date.now().toString(36)}${random}`;
-};
-
-const openStore = (file: string): Store => {
-  if (file !== ':memory:') mkdirSync(dirname(file), { recursive: true });
-  return new SqliteStore({ file });
 };
 
 /** The sync of a plan: it counts as live, and cannot send. */

@@ -53,6 +53,7 @@ const ranks: readonly (readonly string[])[] = [
     'src/config-check.ts',
     'src/config-dedupe.ts',
     'src/config-notices.ts',
+    'src/config-store.ts',
     'src/secrecy.ts',
     'src/exchange.ts',
     'src/limits.ts',

@@ -6,9 +6,8 @@ import { recordReport, type RecordReport } from '../health/record.ts';
 import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
-import { SqliteStore } from '../store/sqlite.ts';
+import { openStore, whereIs } from '../store/open.ts';
 import { driftCounts, touchWords } from '../mapping/drift.ts';
-import { existsSync } from 'node:fs';
 import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
 
@@ -19,9 +18,7 @@ export const withView = async <Result>(
 ): Promise<Result> => {
   const installation = loadInstallation(dir, process.env);
   const { config } = installation;
-  const { path } = config.store;
-  if (path !== ':memory:' && !existsSync(path)) throw new CrosswalkError('store-missing', { file: path });
-  const store = new SqliteStore({ file: path });
+  const store = await openStore(whereIs(config, process.env), { mustExist: true });
   try {
     return await work({ store, config, switches: await readSwitches(store), now: Date.now }, installation);
   } finally {

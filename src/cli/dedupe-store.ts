@@ -1,5 +1,4 @@
 /** The records of an entity in an installation's store, to be searched for duplicates. */
-import { existsSync } from 'node:fs';
 import { CrosswalkError } from '../errors.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
 import { guessSort } from '../identity/guess.ts';
@@ -9,7 +8,7 @@ import type { Standing } from '../identity/survivor.ts';
 import { TableBuilder } from '../identity/table.ts';
 import type { Entity } from '../mapping/document.ts';
 import { nearest } from '../mapping/nearest.ts';
-import { SqliteStore } from '../store/sqlite.ts';
+import { findStore, openStore, placeWords, whereIs } from '../store/open.ts';
 import type { Group, Store } from '../store/store.ts';
 import { recordOf } from '../sync/hub.ts';
 import type { Asked, DedupeOptions, Outcome, Subject } from './dedupe.ts';
@@ -168,9 +167,9 @@ export const fromStore = async (
 ): Promise<number> => {
   const installation = loadInstallation(options.dir, process.env);
   const one = entityOf(installation, entity);
-  const { path } = installation.config.store;
-  if (path === ':memory:' || !existsSync(path)) throw new CrosswalkError('store-missing', { file: path });
-  const reading = new SqliteStore({ file: path, readOnly: true });
+  const where = whereIs(installation.config, process.env);
+  const reading = await findStore(where, { readOnly: true });
+  if (reading === undefined) throw new CrosswalkError('store-missing', { file: placeWords(where) });
   let subject: Subject;
   try {
     subject = await read(reading, installation, one, asked);
@@ -181,7 +180,7 @@ export const fromStore = async (
   if (base === undefined) throw new CrosswalkError('internal', { detail: `no settings of entity ${entity}` });
   const outcome = await finish(subject, base);
   if (options.save !== true) return exits.ok;
-  const store = new SqliteStore({ file: path });
+  const store = await openStore(where);
   try {
     const count = await save(store, entity, outcome);
     if (!options.json) say(`${count} candidates are kept in the store`);

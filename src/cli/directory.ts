@@ -6,7 +6,7 @@ import { loadInstallation } from '../installation.ts';
 import type { Fields } from '../mapping/lens.ts';
 import { isObject } from '../mapping/place.ts';
 import { trusting, type Roster, type Router } from '../mapping/routing.ts';
-import { SqliteStore } from '../store/sqlite.ts';
+import { findStore, whereIs } from '../store/open.ts';
 import { rosterOf } from '../sync/roster.ts';
 
 export interface DirectoryOptions {
@@ -54,9 +54,9 @@ export const knownRoster = async (options: DirectoryOptions, router: Router): Pr
   if (options.roster !== undefined) return rosterFile(options.roster, now);
   if (!existsSync(path.join(options.dir, 'crosswalk.yaml')) && !options.dir.endsWith('.yaml'))
     return trusting(now);
-  const file = loadInstallation(options.dir, process.env).config.store.path;
-  if (file === ':memory:' || !existsSync(file)) return trusting(now);
-  const store = new SqliteStore({ file });
+  const { config } = loadInstallation(options.dir, process.env);
+  const store = await findStore(whereIs(config, process.env));
+  if (store === undefined) return trusting(now);
   try {
     return await rosterOf({ store, now }, router);
   } finally {

@@ -6,11 +6,11 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { CrosswalkError } from '../errors.ts';
 import type { Row } from '../store/schema.ts';
-import { SqliteStore } from '../store/sqlite.ts';
-import type { Condition, Store } from '../store/store.ts';
+import { isFleeting, openStore, placeWords, type Where } from '../store/open.ts';
+import type { Condition, Store, WholeStore } from '../store/store.ts';
 
 export interface Holder {
-  readonly what: 'serve' | 'sync' | 'undo';
+  readonly what: 'serve' | 'sync' | 'undo' | 'store copy' | 'store restore';
   readonly pid: number;
   readonly host: string;
 }
@@ -47,12 +47,20 @@ export interface Hold {
 }
 
 /**
- * Takes the store at `file` (`:memory:` is nobody else's). Throws CrosswalkError `store-held`. `lost` is
- * called once if another has succeeded us, or the store could not be reached for as long as that takes.
+ * Takes the store (one in memory is nobody else's). Throws CrosswalkError `store-held`. `lost` is called once if
+ * another has succeeded us. `worker` is the store as it is worked: where it can be fenced, nothing is written through
+ * it from the moment another has succeeded us, and a store that is away is waited for; else ten seconds without a
+ * renewal count as lost, because what is under way then could not be stopped.
  */
-export const hold = async (file: string, what: Holder['what'], lost: () => void): Promise<Hold> => {
-  if (file === ':memory:') return { release: async () => undefined };
-  const store = new SqliteStore({ file });
+export const hold = async (
+  where: Where,
+  what: Holder['what'],
+  lost: () => void,
+  worker?: WholeStore,
+): Promise<Hold> => {
+  if (isFleeting(where)) return { release: async () => undefined };
+  const file = placeWords(where);
+  const store = await openStore(where);
   const by = randomUUID();
   const put = async (when: Condition['is']): Promise<boolean> => {
     const value = { what, pid: process.pid, host: hostname() } satisfies Holder;
@@ -75,10 +83,12 @@ export const hold = async (file: string, what: Holder['what'], lost: () => void)
     const { what: how = 'another', pid = 0, host = '' } = other ?? {};
     throw new CrosswalkError('store-held', { file, holder: `crosswalk ${how} (process ${pid} on ${host})` });
   }
+  worker?.fence?.({ table: 'setting', key: { name }, is: { by } });
   let renewed = Date.now();
   let gone = false;
   const timer = setInterval(() => {
-    const late = (): boolean => Date.now() - renewed > patience;
+    const isFenced = worker?.fence !== undefined;
+    const late = (): boolean => !isFenced && Date.now() - renewed > patience;
     put({ by })
       .then(
         (done) => {
@@ -99,13 +109,16 @@ export const hold = async (file: string, what: Holder['what'], lost: () => void)
     release: async () => {
       gone = true;
       clearInterval(timer);
-      await store.commit([
-        {
-          when: [{ table: 'setting', key: { name }, is: { by } }],
-          write: [{ op: 'delete', table: 'setting', key: { name } }],
-        },
-      ]);
-      await store.close();
+      try {
+        await store.commit([
+          {
+            when: [{ table: 'setting', key: { name }, is: { by } }],
+            write: [{ op: 'delete', table: 'setting', key: { name } }],
+          },
+        ]);
+      } finally {
+        await store.close();
+      }
     },
   };
 };

@@ -1,5 +1,5 @@
 /** sync --plan: what would be written, from a copy of the store; nothing is sent, and nothing is kept. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pino from 'pino';
@@ -7,7 +7,9 @@ import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import { loadInstallation } from '../installation.ts';
 import type { Row } from '../store/schema.ts';
-import { copyStore } from '../store/sqlite.ts';
+import { copyInto } from '../store/copy.ts';
+import { findStore, openStore, whereIs, type Where } from '../store/open.ts';
+import { copyFile } from '../store/sqlite-whole.ts';
 import type { Store } from '../store/store.ts';
 import type { Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
@@ -56,8 +58,8 @@ export const plan = async (options: Common & { readonly full?: boolean }, name: 
     process.once(signal, () => process.exit(code));
   try {
     const overlay = path.join(folder, 'overlay.db');
-    const { path: file } = config.store;
-    if (file !== ':memory:' && existsSync(file)) copyStore(file, overlay);
+    const where = whereIs(config, process.env);
+    await copyFor(where, overlay);
     const gateway = await Gateway.open(options.dir, {
       environment: process.env,
       log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination(2)),
@@ -70,6 +72,19 @@ export const plan = async (options: Common & { readonly full?: boolean }, name: 
     }
   } finally {
     clean();
+  }
+};
+
+/** The store as it is now, in a file of its own; nothing where there is none yet. */
+const copyFor = async (where: Where, overlay: string): Promise<void> => {
+  const store = await findStore(where);
+  if (store === undefined) return;
+  try {
+    if ('file' in where) return copyFile(where.file, overlay);
+    const copy = await openStore({ file: overlay });
+    await copyInto(store, copy).finally(() => copy.close());
+  } finally {
+    await store.close();
   }
 };
 

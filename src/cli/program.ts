@@ -159,6 +159,25 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--withdraw', 'let it only plan again', false)
     .option('--by <name>', 'who decides');
   verb('doctor', 'try credentials, store, disk, clock, public address', doctor);
+  const { storeBackup, storeCopy, storeRestore, storeVerify } = await import('./store.ts');
+  const store = program.command('store').description('the store as a whole');
+  verb('copy', 'move a stopped installation to another store, verified', storeCopy, store).requiredOption(
+    '--to <place>',
+    'postgres://…, or a file; it must be empty',
+  );
+  verb(
+    'backup <file>',
+    'one moment of the store in a file, while the gateway works on',
+    storeBackup,
+    store,
+  ).option('--verify', 'restore it elsewhere and replay its lineage', false);
+  verb(
+    'restore <file>',
+    'fill an empty store from a backup, whichever store it came from',
+    storeRestore,
+    store,
+  );
+  verb('verify', 'replay the lineage of every record and compare', storeVerify, store);
   const parked = program.command('parked').description('items that wait for a person');
   verb('list', 'all of them', parkedList, parked);
   verb('show <id>', 'one with its input', parkedShow, parked);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
+import { placeWords, whereIs } from '../store/open.ts';
 import { listen, type Listening } from '../http/app.ts';
 import { createMetrics, type Metrics } from '../http/metrics.ts';
 import { hold } from './holder.ts';
@@ -69,15 +70,14 @@ export const serve = async (options: ServeOptions): Promise<number> => {
     onCall: metrics.onCall,
     onAlarm: metrics.onAlarm,
   });
-  const { config } = gateway.installation;
-  const file = config.store.path;
+  const where = whereIs(gateway.installation.config, process.env);
   let loseHold = (): void => undefined;
   const lost = new Promise<'lost'>((resolve) => (loseHold = () => resolve('lost')));
   let web: Listening | undefined;
   let isDrained = false;
   try {
     const address = addressOf(gateway, options);
-    const held = await hold(file, 'serve', () => loseHold());
+    const held = await hold(where, 'serve', () => loseHold(), gateway.store);
     try {
       const stop = interrupted();
       web = await listenAt(gateway, address, metrics);
@@ -87,7 +87,7 @@ export const serve = async (options: ServeOptions): Promise<number> => {
       log.info('stopping: passes under way are finished first');
       isDrained = true;
       await drain(gateway, web, log);
-      if (why === 'lost') throw new CrosswalkError('store-lost', { file });
+      if (why === 'lost') throw new CrosswalkError('store-lost', { file: placeWords(where) });
       return exits.ok;
     } finally {
       await held.release();

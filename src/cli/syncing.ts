@@ -10,6 +10,7 @@ import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { loadInstallation } from '../installation.ts';
+import { findStore, placeWords, whereIs, type Where } from '../store/open.ts';
 import { overText } from '../sync/budget.ts';
 import { passArrived } from '../sync/awaited.ts';
 import { deliver } from '../sync/deliver.ts';
@@ -21,7 +22,6 @@ import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from '.
 import { hold, holderOf } from './holder.ts';
 import { errorJson, exits, fail, json, say, table, wordsOf } from './output.ts';
 import type { Common } from './program.ts';
-import { existsSync } from 'node:fs';
 
 interface Options extends Common {
   readonly full?: boolean;
@@ -38,13 +38,20 @@ export const sync = async (options: Options, name: string): Promise<number> => {
   const { config } = loadInstallation(options.dir, process.env);
   const one = Object.hasOwn(config.syncs, name) ? config.syncs[name] : undefined;
   if (one === undefined) throw new CrosswalkError('not-there', { what: 'sync', id: name });
-  const { path } = config.store;
-  const served =
-    path !== ':memory:' &&
-    existsSync(path) &&
-    (await withView(options, async ({ store }) => (await holderOf(store))?.what === 'serve'));
-  if (served) return withView(options, (view) => ask(view, one, options, seconds));
+  if (await isServed(whereIs(config, process.env)))
+    return withView(options, (view) => ask(view, one, options, seconds));
   return work(options, name);
+};
+
+/** True if a gateway works the store. */
+const isServed = async (where: Where): Promise<boolean> => {
+  const store = await findStore(where);
+  if (store === undefined) return false;
+  try {
+    return (await holderOf(store))?.what === 'serve';
+  } finally {
+    await store.close();
+  }
 };
 
 // ---------------------------------------------------------------- in a running gateway
@@ -106,10 +113,10 @@ const work = async (options: Options, name: string): Promise<number> => {
     environment: process.env,
     log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination(2)),
   });
-  const { path } = gateway.installation.config.store;
+  const where = whereIs(gateway.installation.config, process.env);
   let lost = false;
   try {
-    const held = await hold(path, 'sync', () => (lost = true));
+    const held = await hold(where, 'sync', () => (lost = true), gateway.store);
     try {
       const config = gateway.installation.config.syncs[name];
       const one = gateway.hub.syncs.get(name);
@@ -118,7 +125,7 @@ const work = async (options: Options, name: string): Promise<number> => {
       await gateway.schemas.begin();
       refusePaused(config, gateway.switches);
       const stillHeld = (): void => {
-        if (lost) throw new CrosswalkError('store-lost', { file: path });
+        if (lost) throw new CrosswalkError('store-lost', { file: placeWords(where) });
       };
       return await readAndDeliver(gateway, one, options, stillHeld);
     } finally {

@@ -2,14 +2,13 @@
  * undo: shows what would be taken back; with --apply does it and waits until every object has its former value.
  * Where a gateway works the store, it carries the undo out; else this process takes the store for as long.
  */
-import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { undoPlan, undoStatus, type Counts, type UndoReport } from '../health/undo.ts';
-import { loadInstallation } from '../installation.ts';
+import { placeWords, whereIs } from '../store/open.ts';
 import { finishUndos } from '../sync/owed.ts';
 import { runOf } from '../sync/runs.ts';
 import type { UndoScope } from '../sync/scope.ts';
@@ -54,9 +53,6 @@ export const undo = async (options: Options, run?: string): Promise<number> => {
       const hub = hubOf(view, installation);
       return tell(await undoPlan(hub, scope, options.by ?? '', told(options)), options);
     });
-  const { config } = loadInstallation(options.dir, process.env);
-  const { path } = config.store;
-  if (path !== ':memory:' && !existsSync(path)) throw new CrosswalkError('store-missing', { file: path });
   const served = await withView(options, async ({ store }) => (await holderOf(store))?.what === 'serve');
   if (!served) return work(options, scope);
   return withView(options, async (view, installation) => {
@@ -89,16 +85,16 @@ const work = async (options: Options, scope: UndoScope): Promise<number> => {
     environment: process.env,
     log: pino({ level: process.env['LOG_LEVEL'] ?? 'warn' }, pino.destination(2)),
   });
-  const { path } = gateway.installation.config.store;
+  const where = whereIs(gateway.installation.config, process.env);
   let lost = false;
   try {
-    const held = await hold(path, 'undo', () => (lost = true));
+    const held = await hold(where, 'undo', () => (lost = true), gateway.store);
     try {
       await gateway.schemas.begin();
       await gateway.lanes.recover();
       const id = await openUndo(gateway.hub, scope, me(options));
       return await carryOut(gateway, id, options, () => {
-        if (lost) throw new CrosswalkError('store-lost', { file: path });
+        if (lost) throw new CrosswalkError('store-lost', { file: placeWords(where) });
       });
     } finally {
       await held.release();

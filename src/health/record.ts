@@ -4,7 +4,7 @@ import { CrosswalkError } from '../errors.ts';
 import { recordThen, type FieldThen, type RecordThen } from '../merge/history.ts';
 import { labelOf } from '../merge/record.ts';
 import { holdOf, linkOf, recordOf } from '../sync/hub.ts';
-import { toldOf } from '../sync/scope.ts';
+import { lineageOf } from '../sync/prune.ts';
 import type { View } from './reports.ts';
 
 /** Times are ISO 8601 with offset. */
@@ -18,6 +18,8 @@ export interface RecordReport {
     readonly made: string;
     /** The time that was asked for; null: now. */
     readonly at: string | null;
+    /** Nothing is known of how it was before; null: its history goes back to its making. */
+    readonly reaches: string | null;
   };
   readonly fields: readonly RecordField[];
   readonly links: readonly {
@@ -98,19 +100,21 @@ const fieldReport = (
 
 /**
  * A record by its own id or by that of a linked object. With `at` (UTC ms): as it was then. Throws
- * CrosswalkError `not-there`, `trace-nothing` (an object that no record knows), `record-unborn`.
+ * CrosswalkError `not-there`, `trace-nothing` (an object that no record knows), `record-unborn`, `record-pruned`.
  */
 export const recordReport = async (view: View, id: string, at?: number): Promise<RecordReport> => {
   const { store, config } = view;
   const record = await findId(view, id);
   const row = await store.get('record', { id: record });
   if (row === undefined) throw new CrosswalkError('not-there', { what: 'record', id });
-  const rows = (await store.list('lineage', 'record', { where: { record }, limit: all })).map(toldOf);
+  const { rows, reaches } = await lineageOf(store, record);
   const then = recordThen(rows, at === undefined ? {} : { at });
   const stored = recordOf(row);
   const made = then.made ?? recordThen(rows).made ?? stored.at;
   if (at !== undefined && at < made)
     throw new CrosswalkError('record-unborn', { id, at: iso(at), made: iso(made) });
+  if (at !== undefined && reaches !== null && at < reaches)
+    throw new CrosswalkError('record-pruned', { id, at: iso(at), since: iso(reaches) });
   const fields = at === undefined ? stored.fields : then.fields;
   const since = new Map(then.links.map((link) => [`${link.sync}/${link.object}`, link.since]));
   const links = at === undefined ? await storedLinks(view, record) : then.links;
@@ -123,6 +127,7 @@ export const recordReport = async (view: View, id: string, at?: number): Promise
       version: at === undefined ? stored.version : then.version,
       made: iso(made),
       at: at === undefined ? null : iso(at),
+      reaches: reaches === null ? null : iso(reaches),
     },
     fields: Object.entries(fields).map(([field, one]) => fieldReport(view, field, one, then.fields[field])),
     links: links.map(({ sync, object, state }) => {

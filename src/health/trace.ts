@@ -2,10 +2,10 @@
 import { CrosswalkError } from '../errors.ts';
 import type { Json } from '../connector.ts';
 import { deletedField } from '../merge/deletion.ts';
-import type { LineageRow } from '../merge/lineage.ts';
+import type { LineageRow, ToldRow } from '../merge/lineage.ts';
 import type { Entry, LinkState } from '../merge/record.ts';
-import type { Row } from '../store/schema.ts';
 import { linkOf, recordOf } from '../sync/hub.ts';
+import { lineageOf } from '../sync/prune.ts';
 import type { View } from './reports.ts';
 
 export interface TraceLine {
@@ -153,9 +153,19 @@ const eventWords = (view: View, row: LineageRow): string | undefined => {
   }
 };
 
-const linesOf = (view: View, row: Row, field: string | undefined): TraceLine[] => {
-  const body = row['body'] as LineageRow;
-  const at = new Date(Number(row['at'])).toISOString();
+/** Of what was pruned, only how things stood is known. */
+const condensedLines = (body: LineageRow, at: string, field: string | undefined): TraceLine[] =>
+  body.entries
+    .filter((entry) => (field === undefined || entry.field === field) && entry.source !== undefined)
+    .map((entry) => ({
+      at,
+      text: `${entry.field} = ${shown(entry.after)}, from ${entry.source} (${body.cause}); what was before has been pruned`,
+    }));
+
+const linesOf = (view: View, row: ToldRow, field: string | undefined): TraceLine[] => {
+  const { body } = row;
+  const at = new Date(row.at).toISOString();
+  if (row.condensed === true) return condensedLines(body, at, field);
   const event = eventWords(view, body);
   const entries = body.entries.filter((entry) => field === undefined || entry.field === field);
   return [...(event === undefined ? [] : [event]), ...entries.map((entry) => words(view, body, entry))].map(
@@ -179,7 +189,7 @@ export const traceReport = async (view: View, query: TraceQuery): Promise<Trace>
   const links = (await store.list('link', 'record', { where: { record: link.record }, limit: 1000 })).map(
     linkOf,
   );
-  const rows = await store.list('lineage', 'record', { where: { record: link.record }, limit: 10_000 });
+  const { rows } = await lineageOf(store, link.record);
   const values = Object.entries(record?.fields ?? {}).filter(
     ([name]) => query.field === undefined || name === query.field,
   );

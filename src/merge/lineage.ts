@@ -29,6 +29,8 @@ export interface ToldRow {
   readonly at: number;
   readonly run: string;
   readonly body: LineageRow;
+  /** It stands for rows that were pruned: what it says still holds, what was before is not known. */
+  readonly condensed?: true;
 }
 
 /** Verdicts by which a record's value changed. */

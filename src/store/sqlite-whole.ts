@@ -117,3 +117,14 @@ export const healthOf = async (db: Database.Database): Promise<Health> => {
     faults,
   };
 };
+
+/** A consistent copy of the store at `from`, also while others work on it. `to` must not exist. */
+export const copyFile = (from: string, to: string): void => {
+  const db = new Database(from, { readonly: true });
+  try {
+    db.pragma('busy_timeout = 5000');
+    db.prepare('VACUUM INTO ?').run(to);
+  } finally {
+    db.close();
+  }
+};

@@ -305,14 +305,3 @@ export class SqliteStore implements WholeStore {
     return statement;
   }
 }
-
-/** A consistent copy of the store at `from`, also while others work on it. `to` must not exist. */
-export const copyStore = (from: string, to: string): void => {
-  const db = new Database(from, { readonly: true });
-  try {
-    db.pragma('busy_timeout = 5000');
-    db.prepare('VACUUM INTO ?').run(to);
-  } finally {
-    db.close();
-  }
-};

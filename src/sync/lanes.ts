@@ -11,6 +11,7 @@ import type { NoticeConfig, SyncConfig } from '../config.ts';
 import type { Schedule } from '../config-check.ts';
 import type { Connection } from '../connections.ts';
 import { Trouble } from '../connector.ts';
+import { CrosswalkError } from '../errors.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
 import { passArrived } from './awaited.ts';
 import { overText } from './budget.ts';
@@ -21,6 +22,7 @@ import { isRead } from './first-reading.ts';
 import { lanesBehind, madeUp } from './held.ts';
 import type { Hub, Sync } from './hub.ts';
 import { intake } from './intake.ts';
+import { prune, type Keep, type Round } from './prune.ts';
 import { arrivedLane } from './relations.ts';
 import { passUnclaimed, routeLane } from './route.ts';
 import { workUndos } from './owed.ts';
@@ -37,6 +39,7 @@ export interface LanesOptions {
   readonly alarmsTo?: string | undefined;
   readonly syncs: readonly SyncConfig[];
   readonly switches: Switches;
+  readonly keep: Keep;
   /** So many ids changed in 24 hours stop all writing; 0 for never. */
   readonly idChanges: number;
   readonly log: Logger;
@@ -47,8 +50,6 @@ export interface LanesOptions {
   before?(connection: string, when?: 'anew' | 'soon'): Promise<void>;
 }
 
-/** Hooks' raw bodies are kept this long. */
-const hookAge = 30 * 86_400_000;
 const mostBackoff = 5 * 60_000;
 
 export class Lanes {
@@ -61,6 +62,11 @@ export class Lanes {
   readonly #absent = new Set<string>();
   /** Lanes whose sweep makes up for what a held sync missed. */
   readonly #makingUp = new Set<string>();
+  /** Syncs whose last pass the store cut off: it may have left calls whose answers nobody waits for. */
+  readonly #cutOff = new Set<string>();
+  readonly #round: Round = { after: undefined };
+  /** The store was away when it was last asked. */
+  #isAway = false;
   /** How far the present round over what each undo owes has come. */
   readonly #owed = new Map<string, string>();
   readonly #names: readonly string[];
@@ -119,6 +125,8 @@ export class Lanes {
       }
       const next = await this.#pass(lane);
       if (this.#backoff.delete(lane)) hub.clear?.(`lane ${lane}`);
+      if (this.#isAway) hub.clear?.('store');
+      this.#isAway = false;
       return next;
     } catch (error) {
       return this.#failed(lane, error);
@@ -167,6 +175,10 @@ export class Lanes {
       case 'out': {
         const sync = hub.syncs.get(name);
         if (sync === undefined || !sync.outward) return null;
+        if (this.#cutOff.has(name)) {
+          await recover(hub, await upkeep(), name);
+          this.#cutOff.delete(name);
+        }
         const { taken, trouble, over } = await deliver(hub, sync, await upkeep());
         if (over !== undefined) await this.#stopOver(name, over);
         if (trouble !== undefined) throw trouble;
@@ -266,16 +278,7 @@ export class Lanes {
     for (const name of new Set(this.#options.syncs.map((sync) => sync.connection)))
       this.#options.before?.(name).catch((error: unknown) => hub.alarm(`connection ${name}`, String(error)));
     await closeRuns(hub);
-    const old = await hub.store.list('hook', 'at', { where: {}, upTo: hub.now() - hookAge, limit: 500 });
-    if (old.length > 0) {
-      await hub.store.commit([
-        {
-          when: [],
-          write: old.map((row) => ({ op: 'delete', table: 'hook', key: { id: String(row['id']) } })),
-        },
-      ]);
-    }
-    return null;
+    return (await prune(hub, this.#options.keep, this.#round)) ? 100 : null;
   }
 
   /** A budget would be exceeded: the sync writes nothing more until a person has decided. */
@@ -328,6 +331,15 @@ export class Lanes {
   async #failed(lane: string, error: unknown): Promise<number> {
     const { hub, log, switches } = this.#options;
     const failures = (this.#backoff.get(lane)?.failures ?? 0) + 1;
+    const [what, own = ''] = split(lane);
+    if (what === 'out' && !(error instanceof Trouble)) this.#cutOff.add(own);
+    if (error instanceof CrosswalkError && error.code === 'store-away') {
+      if (!this.#isAway) hub.alarm('store', error.message);
+      this.#isAway = true;
+      const until = hub.now() + Math.min(5000, 250 * 2 ** Math.min(failures, 5)) * (0.75 + hub.random() / 2);
+      this.#backoff.set(lane, { until, failures });
+      return until - hub.now();
+    }
     const asked = error instanceof Trouble ? error.detail.retryAfter : undefined;
     const wait =
       asked ?? Math.min(mostBackoff, 500 * 2 ** Math.min(failures, 10)) * (0.75 + hub.random() / 2);

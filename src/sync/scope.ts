@@ -23,6 +23,12 @@ export const scopeWords = ({ run, connection, from, to }: UndoScope): string =>
     ...(to === undefined ? [] : [`to ${new Date(to).toISOString()}`]),
   ].join(' ');
 
+/** UTC ms up to which lineage has been pruned; 0 if it never was. */
+export const prunedUntil = async (store: Hub['store']): Promise<number> => {
+  const row = await store.get('setting', { name: 'pruned:lineage' });
+  return Number((row?.['value'] as { until?: number } | undefined)?.until ?? 0);
+};
+
 /** Throws CrosswalkError `undo-scope` if the scope does not make sense, `not-there` if it names what is not there. */
 export const checkScope = async (hub: Hub, scope: UndoScope): Promise<void> => {
   const { run, connection, from, to } = scope;
@@ -35,10 +41,16 @@ export const checkScope = async (hub: Hub, scope: UndoScope): Promise<void> => {
     refuse('it names a run and something else besides');
   if (span && (from === undefined || to === undefined)) refuse('it names one end of a span of time');
   if (from !== undefined && to !== undefined && from > to) refuse('its span of time ends before it begins');
-  if (run !== undefined && (await hub.store.get('run', { id: run })) === undefined)
+  const named = run === undefined ? undefined : await hub.store.get('run', { id: run });
+  if (run !== undefined && named === undefined)
     throw new CrosswalkError('not-there', { what: 'run', id: run });
   if (connection !== undefined && syncsOf(hub, connection).length === 0)
     throw new CrosswalkError('not-there', { what: 'connection with syncs', id: connection });
+  const pruned = await prunedUntil(hub.store);
+  if (Number(named?.['at'] ?? from ?? 0) < pruned)
+    refuse(
+      `it begins before ${new Date(pruned).toISOString()}, and what happened until then is not known any more: keep.lineage says how long it is kept`,
+    );
 };
 
 const syncsOf = (hub: Hub, connection: string): string[] =>
@@ -58,6 +70,7 @@ export const toldOf = (row: Row): ToldRow => ({
 export const scopeOf = (hub: Hub, { run, connection, from, to }: UndoScope, before: number): Scope => {
   const syncs = connection === undefined ? undefined : new Set(syncsOf(hub, connection));
   const row = (told: ToldRow): boolean =>
+    told.condensed !== true &&
     told.seq < before &&
     (run === undefined || told.run === run) &&
     (from === undefined || told.at >= from) &&

@@ -7,7 +7,8 @@ import { undoOf, type RecordUndo } from '../merge/undo.ts';
 import { idOf } from './decide.ts';
 import { holdOf, linkOf, recordOf, syncsOfEntity, type Hub } from './hub.ts';
 import { related } from './relations.ts';
-import { candidates, checkScope, scopeOf, toldOf, type Candidate, type UndoScope } from './scope.ts';
+import { lineageOf } from './prune.ts';
+import { candidates, checkScope, scopeOf, type Candidate, type UndoScope } from './scope.ts';
 
 /** What an undo found for one field, or for one thing that it cannot undo. */
 export interface UndoItem {
@@ -79,7 +80,7 @@ export const planOne = async (
   const row = await hub.store.get('record', { id });
   if (row === undefined) return undefined;
   const record = recordOf(row);
-  const rows = (await hub.store.list('lineage', 'record', { where: { record: id }, limit: all })).map(toldOf);
+  const { rows } = await lineageOf(hub.store, id);
   if (!isTurn(rows)) return undefined;
   const syncs = syncsOfEntity(hub, record.entity);
   const keeps = syncs.some((sync) => sync.lens.history.size > 0);

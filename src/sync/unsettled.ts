@@ -47,9 +47,13 @@ export const settleUnsettled = async (hub: Hub, sync: Sync, run: string): Promis
   return rows.length;
 };
 
-/** Calls that a dead process left behind become unknown. Run once, before anything is delivered. */
-export const recover = async (hub: Hub, run: string): Promise<number> => {
-  const rows = await hub.store.list('call', 'state', { where: { state: 'sent' }, limit: 100_000 });
+/**
+ * Calls that a dead process left behind, or a pass of one sync that could not write down their answers, become
+ * unknown. Run before anything is delivered, while no pass has calls under way.
+ */
+export const recover = async (hub: Hub, run: string, only?: string): Promise<number> => {
+  const where = { state: 'sent', ...(only === undefined ? {} : { sync: only }) };
+  const rows = await hub.store.list('call', 'state', { where, limit: 100_000 });
   for (const call of rows.map(callOf)) {
     const sync = hub.syncs.get(call.sync);
     if (sync === undefined) continue;
