@@ -65,7 +65,8 @@ export const statedIn = async (client: ClientBase, schema: string): Promise<Stat
   const there = await client.query<{ there: string | null }>('SELECT to_regclass($1)::text AS there', [at]);
   if (there.rows[0]?.there === null) return undefined;
   const { rows } = await client.query<Stated>(`SELECT version, oldest FROM ${at}`);
-  return rows[0];
+  const [stated] = rows;
+  return stated && { version: Number(stated.version), oldest: Number(stated.oldest) };
 };
 
 /** As of SQLite (see sqlite-schema.ts): in one transaction, and under a lock that only one process holds. */
