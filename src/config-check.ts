@@ -320,6 +320,12 @@ const checkAlarms = (check: Check): void => {
   if (to !== undefined) check.connection(to, ['alarms', 'to']);
 };
 
+const checkBackup = (check: Check): void => {
+  const { at } = check.source.backup ?? {};
+  if (at !== undefined && scheduleOf(at) === undefined)
+    check.tell('config-schedule', '/backup/at', { value: JSON.stringify(at) });
+};
+
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** True if the whole text is one reference: `${env:NAME}` or `${file:path}`. */
@@ -349,5 +355,6 @@ export const findFaults = (source: Source, known: Known, tell: Tell): void => {
   checkSyncs(check);
   checkNotices(check);
   checkAlarms(check);
+  checkBackup(check);
   checkServer(check);
 };

@@ -1,6 +1,6 @@
 /** Where the store is, how long it keeps what it need not keep, and when it is backed up. */
 import path from 'node:path';
-import type { Schedule, Source } from './config-check.ts';
+import { scheduleOf, type Schedule, type Source } from './config-check.ts';
 
 export interface StoreConfig {
   /** Absolute, or `:memory:`. Where DATABASE_URL is set, the store is in that database instead. */
@@ -40,4 +40,8 @@ export const keepConfig = ({ keep = {} }: Pick<Source, 'keep'>): KeepConfig => (
 export const backupConfig = ({ backup }: Pick<Source, 'backup'>, folder: string): BackupConfig | undefined =>
   backup === undefined
     ? undefined
-    : { at: { cron: backup.at }, keep: backup.keep ?? 7, to: path.resolve(folder, backup.to) };
+    : {
+        at: scheduleOf(backup.at) ?? { every: day },
+        keep: backup.keep ?? 7,
+        to: path.resolve(folder, backup.to),
+      };

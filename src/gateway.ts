@@ -14,7 +14,8 @@ import { compileSync, hubEntities, loadInstallation, voiceless, type Installatio
 import { knownSchemas, LiveSchemas, type KnownSchema } from './live-schemas.ts';
 import { tellAlarm } from './notify/alarms.ts';
 import type { CallReport } from './remote.ts';
-import { openStore, whereIs } from './store/open.ts';
+import { Backups } from './store/backups.ts';
+import { isFleeting, openStore, whereIs } from './store/open.ts';
 import type { WholeStore } from './store/store.ts';
 import { accept } from './sync/accept.ts';
 import type { Hub, Sync } from './sync/hub.ts';
@@ -49,6 +50,7 @@ export class Gateway {
   readonly #runs = new Set<string>();
   /** Hooks being accepted: above the limit the sender is asked to come again. */
   #accepting = 0;
+  readonly #backups: Backups | undefined;
   #started = false;
 
   private constructor(
@@ -76,7 +78,11 @@ export class Gateway {
       log: options.log,
       compile: (sync, schema) => this.#compile(sync, schema),
     });
+    const { backup } = installation.config;
+    const where = whereIs(installation.config, options.environment);
+    if (backup !== undefined && !isFleeting(where)) this.#backups = new Backups(backup, where, this.hub);
     this.lanes = new Lanes({
+      backup: this.#backups?.pass.bind(this.#backups),
       hub: this.hub,
       connections,
       notices: Object.values(installation.config.notices),
@@ -132,6 +138,7 @@ export class Gateway {
 
   /** Lets passes under way finish, then closes connections and store. */
   async stop(): Promise<void> {
+    this.#backups?.stop();
     await this.#dispatcher.stop();
     await closeConnections(this.connections);
     await this.store.close();

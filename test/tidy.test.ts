@@ -120,6 +120,7 @@ it('has no dead files', () => {
     'src/main.ts',
     'src/simulate/main.ts',
     'src/evaluator-process.ts',
+    'src/store/backup-process.ts',
     'src/connector.ts',
     ...connectors.filter((file) => /\/(?:index|sandbox)\.ts$/.test(file)),
   ];

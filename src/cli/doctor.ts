@@ -1,5 +1,5 @@
 /** doctor: tries credentials, store, disk, clock and public address, and says what to do. */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
@@ -10,7 +10,9 @@ import { CrosswalkError } from '../errors.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
 import { usesOf } from '../live-schemas.ts';
 import { driftCounts, driftOf, type DriftFinding } from '../mapping/drift.ts';
-import { SqliteStore } from '../store/sqlite.ts';
+import { isOverdue, lastBackup, nextBackup } from '../store/backups.ts';
+import { isFleeting, openStore, placeWords, whereIs } from '../store/open.ts';
+import type { WholeStore } from '../store/store.ts';
 import { holderOf } from './holder.ts';
 import { askSession, type LiveKind } from './live.ts';
 import { exits, json, say, table, wordsOf } from './output.ts';
@@ -30,36 +32,95 @@ type Note = (what: string, state: Finding['state'], text: string, remedy?: strin
 const patience = 20_000;
 const gigabyte = 1024 ** 3;
 
-const tryStore = async ({ store }: Config, note: Note): Promise<void> => {
-  if (store.path === ':memory:') {
+const tryStore = async (config: Config, note: Note): Promise<void> => {
+  const where = whereIs(config, process.env);
+  if (isFleeting(where)) {
     note('store', 'warn', 'in memory: nothing outlives a restart', 'Set store.path to a file.');
     return;
   }
-  const folder = path.dirname(store.path);
-  let opened: SqliteStore | undefined;
+  const place = placeWords(where);
+  let opened: WholeStore | undefined;
   try {
-    mkdirSync(folder, { recursive: true });
-    opened = new SqliteStore({ file: store.path });
-    const key = { name: 'doctor' };
-    const row = { ...key, value: {}, at: Date.now(), by: 'doctor' };
-    await opened.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
-    await opened.commit([{ when: [], write: [{ op: 'delete', table: 'setting', key }] }]);
+    opened = await openStore(where);
+    const latency = await commitTime(opened);
+    const { engine, schema, size, faults } = await opened.health();
     const holder = await holderOf(opened);
     const by = holder === undefined ? '' : `; crosswalk ${holder.what} works it (process ${holder.pid})`;
-    note('store', 'ok', `${store.path} can be written${by}`);
-    const { bavail, bsize } = statfsSync(folder);
-    const free = bavail * bsize;
-    const state = free < gigabyte / 4 ? 'fail' : free < 2 * gigabyte ? 'warn' : 'ok';
-    const remedy = state === 'ok' ? '' : 'Make room: a full disk stops every hook from being accepted.';
-    note('disk', state, `${(free / gigabyte).toFixed(1)} GB free`, remedy);
+    note(
+      'store',
+      'ok',
+      `${place} can be written: ${engine}, schema ${schema}, ${megabytes(size)}, a commit takes ${latency.toFixed(1)} ms${by}`,
+    );
+    if (latency > 100)
+      note(
+        'store',
+        'warn',
+        `a commit takes ${Math.round(latency)} ms`,
+        'Look at the disk, and at the network to it.',
+      );
+    for (const { text, remedy, grave } of faults) note('store', grave ? 'fail' : 'warn', text, remedy);
+    await noteBackup(config, opened, note);
+    if ('file' in where) noteDisk(path.dirname(where.file), note);
   } catch (error) {
     const { code } = (error ?? {}) as { code?: unknown };
     const words = wordsOf(error);
-    const text = words.code === 'internal' && typeof code === 'string' ? `${folder}: ${code}` : words.message;
-    note('store', 'fail', text, 'Check that its folder exists and that this user may write it.');
+    const text = words.code === 'internal' && typeof code === 'string' ? `${place}: ${code}` : words.message;
+    const file = 'Check that its folder exists and that this user may write it.';
+    const database =
+      'Check DATABASE_URL, that the server runs, and that this user may connect and write there.';
+    note('store', 'fail', text, 'file' in where ? file : database);
   } finally {
     await opened?.close();
   }
+};
+
+const megabytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MB`;
+
+/** ms that a commit takes until it is durable: the median of a few. Leaves nothing behind. */
+const commitTime = async (store: WholeStore): Promise<number> => {
+  const key = { name: 'doctor' };
+  const row = { ...key, value: {}, at: Date.now(), by: 'doctor' };
+  const times: number[] = [];
+  for (let i = 0; i < 5; i += 1) {
+    const began = performance.now();
+    await store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
+    times.push(performance.now() - began);
+  }
+  await store.commit([{ when: [], write: [{ op: 'delete', table: 'setting', key }] }]);
+  return times.sort((a, b) => a - b)[2] ?? 0;
+};
+
+const noteBackup = async ({ backup }: Config, store: WholeStore, note: Note): Promise<void> => {
+  const last = await lastBackup(store);
+  if (backup === undefined) {
+    note('backup', 'ok', 'none is scheduled');
+    return;
+  }
+  const next = nextBackup(backup, last);
+  const when = last === undefined ? 'there is none yet' : `the last is of ${new Date(last.at).toISOString()}`;
+  if (last === undefined || isOverdue(next, Date.now()))
+    note(
+      'backup',
+      'warn',
+      `${when}, and one is due`,
+      'Start the gateway; its alarms say why a backup fails.',
+    );
+  else if (last.differences > 0)
+    note(
+      'backup',
+      'fail',
+      `${when}; the store is not what lineage tells`,
+      '`crosswalk store verify` tells each.',
+    );
+  else note('backup', 'ok', `${when}, ${megabytes(last.size)}, restored and verified: ${last.file}`);
+};
+
+const noteDisk = (folder: string, note: Note): void => {
+  const { bavail, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  const state = free < gigabyte / 4 ? 'fail' : free < 2 * gigabyte ? 'warn' : 'ok';
+  const remedy = state === 'ok' ? '' : 'Make room: a full disk stops every hook from being accepted.';
+  note('disk', state, `${(free / gigabyte).toFixed(1)} GB free`, remedy);
 };
 
 interface Clocks {

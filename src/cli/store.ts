@@ -1,6 +1,5 @@
 /** store copy, backup, restore, verify: what is done with a store as a whole. */
-import { rmSync, existsSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { CrosswalkError } from '../errors.ts';
 import { loadInstallation } from '../installation.ts';
@@ -8,7 +7,8 @@ import { restoreBackup, writeBackup, type Backup } from '../store/backup.ts';
 import { copyInto, type Sums } from '../store/copy.ts';
 import { openStore, placeWords, whereIs, type Where } from '../store/open.ts';
 import type { WholeStore } from '../store/store.ts';
-import { verifyStore, type Difference, type Verified } from '../store/verify.ts';
+import { tryRestore, verifyWhole } from '../store/trial.ts';
+import type { Verified } from '../store/verify.ts';
 import { hold, holderOf } from './holder.ts';
 import { exits, json, say, table, warn } from './output.ts';
 import type { Common } from './program.ts';
@@ -79,7 +79,7 @@ export const storeBackup = async (options: Common & { verify?: boolean }, file: 
   const made = await using(await openStore(where, { mustExist: true }), (store) =>
     writeBackup(store, target, Date.now()),
   );
-  const verified = options.verify === true ? await tryRestore(target) : null;
+  const verified = options.verify === true ? await tryRestore(target, path.dirname(target)) : null;
   if (options.json) json({ backup: made, ...(verified === null ? {} : { verified }) });
   else {
     tellBackup(made, 'written');
@@ -91,21 +91,6 @@ export const storeBackup = async (options: Common & { verify?: boolean }, file: 
 const tellBackup = ({ file, at, size, tables, sha256 }: Backup, what: string): void => {
   tellSums(tables);
   say(`${file}: ${what}, as of ${at}, ${size} bytes, sha256 of the tables ${sha256}`);
-};
-
-/** Restores a backup into a store of its own and verifies it there; nothing of that stays. */
-export const tryRestore = async (
-  file: string,
-): Promise<Verified & { readonly first: readonly Difference[] }> => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'crosswalk-restore-'));
-  try {
-    return await using(await openStore({ file: path.join(folder, 'restored.db') }), async (store) => {
-      await restoreBackup(file, store);
-      return verifyOne(store, () => undefined);
-    });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 };
 
 export const storeRestore = async (options: Common, file: string): Promise<number> => {
@@ -125,28 +110,6 @@ export const storeRestore = async (options: Common, file: string): Promise<numbe
   return exits.ok;
 };
 
-/** Most differences that are told one by one; all are counted. */
-const mostTold = 200;
-
-const verifyOne = async (
-  store: WholeStore,
-  tell: (difference: Difference) => void,
-): Promise<Verified & { readonly first: readonly Difference[] }> => {
-  const snapshot = await store.snapshot();
-  const first: Difference[] = [];
-  try {
-    const verified = await verifyStore(snapshot, (one) => {
-      if (first.length < mostTold) {
-        first.push(one);
-        tell(one);
-      }
-    });
-    return { ...verified, first };
-  } finally {
-    await snapshot.close();
-  }
-};
-
 const tellVerified = ({ records, rows, differences }: Verified): void =>
   say(
     differences === 0
@@ -157,7 +120,7 @@ const tellVerified = ({ records, rows, differences }: Verified): void =>
 export const storeVerify = async (options: Common): Promise<number> => {
   const { where } = ownStore(options);
   const verified = await using(await openStore(where, { mustExist: true }), (store) =>
-    verifyOne(store, ({ record, text }) => {
+    verifyWhole(store, ({ record, text }) => {
       if (!options.json) warn(`${record}: ${text}`);
     }),
   );

@@ -3,7 +3,7 @@
  * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
  * `arrived` (what references
  * waited for), `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are
- * under way), `upkeep` (books, pruning).
+ * under way), `backup`, `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
 import type { Logger } from 'pino';
@@ -43,6 +43,8 @@ export interface LanesOptions {
   /** So many ids changed in 24 hours stop all writing; 0 for never. */
   readonly idChanges: number;
   readonly log: Logger;
+  /** Makes a backup if one is due; ms until the next look. */
+  readonly backup?: (() => Promise<number | null>) | undefined;
   /**
    * What must have been done before data of a connection moves; may pause a sync. `anew`: the lane is about to be
    * swept because a person asked for it, `soon`: because it is time.
@@ -86,6 +88,7 @@ export class Lanes {
       ...(options.notices.length > 0 ? ['notices'] : []),
       ...speakers.map((name) => `say:${name}`),
       ...([...options.hub.syncs.values()].some((sync) => sync.lens.references.size > 0) ? [arrivedLane] : []),
+      ...(options.backup === undefined ? [] : ['backup']),
       'undo',
       'upkeep',
     ];
@@ -209,6 +212,8 @@ export class Lanes {
         if (trouble !== undefined) throw trouble;
         return sent > 0 ? 0 : null;
       }
+      case 'backup':
+        return (await this.#options.backup?.()) ?? null;
       case 'undo':
         return (await workUndos(hub, this.#owed)) ? 0 : null;
       default:

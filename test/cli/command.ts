@@ -16,14 +16,16 @@ export interface Started {
 
 export class Commands {
   readonly #folder: string;
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #children: ChildProcess[] = [];
 
-  constructor(folder: string) {
+  constructor(folder: string, environment: Readonly<Record<string, string>> = {}) {
     this.#folder = folder;
+    this.#environment = environment;
   }
 
   start(...args: string[]): Started {
-    const env = { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'fatal' };
+    const env = { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'fatal', ...this.#environment };
     const child = spawn(process.execPath, ['src/main.ts', ...args, '--dir', this.#folder], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,5 @@
 /** Pruning by age: latest snapshot and lineage after it are the record, and whoever asks for more is told. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CrosswalkError } from '../../src/errors.ts';
 import { recordReport } from '../../src/health/record.ts';
