@@ -6,8 +6,7 @@ import { isMap, isScalar, isSeq, isAlias, LineCounter, parseDocument } from 'yam
 import type { Document } from 'yaml';
 import { budgetOf, findFaults, scheduleOf } from './config-check.ts';
 import type { Known, Schedule, Source, SourceEntity, SourceSync, Tell } from './config-check.ts';
-import { backupConfig, keepConfig, storeConfig } from './config-store.ts';
-import type { BackupConfig, KeepConfig, StoreConfig } from './config-store.ts';
+import { checkDatabase, storeSettings, type StoreSettings } from './config-store.ts';
 import type { Json, JsonObject } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
@@ -94,7 +93,7 @@ export interface ServerConfig {
   readonly tokenRef?: string;
 }
 
-export interface Config {
+export interface Config extends StoreSettings {
   /** Path as it was given, for messages. */
   readonly file: string;
   /** Absolute folder of the file; relative paths count from here. */
@@ -109,10 +108,6 @@ export interface Config {
   /** `idChanges`: so many in 24 hours stop all writing; 0 for never. */
   readonly guards: { readonly idChanges: number };
   readonly server: ServerConfig;
-  readonly store: StoreConfig;
-  readonly keep: KeepConfig;
-  /** Absent: nothing is backed up by itself. */
-  readonly backup?: BackupConfig | undefined;
   readonly allowInlineSecrets: boolean;
   /** File and line of what a JSON pointer into the file names; of its nearest parent where it is absent. */
   place(pointer: string): Place;
@@ -279,11 +274,7 @@ const withEnvironment = (source: Source, environment: Environment): Source => {
     server['port'] = Number(port);
   }
   const { CROSSWALK_STORE: store, DATABASE_URL: database } = environment;
-  if (database && !(/^postgres(?:ql)?:\/\//u.test(database) && URL.canParse(database)))
-    throw new CrosswalkError('config-environment', {
-      name: 'DATABASE_URL',
-      detail: 'is not an address such as postgres://user:password@host:5432/database',
-    });
+  checkDatabase(database);
   return { ...source, server, ...(store ? { store: { ...source.store, path: store } } : {}) };
 };
 
@@ -312,9 +303,7 @@ const build = (source: Source, file: string, known: Known, place: Config['place'
     alarms: { ...source.alarms },
     guards: { idChanges: source.guards?.idChanges ?? 1000 },
     server: serverConfig(source.server ?? {}),
-    store: storeConfig(source, folder),
-    keep: keepConfig(source),
-    backup: backupConfig(source, folder),
+    ...storeSettings(source, folder),
     allowInlineSecrets: source.allowInlineSecrets ?? false,
     place,
   });

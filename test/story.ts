@@ -29,6 +29,8 @@ export interface StoryOptions {
   readonly crm?: Partial<ServeOptions<object>> & { readonly sandbox?: object };
   /** Text for `entities:` and `syncs:` (YAML); a usual pair of contact syncs if absent. */
   readonly config?: string;
+  /** What the gateway finds in its environment: DATABASE_URL for a store in PostgreSQL. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Folder of mappings and the like, written into the installation before it opens. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -47,10 +49,18 @@ export class Story {
   readonly port: number;
   readonly hubspot: Served<unknown>;
   readonly crm: Served<unknown>;
+  readonly environment: Readonly<Record<string, string>>;
   gateway: Gateway | undefined;
   #web: { close(): Promise<void> } | undefined;
 
-  private constructor(folder: string, port: number, hubspot: Served<unknown>, crm: Served<unknown>) {
+  private constructor(
+    folder: string,
+    port: number,
+    hubspot: Served<unknown>,
+    crm: Served<unknown>,
+    environment: Readonly<Record<string, string>>,
+  ) {
+    this.environment = environment;
     this.folder = folder;
     this.port = port;
     this.hubspot = hubspot;
@@ -101,12 +111,12 @@ ${options.config ?? usual}`,
     );
     for (const [name, text] of Object.entries(options.files ?? {}))
       writeFileSync(path.join(folder, name), text);
-    return new Story(folder, port, hubspot, crm);
+    return new Story(folder, port, hubspot, crm, options.environment ?? {});
   }
 
   async open(): Promise<Gateway> {
     const log = pino({ level: process.env['STORY_LOG'] ?? 'silent' }, pino.destination(2));
-    this.gateway = await Gateway.open(this.folder, { environment: {}, log });
+    this.gateway = await Gateway.open(this.folder, { environment: this.environment, log });
     this.#web = await listen(this.gateway, { port: this.port });
     await this.gateway.start();
     return this.gateway;

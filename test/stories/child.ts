@@ -5,7 +5,7 @@ import { listen } from '../../src/http/app.ts';
 
 const [folder = '', port = '0'] = process.argv.slice(2);
 const log = pino({ level: process.env['STORY_LOG'] ?? 'silent' }, pino.destination(2));
-const gateway = await Gateway.open(folder, { environment: {}, log });
+const gateway = await Gateway.open(folder, { environment: process.env, log });
 await listen(gateway, { port: Number(port) });
 await gateway.start();
 process.stdout.write('ready\n');

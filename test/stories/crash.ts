@@ -41,6 +41,7 @@ class Victim {
   async start(): Promise<void> {
     const process_ = spawn(process.execPath, [child, this.#story.folder, String(this.#story.port)], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], STORY_LOG: process.env['STORY_LOG'], ...this.#story.environment },
     });
     this.#process = process_;
     await new Promise<void>((resolve, reject) => {
@@ -100,16 +101,25 @@ const post = async (story: Story, id: string, property: string, value: string, n
   }
 };
 
+/** Where the store is, and what happens to it whenever the gateway is killed, and half way between. */
+export interface CrashStore {
+  readonly environment: Readonly<Record<string, string>>;
+  /** The store itself goes away and comes back, under a gateway that works. */
+  readonly shake?: () => Promise<void>;
+}
+
 /** Plays the story with a seed; `hooks` edits of `contacts` contacts, `kills` times kill -9. */
 export const crashStory = async (
   seed: number,
   hooks: number,
   contacts: number,
   kills: number,
+  { environment, shake }: CrashStore = { environment: {} },
 ): Promise<CrashResult> => {
   const random = generator(seed);
   const story = await Story.begin({
     config,
+    environment,
     hubspot: { sandbox: { hookUrl: '' } },
     crm: { sandbox: { hookUrl: '' } },
   });
@@ -126,6 +136,9 @@ export const crashStory = async (
     }));
     const ids = await story.fileContacts(rows);
     const moments = new Set(Array.from({ length: kills }, () => Math.floor(random() * hooks)));
+    const shakes = new Set(
+      shake === undefined ? [] : Array.from({ length: kills }, () => Math.floor(random() * hooks)),
+    );
     let next = 0;
     let restarting: Promise<void> = Promise.resolve();
     const worker = async (): Promise<void> => {
@@ -139,6 +152,7 @@ export const crashStory = async (
             await victim.start();
           });
         }
+        if (shakes.has(n)) restarting = restarting.then(shake);
         await post(story, id, 'jobtitle', title, n);
       }
     };
