@@ -1,10 +1,12 @@
 /**
- * `npm run simulate -- [--from S] [--seeds N] [--steps M] [--seed S] [--faults a,b] [--mutation m] [--json] [--say]`
+ * `npm run simulate -- [--from S] [--seeds N] [--steps M] [--seed S] [--faults a,b] [--mutation m] [--json] [--say] [--store postgres]`
  *
  * Runs seeds S to S+N−1 of the kernel over toy systems and checks every promise. Exit code 1 on a violation.
  * A failure prints its seed and the one command that replays it.
  */
 import { parseArgs } from 'node:util';
+import { Client } from 'pg';
+import { PostgresStore } from '../store/postgres.ts';
 import type { Mutation } from '../sync/hub.ts';
 import { faultNames, Tally, type Fault } from './faults.ts';
 import { runSeeds, type SeedResult } from './seeds.ts';
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     mutation: { type: 'string' },
     json: { type: 'boolean', default: false },
     say: { type: 'boolean', default: false },
+    store: { type: 'string' },
   },
 });
 
@@ -43,6 +46,21 @@ const faultsOf = (text: string | undefined): Set<Fault> => {
   return new Set(asked as Fault[]);
 };
 
+/** A schema of its own for each seed, in the database of DATABASE_URL. */
+const openPostgres = async (seed: number): Promise<PostgresStore> => {
+  const { DATABASE_URL: url = '' } = process.env;
+  const schema = `simulate_${seed}`;
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+  await client.end();
+  return PostgresStore.open({ url, schema });
+};
+if (values.store !== undefined && (values.store !== 'postgres' || !process.env['DATABASE_URL'])) {
+  process.stderr.write('--store takes postgres, whose address is in DATABASE_URL\n');
+  process.exit(2);
+}
+
 const one = values.seed !== undefined;
 const from = whole('from', values.seed ?? values.from);
 const seeds = one ? 1 : whole('seeds', values.seeds);
@@ -57,6 +75,7 @@ await runSeeds({
   faults: faultsOf(values.faults),
   tally,
   ...(values.mutation === undefined ? {} : { mutation: values.mutation as Mutation }),
+  ...(values.store === undefined ? {} : { open: openPostgres }),
   ...(values.say ? { say: (text: string) => process.stdout.write(`${text}\n`) } : {}),
   onSeed: (result) => {
     if (result.violations.length === 0) return;

@@ -1,6 +1,7 @@
 import type { Mutation } from '../sync/hub.ts';
 import { finish } from './checks.ts';
 import type { Fault, Tally } from './faults.ts';
+import type { Store } from '../store/store.ts';
 import { World } from './world.ts';
 
 export interface SeedResult {
@@ -16,6 +17,8 @@ export interface SeedsOptions {
   readonly tally: Tally;
   readonly mutation?: Mutation;
   readonly say?: (text: string) => void;
+  /** An empty store for a seed, instead of one in memory. */
+  readonly open?: (seed: number) => Promise<Store>;
   onSeed(result: SeedResult): void;
 }
 
@@ -24,7 +27,8 @@ export const runSeed = async (
   seed: number,
   options: Omit<SeedsOptions, 'from' | 'seeds' | 'onSeed'>,
 ): Promise<SeedResult> => {
-  const world = new World({ ...options, seed });
+  const store = await options.open?.(seed);
+  const world = new World({ ...options, seed, ...(store === undefined ? {} : { store }) });
   for (let i = 0; i < options.steps; i += 1) await world.step();
   await finish(world);
   await world.store.close();

@@ -35,6 +35,8 @@ export interface WorldOptions {
   readonly faults: ReadonlySet<Fault>;
   readonly mutation?: Mutation;
   readonly tally: Tally;
+  /** In memory by default. Over any other a seed's course depends on the order of its answers too. */
+  readonly store?: Store;
   /** Prints every action, for replaying a failure. */
   readonly say?: (text: string) => void;
 }
@@ -71,7 +73,7 @@ export class World implements Wire, Dice {
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = generator(options.seed * 2654435761);
-    this.store = new SqliteStore({ file: ':memory:', immediate: true });
+    this.store = options.store ?? new SqliteStore({ file: ':memory:', immediate: true });
     const count = this.random() < 0.5 ? 2 : 3;
     for (let i = 0; i < count; i += 1) this.systems.push(new ToySystem(drawTraits(this, 'ABC'[i] ?? 'A')));
     this.rules = drawRules(
