@@ -107,6 +107,22 @@ export class Statements {
     return { ...statement, values };
   }
 
+  /** Lists that differ only in the values asked for, at once: `n` is the place of each, from 1. */
+  lists(name: TableName, index: readonly string[], all: readonly ListOptions[]): QueryConfig {
+    const names = Object.keys(all[0]?.where ?? {});
+    const statement = this.#once(`lists ${name} ${index.join()} ${names.join()}`, () => {
+      const columns = columnsOf(name).map(([column]) => q(column));
+      const tests = names.map((column, i) => `${q(column)} = v.c${i}`).join(' AND ');
+      const order = orderBy(name, index.slice(names.length));
+      const limit = `LIMIT $${names.length + 1}::bigint`;
+      const inner = `SELECT ${columns.join(', ')} FROM ${this.at(name)} WHERE ${tests}${order} ${limit}`;
+      const outer = order.replace('ORDER BY ', 'ORDER BY v.n, ');
+      return `SELECT v.n, t.* FROM ${arrays(name, names, true)} CROSS JOIN LATERAL (${inner}) AS t${outer}`;
+    });
+    const values = names.map((column) => all.map(({ where }) => wireOf(kindOf(name, column), where[column])));
+    return { ...statement, values: [...values, all[0]?.limit] };
+  }
+
   count(name: TableName, where: Row): QueryConfig {
     const names = Object.keys(where);
     const empty = names.map((column) => (where[column] ?? null) === null);

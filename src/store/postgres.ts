@@ -16,22 +16,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { CrosswalkError } from '../errors.ts';
 import { Transaction } from './postgres-groups.ts';
-import {
-  faultOf,
-  isAway,
-  isClash,
-  openClient,
-  openPool,
-  patience,
-  patiently,
-  pauseBefore,
-} from './postgres-link.ts';
+import { faultOf, isAway, isClash, openClient, patience, patiently, pauseBefore } from './postgres-link.ts';
+import { PostgresReader } from './postgres-read.ts';
 import { migrate, statedIn } from './postgres-schema.ts';
 import { Statements } from './postgres-sql.ts';
-import { rowOf, type WireRow } from './postgres-values.ts';
+import type { WireRow } from './postgres-values.ts';
 import { healthOf, loadingOf, snapshotOf } from './postgres-whole.ts';
 import { checkStated, presentSchema } from './migrations.ts';
-import { tables, type Key, type Row, type TableName } from './schema.ts';
+import type { Key, Row, TableName } from './schema.ts';
 import type { Condition, Group, Health, ListOptions, Loading, Snapshot, WholeStore } from './store.ts';
 
 export interface PostgresOptions {
@@ -76,7 +68,7 @@ export class PostgresStore implements WholeStore {
   readonly #options: PostgresOptions;
   readonly #schema: string;
   readonly #statements: Statements;
-  readonly #pool: pg.Pool;
+  readonly #reader: PostgresReader;
   readonly #batches: Batch[] = [];
   #writer: Promise<pg.Client> | undefined;
   #working: Promise<void> | undefined;
@@ -88,7 +80,7 @@ export class PostgresStore implements WholeStore {
     this.#schema = options.schema ?? 'crosswalk';
     this.place = placeOf(options.url, this.#schema);
     this.#statements = new Statements(this.#schema);
-    this.#pool = openPool(options.url, options.readers ?? 8);
+    this.#reader = new PostgresReader(options.url, this.place, this.#statements, options.readers ?? 8);
   }
 
   static async open(options: PostgresOptions): Promise<PostgresStore> {
@@ -97,7 +89,7 @@ export class PostgresStore implements WholeStore {
       await patiently(() => store.#prepare(), Date.now() + patience);
       return store;
     } catch (error) {
-      await store.#pool.end();
+      await store.#reader.end();
       throw faultOf(store.place, error);
     }
   }
@@ -122,28 +114,19 @@ export class PostgresStore implements WholeStore {
   }
 
   async get(table: TableName, key: Key): Promise<Row | undefined> {
-    const [row] = await this.many(table, [key]);
-    return row;
+    return this.#reader.get(table, key);
   }
 
   async many(table: TableName, keys: readonly Key[]): Promise<(Row | undefined)[]> {
-    const found: (Row | undefined)[] = keys.map(() => undefined);
-    if (keys.length === 0) return found;
-    for (const row of await this.#ask<WireRow>(this.#statements.many(table, keys)))
-      found[Number(row['n']) - 1] = rowOf(table, row);
-    return found;
+    return this.#reader.many(table, keys);
   }
 
   async list(table: TableName, index: string, options: ListOptions): Promise<Row[]> {
-    const columns = this.#indexColumns(table, index);
-    const rows = await this.#ask<WireRow>(this.#statements.list(table, columns, options));
-    return rows.map((row) => rowOf(table, row));
+    return this.#reader.list(table, index, options);
   }
 
   async count(table: TableName, index: string, where: Row): Promise<number> {
-    this.#indexColumns(table, index);
-    const [row] = await this.#ask<{ n: number }>(this.#statements.count(table, where));
-    return row?.n ?? 0;
+    return this.#reader.count(table, index, where);
   }
 
   fence(condition: Condition | undefined): void {
@@ -174,7 +157,7 @@ export class PostgresStore implements WholeStore {
     this.#closed = true;
     await this.#working;
     const writer = this.#writer;
-    await Promise.allSettled([this.#pool.end(), writer?.then((client) => client.end())]);
+    await Promise.allSettled([this.#reader.end(), writer?.then((client) => client.end())]);
   }
 
   async #prepare(): Promise<void> {
@@ -208,22 +191,6 @@ export class PostgresStore implements WholeStore {
     } catch (error) {
       throw faultOf(this.place, error);
     }
-  }
-
-  async #ask<Found extends object>(query: pg.QueryConfig): Promise<Found[]> {
-    try {
-      const { rows } = await patiently(() => this.#pool.query<Found>(query), Date.now() + patience);
-      return rows;
-    } catch (error) {
-      throw faultOf(this.place, error);
-    }
-  }
-
-  #indexColumns(table: TableName, index: string): readonly string[] {
-    const columns = (tables[table].indexes as Record<string, readonly string[]>)[index];
-    if (columns === undefined)
-      throw new CrosswalkError('internal', { detail: `no index ${index} on ${table}` });
-    return columns;
   }
 
   // ---------------------------------------------------------------- committing
@@ -347,11 +314,7 @@ export class PostgresStore implements WholeStore {
   async #wasMade(id: string): Promise<boolean> {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const { rows } = await this.#pool.query<{ status: string | null }>(
-          'SELECT pg_xact_status($1::text::xid8) AS status',
-          [id],
-        );
-        const status = rows[0]?.status;
+        const status = await this.#reader.statusOf(id);
         if (status !== 'in progress') return status === 'committed';
       } catch (error) {
         if (!isAway(error)) throw error;

@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- accept|w1|mapping|dedupe [--events N] [--connections C] [--rounds R]`: the gateway beside bare Express and bare
- * node:http, in turn, in the same run. `accept`: hooks made durable and answered. `w1`: hook in → map → deliver
- * to a loopback HTTP sink. Read the ratios: the figures are one machine's.
+ * `npm run bench -- accept|w1|commit|mapping|dedupe [--pg] [--events N] [--connections C] [--rounds R]`: the gateway beside
+ * bare Express and bare node:http, in turn, in the same run. `accept`: hooks made durable and answered. `w1`: hook
+ * in → map → deliver to a loopback HTTP sink. `--pg`: the gateway over PostgreSQL too, on a server of the bench's own.
+ * `commit`: rows that each store makes durable a second, alone and in groups. Read the ratios: the figures are one machine's.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHmac } from 'node:crypto';
@@ -12,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
+import { Postgres } from '../postgres.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,6 +21,7 @@ const { values, positionals } = parseArgs({
     events: { type: 'string', default: '10000' },
     connections: { type: 'string', default: '25' },
     rounds: { type: 'string', default: '3' },
+    pg: { type: 'boolean', default: false },
     million: { type: 'boolean', default: false },
     seed: { type: 'string', default: '5' },
   },
@@ -28,19 +31,25 @@ if (what === 'mapping') {
   await import('./mapping.ts');
   process.exit(0);
 }
+if (what === 'commit') {
+  await import('./commit.ts');
+  process.exit(0);
+}
 if (what === 'dedupe') {
   await import('./dedupe.ts');
   process.exit(0);
 }
 if (what !== 'accept' && what !== 'w1') {
   process.stderr.write(
-    'usage: npm run bench -- accept|w1|mapping|dedupe [--events N] [--connections C] [--rounds R] [--million]\n',
+    'usage: npm run bench -- accept|w1|commit|mapping|dedupe [--pg] [--events N] [--connections C] [--rounds R] [--million]\n',
   );
   process.exit(2);
 }
 const events = Number(values.events);
 const connections = Number(values.connections);
 const here = path.dirname(fileURLToPath(import.meta.url));
+
+const server = values.pg ? await Postgres.start() : undefined;
 
 interface Measured {
   readonly accepted: number;
@@ -134,9 +143,13 @@ const sinkCall = async (
 const measure = async (peer: string, sink: number, tag: string): Promise<Measured> => {
   const url = `http://127.0.0.1:${sink}`;
   const folder = mkdtempSync(path.join(tmpdir(), 'crosswalk-bench-'));
-  const env = { SINK_URL: url, CROSSWALK_STORE: path.join(folder, 'bench.db') };
+  const env = {
+    SINK_URL: url,
+    CROSSWALK_STORE: path.join(folder, 'bench.db'),
+    DATABASE_URL: peer === 'postgres' ? ((await server?.database()) ?? '') : '',
+  };
   const { child, port } =
-    peer === 'crosswalk'
+    peer === 'crosswalk' || peer === 'postgres'
       ? await start(
           'gateway.ts',
           [path.join(here, 'installation'), what === 'accept' ? 'accept' : 'live'],
@@ -176,17 +189,21 @@ const quantile = (list: readonly number[], q: number): number =>
   list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))] ?? 0;
 const fixed = (n: number, digits = 1): string => n.toFixed(digits);
 
-const peers = ['express', 'http', 'crosswalk'];
+const peers = ['express', 'http', 'crosswalk', ...(values.pg ? ['postgres'] : [])];
 const rounds = new Map<string, Measured[]>(peers.map((peer) => [peer, []]));
 const { child: sinkChild, port: sink } = await start('sink.ts', []);
-for (let round = 0; round < Number(values.rounds); round += 1) {
-  for (const peer of peers) {
-    rounds.get(peer)?.push(await measure(peer, sink, `${peer}${round}`));
-    process.stderr.write(`round ${round + 1}: ${peer}\n`);
+try {
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    for (const peer of peers) {
+      rounds.get(peer)?.push(await measure(peer, sink, `${peer}${round}`));
+      process.stderr.write(`round ${round + 1}: ${peer}\n`);
+    }
   }
+} finally {
+  await server?.end();
+  sinkChild.removeAllListeners('exit');
+  sinkChild.kill();
 }
-sinkChild.removeAllListeners('exit');
-sinkChild.kill();
 
 const base = rounds.get('express') ?? [];
 const ratios = (peer: string, of: (one: Measured) => number): string =>

@@ -486,6 +486,29 @@ export const storeContract = (name: string, open: () => Store | Promise<Store>):
         }
       });
 
+      it('answers many at once as it answers each', async () => {
+        await store.commit([
+          group(...['a', 'b', 'a', 'c', 'b', 'a'].map((lane, i) => touch(lane, `o${i % 2}`, 9 - i))),
+        ]);
+        const asked = ['a', 'none', 'b', 'a', 'c'].flatMap((lane) => [
+          { where: { lane }, limit: 2 },
+          { where: { lane, object: 'o0' }, limit: 9 },
+        ]);
+        const together = await Promise.all(
+          asked.map(async (options, i) => [
+            await store.list('touch', 'object' in options.where ? 'object' : 'due', options),
+            await store.get('touch', { seq: i }),
+          ]),
+        );
+        for (const [i, options] of asked.entries()) {
+          const index = 'object' in options.where ? 'object' : 'due';
+          expect(together[i]).toEqual([
+            await store.list('touch', index, options),
+            await store.get('touch', { seq: i }),
+          ]);
+        }
+      });
+
       it('finds nothing for values that no row has', async () => {
         await store.commit([group(touch('l', 'o', 1))]);
         expect(await store.list('touch', 'due', { where: { lane: 'other' }, limit: 9 })).toEqual([]);
