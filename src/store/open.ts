@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Config, Environment } from '../config.ts';
 import { CrosswalkError } from '../errors.ts';
-import { placeOf, PostgresStore } from './postgres.ts';
+import { placeOf } from './postgres-values.ts';
 import { SqliteStore } from './sqlite.ts';
 import type { WholeStore } from './store.ts';
 
@@ -28,7 +28,11 @@ export interface OpenOptions {
 }
 
 export const openStore = async (where: Where, options: OpenOptions = {}): Promise<WholeStore> => {
-  if (!('file' in where)) return PostgresStore.open({ ...where, ...options });
+  if (!('file' in where)) {
+    // Only who uses it pays for loading it.
+    const { PostgresStore } = await import('./postgres.ts');
+    return PostgresStore.open({ ...where, ...options });
+  }
   const { file } = where;
   const { readOnly = false, mustExist = readOnly } = options;
   if (file !== ':memory:') {

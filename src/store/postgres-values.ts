@@ -97,3 +97,10 @@ export const types: CustomTypesConfig = {
     return (text: string) => text;
   },
 };
+
+/** Where a database is, without user and password. */
+export const placeOf = (url: string, schema: string): string => {
+  const { hostname, port, pathname, searchParams } = new URL(url);
+  const host = searchParams.get('host') ?? hostname;
+  return `postgresql://${host}${port === '' ? '' : `:${port}`}${pathname}${schema === 'crosswalk' ? '' : ` (schema ${schema})`}`;
+};

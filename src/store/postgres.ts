@@ -20,7 +20,7 @@ import { faultOf, isAway, isClash, openClient, patience, patiently, pauseBefore 
 import { PostgresReader } from './postgres-read.ts';
 import { migrate, statedIn } from './postgres-schema.ts';
 import { Statements } from './postgres-sql.ts';
-import type { WireRow } from './postgres-values.ts';
+import { placeOf, type WireRow } from './postgres-values.ts';
 import { healthOf, loadingOf, snapshotOf } from './postgres-whole.ts';
 import { checkStated, presentSchema } from './migrations.ts';
 import type { Key, Row, TableName } from './schema.ts';
@@ -55,13 +55,6 @@ const fullAt = 4000;
 /** Locks after which a transaction takes the whole store instead: the server's table of locks is shared by all. */
 const mostLocks = 1500;
 const mostAttempts = 8;
-
-/** Where a database is, without user and password. */
-export const placeOf = (url: string, schema: string): string => {
-  const { hostname, port, pathname, searchParams } = new URL(url);
-  const host = searchParams.get('host') ?? hostname;
-  return `postgresql://${host}${port === '' ? '' : `:${port}`}${pathname}${schema === 'crosswalk' ? '' : ` (schema ${schema})`}`;
-};
 
 export class PostgresStore implements WholeStore {
   readonly place: string;
