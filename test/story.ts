@@ -31,6 +31,8 @@ export interface StoryOptions {
   readonly config?: string;
   /** Folder of mappings and the like, written into the installation before it opens. */
   readonly files?: Readonly<Record<string, string>>;
+  /** The clock of the systems and of the gateway, UTC ms; the machine's if absent. */
+  now?(): number;
 }
 
 export const usual = `
@@ -49,12 +51,19 @@ export class Story {
   readonly crm: Served<unknown>;
   gateway: Gateway | undefined;
   #web: { close(): Promise<void> } | undefined;
+  readonly #clock: Pick<StoryOptions, 'now'>;
 
-  private constructor(folder: string, port: number, hubspot: Served<unknown>, crm: Served<unknown>) {
+  private constructor(
+    folder: string,
+    port: number,
+    systems: { readonly hubspot: Served<unknown>; readonly crm: Served<unknown> },
+    clock: Pick<StoryOptions, 'now'>,
+  ) {
     this.folder = folder;
     this.port = port;
-    this.hubspot = hubspot;
-    this.crm = crm;
+    this.hubspot = systems.hubspot;
+    this.crm = systems.crm;
+    this.#clock = clock;
   }
 
   static async begin(options: StoryOptions = {}): Promise<Story> {
@@ -62,7 +71,9 @@ export class Story {
     const hooks = `http://127.0.0.1:${port}/hooks`;
     const { sandbox: hubspotOptions, ...hubspotServe } = options.hubspot ?? {};
     const { sandbox: crmOptions, ...crmServe } = options.crm ?? {};
+    const clock = options.now === undefined ? {} : { now: options.now };
     const hubspot = await serve(await loadSandbox('hubspot'), {
+      ...clock,
       ...hubspotServe,
       options: {
         token: 'pat-story',
@@ -77,6 +88,7 @@ export class Story {
       },
     });
     const crm = await serve(await loadSandbox('jiandaoyun'), {
+      ...clock,
       ...crmServe,
       options: {
         apiKey: 'story-key',
@@ -101,12 +113,12 @@ ${options.config ?? usual}`,
     );
     for (const [name, text] of Object.entries(options.files ?? {}))
       writeFileSync(path.join(folder, name), text);
-    return new Story(folder, port, hubspot, crm);
+    return new Story(folder, port, { hubspot, crm }, clock);
   }
 
   async open(): Promise<Gateway> {
     const log = pino({ level: process.env['STORY_LOG'] ?? 'silent' }, pino.destination(2));
-    this.gateway = await Gateway.open(this.folder, { environment: {}, log });
+    this.gateway = await Gateway.open(this.folder, { ...this.#clock, environment: {}, log });
     this.#web = await listen(this.gateway, { port: this.port });
     await this.gateway.start();
     return this.gateway;
