@@ -4,10 +4,12 @@
  */
 import type { Json } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
+import { deletedField } from './deletion.ts';
 import { delta, holdOn } from './delta.ts';
 import type { Layer, Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { isEmpty, same, type Entry, type Hold, type LinkState, type RecordState } from './record.ts';
+import { lifeOutcome } from './undo-life.ts';
 
 /** `owed`: the record has the value back, and the target gets it once its effect closes. */
 export type UndoResult = 'restored' | 'kept' | 'impossible' | 'owed';
@@ -30,6 +32,8 @@ export interface TargetView {
   readonly waits: ReadonlyMap<string, string>;
   /** Why nothing is written to it at all; undefined if it is written. */
   readonly silent?: string | undefined;
+  /** Why no other object is made there if this one is gone; undefined if one is. */
+  readonly lost?: string | undefined;
   readonly holds: readonly Hold[];
 }
 
@@ -231,6 +235,7 @@ export const owedOutcome = ({
   if (state.version !== version) return { result: 'kept', why: `changed since the undo by ${state.source}` };
   const owed = { result: 'owed' as const, ...(parked === undefined ? {} : { why: `parked: ${parked}` }) };
   if (target === undefined && parked !== undefined) return owed;
+  if (field === deletedField) return lifeOutcome(target, parked);
   if (target === undefined || target.link.state !== 'live')
     return { result: 'impossible', why: 'the object is not there any more' };
   const { link, lens, silent, holds, waits } = target;

@@ -11,6 +11,7 @@ import { isPlaceholder } from './guard.ts';
 import { chainOf, layersOf, type Layers, type Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { isEmpty, same, type Hold, type RecordState } from './record.ts';
+import { anewIn, lifeTargets } from './undo-life.ts';
 import {
   firstRow,
   isOurs,
@@ -77,11 +78,20 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
   const others = workedOn(input, layers);
   const held: { sync: string; object: string; hold: Hold }[] = [];
   const lines = ledgerOf(input);
+  const life = layers.get(deletedField);
+  const revives = life?.touched === true && planLife(input, life).changes;
+  const made = revives ? anewIn(input.targets) : new Set<string>();
   const fields = touched.map(([field, one]) => {
-    const plan = planField(input, field, one, others);
+    const plan =
+      field === deletedField ? planLife(input, one) : planField(input, field, one, { others, revives });
     if (plan.result === 'kept') return { ...plan, targets: [{ target: 'record', ...resultOf(plan) }] };
+    const record: TargetUndo = { target: 'record', result: 'restored' };
+    if (field === deletedField)
+      return { ...plan, targets: [record, ...lifeTargets(input.targets, input.creates)] };
     const chain = chainOf(one);
     const found = input.targets.flatMap((target) => {
+      // What is made anew has the value from the beginning.
+      if (target.link.state !== 'live' && made.has(target.link.sync)) return [];
       const own = ownValue(input.rows, input.scope, target, plan, chain);
       if (own !== undefined) {
         const { sync, object } = target.link;
@@ -92,7 +102,6 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
     const told = lines.filter((line) => line.field === field).length;
     const why = `${told} ${told === 1 ? 'line' : 'lines'} of its history cannot be unwritten; the undo adds one of its own`;
     const history: TargetUndo[] = told === 0 ? [] : [{ target: 'history', result: 'impossible', why }];
-    const record: TargetUndo = { target: 'record', result: 'restored' };
     return { ...plan, targets: [record, ...found, ...toCreate(input.creates, plan), ...history] };
   });
   const seqs = new Set(lines.map(({ seq }) => seq));
@@ -139,42 +148,58 @@ const workedOn = (
   return undefined;
 };
 
-const planField = (
-  { record, barred, isKey }: UndoInput,
-  field: string,
-  layers: Layers,
-  others: string | undefined,
-): FieldUndo => {
+/** The field as it was before the scope, if what the scope gave it still stands. */
+const planBack = ({ record }: UndoInput, field: string, layers: Layers): FieldUndo => {
   const { last } = layers;
   const now = record.fields[field]?.value ?? null;
-  const chain = chainOf(layers);
-  const bottom = chain.at(-1);
+  const bottom = chainOf(layers).at(-1);
   const plan = { field, now, back: now, changes: false, stands: 0, targets: [] };
-  const kept = (why: string): FieldUndo => ({ ...plan, result: 'kept', why });
-  if (field === deletedField)
-    return kept(
-      'a deletion is not taken back: restore the object where it was deleted, and the record comes back',
-    );
-  if (reachOf(record) !== null) return kept('the record is deleted');
   if (record.fields[field]?.version !== last.entry.version)
-    return kept('lineage does not tell how it got its present value');
+    return { ...plan, result: 'kept', why: 'lineage does not tell how it got its present value' };
   if (bottom === undefined) {
     const since = sinceOf(last);
     const undone = last.entry.verdict === 'undone';
     const why = undone
       ? `undone already by ${since.source} (${last.told.body.cause}, ${iso(since.at)})`
       : `changed since by ${since.source} (${iso(since.at)})`;
-    return { ...kept(why), since };
+    return { ...plan, result: 'kept', why, since };
   }
   const back = bottom.entry.before ?? null;
   const stands = bottom.prior;
   if (same(back, now)) return { ...plan, result: 'restored', stands, why: 'it has its former value already' };
+  return { ...plan, back, result: 'restored', changes: true, stands };
+};
+
+/** The deletion of a record is taken back like any value. To delete it again is nothing that undo does. */
+const planLife = (input: UndoInput, layers: Layers): FieldUndo => {
+  const plan = planBack(input, deletedField, layers);
+  const kept = (why: string): FieldUndo => ({ ...plan, back: plan.now, result: 'kept', why, changes: false });
+  if (!plan.changes) return plan;
+  if (!isEmpty(plan.back)) return kept('undo deletes nothing: delete it again where it was restored');
+  const { rows, scope } = input;
+  if (rows.some((told) => told.body.event === 'created' && scope.row(told)))
+    return kept('the record was made and deleted by this: it stays deleted');
+  return plan;
+};
+
+const planField = (
+  input: UndoInput,
+  field: string,
+  layers: Layers,
+  { others, revives }: { readonly others: string | undefined; readonly revives: boolean },
+): FieldUndo => {
+  const { record, barred, isKey } = input;
+  const plan = planBack(input, field, layers);
+  const { back } = plan;
+  const kept = (why: string): FieldUndo => ({ ...plan, back: plan.now, result: 'kept', why, changes: false });
+  if (reachOf(record) !== null && !revives) return kept('the record is deleted');
+  if (!plan.changes) return plan;
   if (others !== undefined) return kept(others);
   const bar = barred(field);
   if (bar !== undefined) return kept(bar);
   if (isKey(field) && !isEmpty(back) && isPlaceholder(back))
     return kept('its former value stands for "none", which is refused in a key field');
-  return { ...plan, back, result: 'restored', changes: true, stands };
+  return plan;
 };
 
 // ---------------------------------------------------------------- what cannot be undone

@@ -198,7 +198,7 @@ const anew = (world: World, state: Snapshot): string[] =>
     return rows.flatMap((row) => {
       const was = deleted;
       for (const { field, verdict, after } of row.entries)
-        if (field === deletedField && (verdict === 'took' || verdict === 'resolved'))
+        if (field === deletedField && (verdict === 'took' || verdict === 'resolved' || verdict === 'undone'))
           deleted = (after ?? null) !== null;
       // An object that a create of ours had made is its record's all the same.
       const made = systemOf(world, row.sync ?? '')?.objects.get(row.object ?? '')?.createdBy;

@@ -3,6 +3,9 @@
  * and undo. Values are unique, so that each can be followed.
  */
 import type { Json } from '../connector.ts';
+import { deletedField } from '../merge/deletion.ts';
+import type { LineageRow } from '../merge/lineage.ts';
+import { isEmpty, type Entry } from '../merge/record.ts';
 import { resolveConflict } from '../sync/resolve.ts';
 import { standingRun } from '../sync/runs.ts';
 import type { UndoScope } from '../sync/scope.ts';
@@ -114,6 +117,7 @@ export class People {
     const roll = world.random();
     const span = { from: world.time - Math.floor(world.random() * 600_000), to: world.time };
     if (roll < 0.15) return span;
+    if (roll > 0.8) return this.#deletion();
     const sync = world.pick([...world.hub.syncs.keys()]);
     if (roll < 0.3)
       return sync === undefined ? undefined : { connection: sync, ...(roll < 0.25 ? span : {}) };
@@ -121,5 +125,14 @@ export class People {
     const undos = runs.filter((row) => row['kind'] === 'undo');
     const run = world.pick(roll < 0.45 && undos.length > 0 ? undos : runs);
     return run === undefined ? undefined : { run: String(run['id']) };
+  }
+
+  /** The run in which a record was last deleted. */
+  async #deletion(): Promise<UndoScope | undefined> {
+    const rows = await this.#world.store.list('lineage', 'at', { where: {}, newest: true, limit: 300 });
+    const deletes = ({ field, verdict, after }: Entry): boolean =>
+      field === deletedField && verdict === 'took' && !isEmpty(after);
+    const row = rows.find(({ body }) => (body as LineageRow).entries.some(deletes));
+    return row === undefined ? undefined : { run: String(row['run']) };
   }
 }

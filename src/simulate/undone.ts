@@ -1,4 +1,5 @@
 /** Undo, checked against lineage: every field that was written has one result, and no later change is lost. */
+import { deletedField } from '../merge/deletion.ts';
 import { isSetting, type ToldRow } from '../merge/lineage.ts';
 import type { Scope } from '../merge/layers.ts';
 import { same } from '../merge/record.ts';
@@ -49,7 +50,7 @@ const undoAt = async (world: World, row: Row, wrong: string[]): Promise<Undo> =>
     if (items.has(key)) wrong.push(`undo ${run}: ${key} has two results`);
     if (one['state'] !== item.result) wrong.push(`undo ${run}: ${key} is ${item.result} and ${one['state']}`);
     items.set(key, item);
-    world.options.tally.row(`undo: ${item.result}`);
+    world.options.tally.row(`undo${item.field === deletedField ? ' of a deletion' : ''}: ${item.result}`);
     for (const { target, result } of item.targets)
       if (target !== 'record')
         world.options.tally.row(`undo, ${target === 'history' ? target : 'object'}: ${result}`);

@@ -131,7 +131,11 @@ export const tellStaying = async (draft: Draft, record: RecordState, except: Lin
 };
 
 /** What people were asked about the deletion on other links is settled where the record now agrees with them. */
-export const releaseAgreed = async (draft: Draft, record: RecordState, except: LinkState): Promise<void> => {
+export const releaseAgreed = async (
+  draft: Draft,
+  record: RecordState,
+  except: LinkState | null = null,
+): Promise<void> => {
   const where = { record: record.id, field: deletedField };
   const rows = await draft.hub.store.list('conflict', 'record', {
     where: { record: record.id },
@@ -140,7 +144,7 @@ export const releaseAgreed = async (draft: Draft, record: RecordState, except: L
   const reach = reachOf(record);
   for (const row of rows) {
     const [sync, object] = [String(row['sync']), String(row['object'])];
-    if (row['field'] !== deletedField || (sync === except.sync && object === except.object)) continue;
+    if (row['field'] !== deletedField || (sync === except?.sync && object === except.object)) continue;
     if ((row['theirs'] === null) !== (reach === null)) continue;
     draft.delete('conflict', { ...where, sync, object });
     const entry = { field: deletedField, verdict: 'met' as const, theirs: reach };

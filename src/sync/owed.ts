@@ -1,5 +1,6 @@
 /** What an undo owes to linked objects: settled as the effects towards them close. */
-import { owedOutcome, type TargetUndo, type TargetView } from '../merge/undo-target.ts';
+import { standingOf } from '../merge/undo-life.ts';
+import { owedOutcome, type TargetUndo } from '../merge/undo-target.ts';
 import type { Group } from '../store/store.ts';
 import { effectOf, recordOf, type EffectRow, type Hub } from './hub.ts';
 import { closeRuns, runOf } from './runs.ts';
@@ -82,14 +83,13 @@ const outcomeOf = async (
   const row = await hub.store.get('record', { id });
   const record = row === undefined ? undefined : recordOf(row);
   const targets = record === undefined ? [] : await targetsOf(hub, record);
-  // What was to be created is the link that there is now.
-  const isTarget = ({ link }: TargetView): boolean =>
-    link.sync === sync && (link.object === object || object === '');
+  const there = targets.filter(({ link }) => link.sync === sync);
   return owedOutcome({
     record,
     field,
     version,
-    target: targets.find(isTarget),
+    // What was to be created is the link that there is now.
+    target: object === '' ? standingOf(there) : there.find(({ link }) => link.object === object),
     readable: hub.syncs.get(sync)?.kind.read !== undefined,
     parked:
       effect === null

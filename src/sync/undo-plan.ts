@@ -1,11 +1,12 @@
 /** What an undo would do: each record of its scope planned from lineage, and told item by item. Writes nothing. */
 import type { Json } from '../connector.ts';
 import type { Scope } from '../merge/layers.ts';
+import { goneOf } from '../merge/deletion.ts';
 import { labelOf, type LinkState, type RecordState } from '../merge/record.ts';
 import type { TargetUndo, TargetView } from '../merge/undo-target.ts';
 import { undoOf, type RecordUndo } from '../merge/undo.ts';
 import { idOf } from './decide.ts';
-import { holdOf, linkOf, recordOf, syncsOfEntity, type Hub } from './hub.ts';
+import { holdOf, linkOf, recordOf, syncsOfEntity, type Hub, type Sync } from './hub.ts';
 import { related } from './relations.ts';
 import { candidates, checkScope, scopeOf, toldOf, type Candidate, type UndoScope } from './scope.ts';
 
@@ -41,6 +42,13 @@ export interface Planned {
 const silentOf = (hub: Hub, sync: string): string | undefined =>
   hub.syncs.get(sync)?.outward === true ? undefined : `sync ${sync} writes nothing there`;
 
+/** Why nothing is made anew in a system for an object of a link that is gone; undefined if something is. */
+const lostOf = (sync: Sync, link: LinkState): string | undefined => {
+  if (!sync.create) return `sync ${sync.name} creates nothing there`;
+  if (goneOf(link).by === 'us' || sync.resurrect === true) return undefined;
+  return `somebody deleted it there, and sync ${sync.name} makes nothing anew that was deleted there ("resurrect: true" would)`;
+};
+
 /** The linked objects of a record, as undo sees them; those of a sync that is not configured any more stay out. */
 export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetView[]> => {
   const where = { record: record.id };
@@ -55,7 +63,8 @@ export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetVi
     // A field that waits for a name there is one that the mapping writes.
     const lens = outward.size === 0 ? named.lens : { ...named.lens, outward: sync.lens.outward };
     const waits = new Map([...outward].map(([field, { what }]) => [field, what]));
-    targets.push({ link, lens, waits, silent: silentOf(hub, link.sync), holds: own.map(holdOf) });
+    const lost = lostOf(sync, link);
+    targets.push({ link, lens, waits, silent: silentOf(hub, link.sync), lost, holds: own.map(holdOf) });
   }
   return targets;
 };
@@ -125,8 +134,7 @@ export async function* planUndo(hub: Hub, asked: UndoScope, by: string): AsyncGe
   }
 }
 
-const noRemove =
-  'the object stays there: Crosswalk does not remove objects yet, so remove it by hand if it should go';
+const noRemove = 'the object stays there: undo removes nothing, so remove it by hand if it should go';
 
 /** The items of a record, by their ids. */
 export const itemsOf = ({ record, undo }: Planned, also: Pick<UndoItem, 'again'>): Map<string, UndoItem> => {

@@ -17,11 +17,12 @@ import {
   type LinkState,
   type RecordState,
 } from '../merge/record.ts';
-import { lacksObject } from '../merge/deletion.ts';
+import { deletedField, lacksObject } from '../merge/deletion.ts';
 import type { Scope } from '../merge/layers.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import type { FieldUndo, RecordUndo } from '../merge/undo.ts';
 import type { Row } from '../store/schema.ts';
+import { releaseAgreed } from './deletion.ts';
 import { Draft } from './draft.ts';
 import { effectOf, syncsOfEntity, type Hub } from './hub.ts';
 import { openRun } from './runs.ts';
@@ -173,6 +174,7 @@ const drawUndo = async (
   }));
   draft.lineage(record.id, { cause, version, entries });
   drawOwn(draft, cause, after, undo, links);
+  if (changes.some(({ field }) => field === deletedField)) await releaseAgreed(draft, after);
   drawLines(draft, record, changes, by);
   await promiseOwed(draft, after, undo.fields, links);
   return draft;
@@ -239,9 +241,10 @@ const promiseOwed = async (
     for (const object of own.length === 0 ? [''] : own.map((link) => link.object))
       if (owing.has(`${sync.name}/${object}`)) await draft.promise(sync.name, after, object);
     // By a person's authority, like an edit of theirs: what a system deleted comes back where it may.
+    const revives = undone.some(({ field, changes: one }) => one && field === deletedField);
     const changes = undone.some(({ field, changes: one }) => one && sync.lens.outward.has(field));
-    if (changes && own.length > 0 && sync.outward && lacksObject(after, own, sync))
-      await draft.promise(sync.name, after, '');
+    const mayLack = revives || (changes && own.length > 0);
+    if (mayLack && sync.outward && lacksObject(after, own, sync)) await draft.promise(sync.name, after, '');
     const isEmptied = [...sync.lens.outward].every((field) => isEmpty(after.fields[field]?.value));
     if (own.length === 0 && isEmptied) await endCreate(draft, sync.name, after.id);
   }
