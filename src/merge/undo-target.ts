@@ -7,6 +7,7 @@ import type { Fields, Lens } from '../mapping/lens.ts';
 import { delta } from './delta.ts';
 import type { Layer } from './layers.ts';
 import { isSetting, type ToldRow } from './lineage.ts';
+import { shows } from './lists.ts';
 import { isEmpty, same, type Hold, type LinkState, type RecordState } from './record.ts';
 
 /** `owed`: the record has the value back, and the target gets it once its effect closes. */
@@ -71,7 +72,7 @@ export const ownValue = (
   const { link, lens } = target;
   const shown = shownBy(target)[field];
   if (!changes || link.state !== 'live' || shown === undefined || isEmpty(shown)) return undefined;
-  if (!same(shown, now) && !same(shown, lens.settle(field, now))) return undefined;
+  if (!shows(lens, field, shown, now)) return undefined;
   const about = rows
     .filter(({ body }) => body.sync === link.sync && body.object === link.object)
     .flatMap(({ body }) => body.entries.filter((entry) => entry.field === field));
@@ -105,7 +106,7 @@ export const targetOf = (
   const shown = shownBy(target)[field];
   const at = { target: `${sync}/${object}`, sync, object };
   if (!lens.inward.has(field) && !lens.outward.has(field)) return undefined;
-  const differs = shown !== undefined && !same(shown, back) && !same(shown, lens.settle(field, back));
+  const differs = shown !== undefined && !shows(lens, field, shown, back);
   if (link.state !== 'live')
     return differs ? { ...at, result: 'impossible', why: 'the object is not there any more' } : undefined;
   const mute = silent ?? (lens.outward.has(field) ? undefined : `mapping ${lens.name} only reads ${field}`);
