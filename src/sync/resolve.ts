@@ -1,5 +1,4 @@
 /** What a person decides: conflicts, parked items, parked effects. Each decision is a commit with lineage. */
-import type { Json } from '../connector.ts';
 import { deletedField, marked, reachOf, type Reach } from '../merge/deletion.ts';
 import { applied, changeText, listedBy, listHash, shows, type Listed } from '../merge/lists.ts';
 import {
