@@ -76,8 +76,8 @@ interface Case {
   readonly field: ListField;
   readonly log: readonly FieldEvent[];
   readonly told: readonly Told[];
-  /** Lists of all objects of the record. */
-  readonly others: readonly (readonly FieldEvent[])[];
+  /** The same list of the record's other objects, and whether their systems make of it what nobody has declared. */
+  readonly others: readonly { readonly log: readonly FieldEvent[]; readonly strange: boolean }[];
   /** Everything that the record ever held. */
   readonly held: readonly Atoms[];
 }
@@ -175,7 +175,7 @@ const unauthored = ({ field, log, told }: Case): string[] => {
   });
 };
 
-/** Where a policy overruled somebody, somebody else had edited the same row, or a write of ours had not shown. */
+/** Where a policy overruled somebody, somebody (or a system by itself) had edited the same row elsewhere, or a write of ours had not shown. */
 const undisputed = ({ field, log, told, others }: Case): string[] =>
   told.flatMap(({ entry, answers }) => {
     if (entry.verdict !== 'overruled' || answers || !isDecided(entry)) return [];
@@ -189,10 +189,10 @@ const undisputed = ({ field, log, told, others }: Case): string[] =>
       const isDisputed =
         field === 'lines' &&
         others.some((other) =>
-          other.some(
+          other.log.some(
             (event, i) =>
-              event.by === 'person' &&
-              doneBy(field, other, i).some((change) => rowOf(change.atom) === rowOf(atom)),
+              (event.by === 'person' || other.strange) &&
+              doneBy(field, other.log, i).some((change) => rowOf(change.atom) === rowOf(atom)),
           ),
         );
       return !isEdit || isDisputed
@@ -227,10 +227,14 @@ export const lostMembers = (world: World, state: Snapshot): string[] =>
           field,
           log: object.log[field] ?? [],
           told: toldOf(rows, name, object.id, field),
-          others: world.systems
-            .flatMap(({ objects }) => [...objects.values()])
-            .filter(({ id }) => ids.has(id) && id !== object.id)
-            .map(({ log }) => log[field] ?? []),
+          others: world.systems.flatMap(({ traits, objects }) =>
+            [...objects.values()]
+              .filter(({ id }) => ids.has(id) && id !== object.id)
+              .map(({ log }) => ({
+                log: log[field] ?? [],
+                strange: traits.normalise?.declared === false,
+              })),
+          ),
           held: rows.flatMap(({ entries }) =>
             entries.flatMap((entry) =>
               entry.field === field && entry.after !== undefined ? [atomsOf(field, entry.after)] : [],
