@@ -8,9 +8,9 @@
  */
 import type { Json } from '../connector.ts';
 import { applied, combine, showsList, type Decide, type Listed, type Winner } from './lists.ts';
-import type { Judgement } from './judgement.ts';
+import { REMAPPED, type Judgement } from './judgement.ts';
 import { bar, winnerOf, type FieldRule } from './policy.ts';
-import { isEmpty, same, type Hold } from './record.ts';
+import { isEmpty, same, type Hold, type HoldReason } from './record.ts';
 import { spanOfPaths } from './spans.ts';
 
 /** The decisions of one look, and the rules that they were made by. */
@@ -53,7 +53,7 @@ export const judgeList = (
   const { rules, holds, link } = judge.input;
   const rule = rules(field);
   const ours = judge.ours(field);
-  const hold = holds.find((one) => one.field === field && judge.isAsked(field));
+  const hold = holds.find((one) => one.field === field && judge.isStanding(field));
   if (shadow !== undefined && judge.still(field, theirs, shadow)) {
     judge.rows.push('list: as it was');
     const moved = judge.fieldVersion(field) > (judge.seen[field] ?? 0);
@@ -114,8 +114,8 @@ const judgeWhole = (
   judge.rows.push(barred === undefined ? 'list: emptied' : 'list: barred');
   if (hold !== undefined) {
     judge.held.set(field, { ...hold, theirs });
-    const verdict = hold.why === 'kept' ? 'kept' : 'held';
-    judge.note({ field, verdict, theirs, rule: hold.why, at: judge.span });
+    const verdict = hold.why === 'ask' ? 'held' : 'kept';
+    judge.note({ field, verdict, theirs, rule: ruleOf(hold.why), at: judge.span });
   } else if (barred !== undefined) {
     const isUnmoved = showsList(listed, shadow, judge.ours(field), 'all');
     judge.restore(field, theirs, isUnmoved ? 'restored' : 'overruled', barred);
@@ -151,11 +151,14 @@ interface Question {
   readonly changes?: boolean;
 }
 
+const ruleOf = (why: HoldReason): string =>
+  why === 'own' ? 'own: the rest of it is left there' : why === 'remapped' ? REMAPPED : why;
+
 const ask = (judge: Judgement, field: string, { from, to, raised, hold, changes = true }: Question): void => {
-  const why = raised === 'keep' || (raised === undefined && hold?.why === 'kept') ? 'kept' : 'ask';
+  const why = raised === undefined ? (hold?.why ?? 'ask') : raised === 'keep' ? 'kept' : 'ask';
   judge.held.set(field, { field, why, theirs: to, ours: from, at: hold?.at ?? judge.input.now });
   delete judge.written[field];
   const isNew = hold === undefined || changes || raised !== undefined;
-  const verdict = why === 'kept' ? 'kept' : isNew ? 'asked' : 'held';
-  judge.note({ field, verdict, theirs: to, rule: raised ?? why, at: judge.span });
+  const verdict = why !== 'ask' ? 'kept' : isNew ? 'asked' : 'held';
+  judge.note({ field, verdict, theirs: to, rule: raised ?? ruleOf(why), at: judge.span });
 };

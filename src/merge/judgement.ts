@@ -22,6 +22,11 @@ const mostReturns = 2;
 const mostChain = 8;
 const mostRestores = 2;
 
+/** Divergences of a list that are about some of its members: the others go on. */
+const standing: ReadonlySet<HoldReason> = new Set(['ask', 'kept', 'own', 'remapped']);
+
+export const REMAPPED = 'the mapping has changed; crosswalk remap plans it';
+
 /** The merge in progress: one field is judged after the other. */
 export class Judgement {
   readonly input: MergeInput;
@@ -81,7 +86,7 @@ export class Judgement {
     if (shows(this.input.lens, field, theirs, ours)) return true;
     const listed = this.listed(field);
     // Rows of the remote's own that are left there are no difference, unless they are in question.
-    if (listed === null || this.isAsked(field)) return false;
+    if (listed === null || this.isStanding(field)) return false;
     return showsList(listed, theirs, wantedThere(listed, ours, this.shown[field], true), 'all');
   }
 
@@ -99,9 +104,9 @@ export class Judgement {
     return showsList(listed, theirs, wantedThere(listed, this.ours(field), theirs, false), 'written');
   }
 
-  /** The field waits for a person, or is left as it is on both sides. */
-  isAsked(field: string): boolean {
-    return this.input.holds.some((one) => one.field === field && (one.why === 'ask' || one.why === 'kept'));
+  /** What was found to differ stands: a person is to decide, or both sides keep what they have. */
+  isStanding(field: string): boolean {
+    return this.input.holds.some((one) => one.field === field && standing.has(one.why));
   }
 
   note(entry: Entry): void {
@@ -146,7 +151,7 @@ export class Judgement {
 
   holdRemapped(field: string, theirs: Json): void {
     this.rows.push('remapped');
-    this.hold(field, 'remapped', theirs, 'kept', 'the mapping has changed; crosswalk remap plans it');
+    this.hold(field, 'remapped', theirs, 'kept', REMAPPED);
   }
 
   /** The record takes `value`: what the remote shows, or what a list makes of both. */

@@ -167,7 +167,7 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     return judge.meet(field, theirs, 'met');
   }
   const listed = judge.listed(field);
-  if (!(listed !== null && judge.isAsked(field)) && judgeHeld(judge, field, theirs)) {
+  if (!(listed !== null && judge.isStanding(field)) && judgeHeld(judge, field, theirs)) {
     judge.rows.push('held');
     return;
   }
