@@ -24,4 +24,5 @@ export const knownMutations: readonly {
   { mutation: 'create-unread', seed: 41, steps: 120 },
   { mutation: 'no-catch-up', seed: 12, steps: 120 },
   { mutation: 'undo-later-edits', seed: 7, steps: 120 },
+  { mutation: 'whole-lists', seed: 9, steps: 300 },
 ];
