@@ -23,6 +23,8 @@ export interface Known {
       readonly entity: string;
       readonly connector: string;
       readonly kind: string;
+      /** By field: what tells the rows of a table apart, null for a field that is none. */
+      readonly rowKeys?: ReadonlyMap<string, string | null>;
       /** Fields that name another record. */
       readonly references?: readonly {
         readonly field: string;
@@ -279,7 +281,25 @@ const checkResurrect = (check: Check, name: string, sync: SourceSync): void => {
   check.tell('config-resurrect', pointerOf(['syncs', name, 'resurrect']), { sync: name, detail });
 };
 
+/** Rows merge by their key, so that all syncs of an entity must know them by the same. */
+const checkRowKeys = (check: Check): void => {
+  const known = new Map<string, { readonly mapping: string; readonly key: string | null }>();
+  for (const [name, { mapping }] of Object.entries(check.source.syncs ?? {})) {
+    const { entity = '', rowKeys = new Map<string, null>() } = check.known.mappings.get(mapping) ?? {};
+    for (const [field, key] of rowKeys) {
+      const first = known.get(`${entity} ${field}`);
+      if (first === undefined) known.set(`${entity} ${field}`, { mapping, key });
+      if (first === undefined || first.key === key) continue;
+      const words = (one: string | null): string => (one === null ? 'no rows' : `key ${one}`);
+      const keys = { oneKey: words(first.key), otherKey: words(key) };
+      const params = { one: first.mapping, other: mapping, field, entity, ...keys };
+      check.tell('config-row-key', pointerOf(['syncs', name, 'mapping']), params);
+    }
+  }
+};
+
 const checkSyncs = (check: Check): void => {
+  checkRowKeys(check);
   const seen = new Map<string, string>();
   const { connections = {} } = check.source;
   for (const [name, sync] of Object.entries(check.source.syncs ?? {})) {

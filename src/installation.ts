@@ -95,6 +95,7 @@ export const knownOf = (
         entity,
         connector: remote.connector,
         kind: remote.kind,
+        rowKeys: new Map(Object.entries(fields).map(([field, { rows }]) => [field, rows?.key ?? null])),
         references: Object.entries(fields).flatMap(([field, { reference }]) =>
           reference === undefined ? [] : [{ field, ...referenceOf(reference) }],
         ),

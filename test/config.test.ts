@@ -302,6 +302,31 @@ describe('faults of sense', () => {
     expect(told(twice)).toEqual([expect.stringMatching(/^16 config-same-sync .*crm-contacts and again/u)]);
   });
 
+  test('all syncs of an entity know the rows of a table by the same key', () => {
+    const rowKeys = (key: string | null) => ({ rowKeys: new Map([['lines', key]]) });
+    const reading = (one: string | null, other: string | null) =>
+      readConfig(
+        good,
+        'crosswalk.yaml',
+        {
+          ...known,
+          mappings: new Map([
+            ['jdy-contact', { entity: 'contact', connector: 'jiandaoyun', kind: 'contact', ...rowKeys(one) }],
+            [
+              'hubspot-contact',
+              { entity: 'contact', connector: 'hubspot', kind: 'contact', ...rowKeys(other) },
+            ],
+          ]),
+        },
+        {},
+      ).faults.map((fault) => fault.message);
+    expect(reading('line', 'line')).toEqual([]);
+    expect(reading('line', 'sku')).toEqual([
+      'crosswalk.yaml:16 /syncs/hubspot-contacts/mapping: Mappings jdy-contact and hubspot-contact do not tell the rows of lines of entity contact apart alike: key line, and key sku.',
+    ]);
+    expect(reading('line', null)[0]).toContain('key line, and no rows');
+  });
+
   test('a server beyond this machine needs a token, by reference', () => {
     expect(told('server:\n  host: 0.0.0.0')[0]).toMatch(/^2 config-open-server/u);
     expect(told('server:\n  port: 1\n  tokenRef: abc')[0]).toMatch(/^3 config-shape/u);

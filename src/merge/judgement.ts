@@ -1,6 +1,8 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
+import { changeText, listedBy, listHash, shows, showsList, wantedThere, type Listed } from './lists.ts';
 import type { MergeInput } from './merge.ts';
+import { spansAfter } from './spans.ts';
 import {
   hashOf,
   isEmpty,
@@ -19,6 +21,11 @@ import {
 const mostReturns = 2;
 const mostChain = 8;
 const mostRestores = 2;
+
+/** Divergences of a list that are about some of its members: the others go on. */
+const standing: ReadonlySet<HoldReason> = new Set(['ask', 'kept', 'own', 'remapped']);
+
+export const REMAPPED = 'the mapping has changed; crosswalk remap plans it';
 
 /** The merge in progress: one field is judged after the other. */
 export class Judgement {
@@ -65,14 +72,41 @@ export class Judgement {
     return this.fields[field]?.version ?? 0;
   }
 
+  listed(field: string): Listed | null {
+    return listedBy(this.input.lens, field);
+  }
+
   /** The remote shows what it showed, or what it is known to make of that. */
   still(field: string, theirs: Json, shadow: Json): boolean {
-    return same(theirs, shadow) || (!isEmpty(shadow) && same(theirs, this.input.lens.settle(field, shadow)));
+    return shows(this.input.lens, field, theirs, shadow);
   }
 
   agrees(field: string, theirs: Json): boolean {
     const ours = this.ours(field);
-    return same(theirs, ours) || (!isEmpty(ours) && same(theirs, this.input.lens.settle(field, ours)));
+    if (shows(this.input.lens, field, theirs, ours)) return true;
+    const listed = this.listed(field);
+    // Rows of the remote's own that are left there are no difference, unless they are in question.
+    if (listed === null || this.isStanding(field)) return false;
+    return showsList(listed, theirs, wantedThere(listed, ours, this.shown[field], true), 'all');
+  }
+
+  /** The remote has rows more than the record, which its mapping leaves there, and nothing else. */
+  differsByOwnRows(field: string, theirs: Json): boolean {
+    const listed = this.listed(field);
+    if (listed === null) return false;
+    return showsList(listed, theirs, wantedThere(listed, this.ours(field), theirs, true), 'all');
+  }
+
+  /** The remote has all that would be written: nothing but emptiness could be written over it. */
+  hasAll(field: string, theirs: Json): boolean {
+    const listed = this.listed(field);
+    if (listed === null || this.fieldVersion(field) > (this.seen[field] ?? 0)) return false;
+    return showsList(listed, theirs, wantedThere(listed, this.ours(field), theirs, false), 'written');
+  }
+
+  /** What was found to differ stands: a person is to decide, or both sides keep what they have. */
+  isStanding(field: string): boolean {
+    return this.input.holds.some((one) => one.field === field && standing.has(one.why));
   }
 
   note(entry: Entry): void {
@@ -90,6 +124,19 @@ export class Judgement {
     } else if (verdict === 'met' && this.release(field)) this.note({ field, verdict, theirs });
   }
 
+  /** The remote shows what was written, whatever else it shows. */
+  confirm(field: string, theirs: Json): void {
+    const writing = this.written[field];
+    if (writing === undefined) return;
+    if (!writing.confirmed) {
+      this.confirmed += 1;
+      this.rows.push('taken');
+      this.note({ field, verdict: 'confirmed', theirs, version: writing.version });
+    }
+    this.written[field] = { ...writing, acked: true, confirmed: true };
+    this.seen[field] = Math.max(this.seen[field] ?? 0, writing.version);
+  }
+
   release(field: string): boolean {
     const held = this.input.holds.some((hold) => hold.field === field);
     if (held) this.released.push(field);
@@ -103,35 +150,42 @@ export class Judgement {
     this.note({ field, verdict, theirs, rule, at: this.span, held: why, ...first });
   }
 
-  take(field: string, theirs: Json, rule: string): void {
+  holdRemapped(field: string, theirs: Json): void {
+    this.rows.push('remapped');
+    this.hold(field, 'remapped', theirs, 'kept', REMAPPED);
+  }
+
+  /** The record takes `value`: what the remote shows, or what a list makes of both. */
+  take(field: string, value: Json, rule: string, theirs: Json = value): void {
     const old = this.fields[field];
+    const listed = this.listed(field);
     const answer = this.written[field] !== undefined;
-    const hash = hashOf(theirs);
-    const returned = answer && (old?.recent.includes(hash) ?? false);
+    const hashed = listed === null ? hashOf : listHash;
+    const returned = answer && (old?.recent.includes(hashed(value)) ?? false);
     const returns = answer ? (old?.returns ?? 0) + (returned ? 1 : 0) : 0;
-    const chain = answer ? (old?.chain ?? 0) + 1 : 0;
+    // Two people may add to a list in turns for years: only what comes before our write has shown answers it.
+    const counts = listed === null ? answer : this.input.link.written[field]?.confirmed === false;
+    const chain = counts ? (old?.chain ?? 0) + 1 : 0;
     if (returns >= mostReturns || chain >= mostChain) {
-      this.hold(
-        field,
-        'oscillation',
-        theirs,
-        'oscillation',
-        returned ? 'value came back' : 'changed at each write',
-      );
+      const why = returned ? 'value came back' : 'changed at each write';
+      this.hold(field, 'oscillation', theirs, 'oscillation', why);
       return;
     }
     const source = `${this.input.link.sync}/${this.input.link.object}`;
     const recent = answer ? (old?.recent ?? []) : [];
+    const spans = listed === null ? undefined : spansAfter(listed, old, value, this.span);
     this.fields[field] = {
-      value: theirs,
+      value,
       version: this.version,
       at: this.span,
       source,
-      recent: old === undefined ? [] : [...recent, hashOf(old.value)].slice(-8),
+      recent: old === undefined ? [] : [...recent, hashed(old.value)].slice(-8),
       returns,
       chain,
+      ...(spans === undefined ? {} : { spans }),
     };
-    this.seen[field] = this.version;
+    const isShown = same(theirs, value);
+    if (isShown || this.agrees(field, theirs)) this.seen[field] = this.version;
     delete this.written[field];
     delete this.restored[field];
     this.release(field);
@@ -141,7 +195,9 @@ export class Judgement {
       field,
       verdict: 'took',
       before,
-      after: theirs,
+      after: value,
+      ...(listed === null ? {} : { change: changeText(listed.shape, before, value) }),
+      ...(isShown ? {} : { theirs }),
       rule,
       version: this.version,
       at: this.span,
@@ -152,7 +208,14 @@ export class Judgement {
 
   /** Ours stays and is written back; the value that lost is kept in lineage. */
   restore(field: string, theirs: Json, verdict: 'restored' | 'overruled', rule: string): void {
-    if (isEmpty(this.ours(field))) {
+    const ours = this.ours(field);
+    if (!isEmpty(theirs) && this.differsByOwnRows(field, theirs)) {
+      const left = `${rule}; rows of its own are left there`;
+      delete this.written[field];
+      this.note({ field, verdict, theirs, after: ours, rule: left, at: this.span });
+      return;
+    }
+    if (isEmpty(ours) || this.hasAll(field, theirs)) {
       this.hold(
         field,
         rule === 'placeholder' ? 'placeholder' : 'empty',
@@ -171,7 +234,7 @@ export class Judgement {
     }
     this.restored[field] = { version, count };
     delete this.written[field];
-    this.note({ field, verdict, theirs, after: this.ours(field), rule, at: this.span });
+    this.note({ field, verdict, theirs, after: ours, rule, at: this.span });
   }
 }
 

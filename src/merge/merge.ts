@@ -16,14 +16,17 @@
  * tried again only where the guard proves that nothing happened at all; otherwise it parks, because a
  * person who put the old value back looks the same (the design's "tried once more" lost such edits in the
  * simulator). Any other value is a change on that side whose author may not have seen ours: a conflict.
+ *
+ * A list goes the same way up to where both sides differ; from there its members are judged (see lists.ts).
  */
 import type { Json, RemoteObject, Stamps } from '../connector.ts';
 import type { FieldProblem, Lens } from '../mapping/lens.ts';
-import { isPlaceholder } from './guard.ts';
+import { judgeList } from './judge-list.ts';
 import { Judgement } from './judgement.ts';
 import { leftThere, NOT_TAKEN, withoutLeft } from './left.ts';
 import { noted } from './lineage.ts';
-import type { FieldRule, Rules } from './policy.ts';
+import { showsList } from './lists.ts';
+import { bar, winnerOf, type FieldRule, type Rules } from './policy.ts';
 import {
   copyPlace,
   isEmpty,
@@ -70,15 +73,6 @@ export interface Merged {
   readonly rows: readonly string[];
 }
 
-/** The roles, protection and placeholders that come before any policy. Undefined: theirs may be taken. */
-const bar = (rule: FieldRule, theirs: Json, ours: Json): string | undefined => {
-  if (rule.key && isPlaceholder(theirs) && !isEmpty(theirs)) return 'placeholder';
-  if (rule.role === 'reader') return 'role reader';
-  if (rule.role === 'filler' && !isEmpty(ours)) return 'role filler';
-  if (rule.protected && !isEmpty(ours)) return 'protected';
-  return undefined;
-};
-
 const judgeChange = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
   const rule = judge.input.rules(field);
   const barred = bar(rule, theirs, judge.ours(field));
@@ -99,22 +93,11 @@ const judgeConflict = (judge: Judgement, field: string, theirs: Json, shadow: Js
   const barred = bar(rule, theirs, ours);
   if (barred !== undefined) return judge.restore(field, theirs, 'overruled', barred);
   if (isEmpty(theirs) && !isEmpty(shadow) && rule.clear !== 'take') return judgeClearing(judge, field, rule);
-  switch (rule.conflict) {
-    case 'owner':
-      if (rule.role === 'owner') judge.take(field, theirs, 'owner');
-      else judge.restore(field, theirs, 'overruled', 'owner');
-      return;
-    case 'keep':
-      return judge.hold(field, 'kept', theirs, 'kept', 'keep');
-    case 'ask':
-      return judge.hold(field, 'ask', theirs, 'asked', 'ask');
-    case 'newest': {
-      const mine = judge.fields[field]?.at ?? { from: 0, to: 0 };
-      if (judge.span.from >= mine.to) judge.take(field, theirs, 'newest');
-      else if (mine.from >= judge.span.to) judge.restore(field, theirs, 'overruled', 'newest');
-      else judge.hold(field, 'ask', theirs, 'asked', 'newest cannot tell');
-    }
-  }
+  const { winner, by } = winnerOf(rule, judge.span, judge.fields[field]?.at ?? { from: 0, to: 0 });
+  if (winner === 'theirs') judge.take(field, theirs, by);
+  else if (winner === 'ours') judge.restore(field, theirs, 'overruled', by);
+  else if (by === 'keep') judge.hold(field, 'kept', theirs, 'kept', by);
+  else judge.hold(field, 'ask', theirs, 'asked', by);
 };
 
 /** Divergences that end when the remote changes; the others wait for a person, or for both sides to meet. */
@@ -152,15 +135,15 @@ const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Jso
   const writing = judge.written[field];
   if (writing === undefined) return false;
   const guard = judge.input.sight.object.version;
-  if (same(theirs, writing.asked) || same(theirs, writing.settled)) {
-    if (!writing.confirmed) {
-      judge.confirmed += 1;
-      judge.rows.push('taken');
-      judge.note({ field, verdict: 'confirmed', theirs, version: writing.version });
-    }
-    judge.written[field] = { ...writing, acked: true, confirmed: true };
-    judge.seen[field] = Math.max(judge.seen[field] ?? 0, writing.version);
-    return true;
+  const listed = judge.listed(field);
+  const isShown =
+    listed === null
+      ? same(theirs, writing.asked) || same(theirs, writing.settled)
+      : showsList(listed, theirs, writing.asked, 'written');
+  if (isShown) {
+    judge.confirm(field, theirs);
+    // Cells that are only read may have changed all the same.
+    return listed === null;
   }
   if (writing.confirmed || shadow === undefined || !judge.still(field, theirs, shadow)) return false;
   if (!writing.acked) {
@@ -184,10 +167,12 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     else judge.rows.push('same');
     return judge.meet(field, theirs, 'met');
   }
-  if (judgeHeld(judge, field, theirs)) {
+  const listed = judge.listed(field);
+  if (!(listed !== null && judge.isStanding(field)) && judgeHeld(judge, field, theirs)) {
     judge.rows.push('held');
     return;
   }
+  if (listed !== null) return judgeList(judge, listed, field, theirs, shadow);
   const moved = judge.fieldVersion(field) > (judge.seen[field] ?? 0);
   if (shadow === undefined) {
     if (isEmpty(judge.ours(field))) {
@@ -198,16 +183,7 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     return isEmpty(theirs) ? undefined : judgeConflict(judge, field, theirs, shadow);
   }
   if (judge.still(field, theirs, shadow)) {
-    if (!moved && judge.isRemapped(field)) {
-      judge.rows.push('remapped');
-      return judge.hold(
-        field,
-        'remapped',
-        theirs,
-        'kept',
-        'the mapping has changed; crosswalk remap plans it',
-      );
-    }
+    if (!moved && judge.isRemapped(field)) return judge.holdRemapped(field, theirs);
     judge.rows.push(moved ? 'behind' : 'restore pending');
     return;
   }

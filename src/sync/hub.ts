@@ -71,7 +71,8 @@ export type Mutation =
   | 'remove-contested'
   | 'create-deleted'
   | 'no-grace'
-  | 'keys-of-deleted';
+  | 'keys-of-deleted'
+  | 'whole-lists';
 
 export interface Hub {
   readonly store: Store;

@@ -8,7 +8,7 @@ import { deletedField, isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import { merge, type Merged, type Sight } from '../merge/merge.ts';
 import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
-import type { FieldProblem } from '../mapping/lens.ts';
+import type { FieldProblem, Lens } from '../mapping/lens.ts';
 import { drawAwaited } from './awaited.ts';
 import { heldAgain, keptFilled, heldBefore, isDoomed, judgeLife, releaseAgreed } from './deletion.ts';
 import type { Draft } from './draft.ts';
@@ -62,7 +62,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
     record: mutateRecord(hub, input.record),
     link: mutateLink(hub, sync, input),
     sight: input.sight,
-    lens: sync.lens,
+    lens: mutateLens(hub, sync),
     rules: sync.rules,
     holds,
     stamps: sync.kind.stamps,
@@ -181,6 +181,9 @@ const mutateLink = (hub: Hub, sync: Sync, { link, record, cause, sight }: LookIn
   if (hub.mutation === 'no-damping') return { ...link, restored: {} };
   return link;
 };
+
+const mutateLens = (hub: Hub, { lens }: Sync): Lens =>
+  hub.mutation === 'whole-lists' ? { ...lens, shape: () => 'value' } : lens;
 
 const mutateRecord = (hub: Hub, record: RecordState): RecordState => {
   if (hub.mutation !== 'no-damping') return record;
