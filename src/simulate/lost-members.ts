@@ -164,7 +164,7 @@ const unauthored = ({ field, log, told }: Case): string[] => {
   const acts = new Map<string, number>();
   const keyOf = ({ atom, after }: AtomChange): string => `${atom} = ${after ?? 'removed'}`;
   // A write that was given up as not taken may have been taken after all, and so may a create.
-  const isGivenUp = told.some(({ entry }) => entry.verdict === 'not-taken');
+  const isGivenUp = told.some(({ entry: { verdict } }) => verdict === 'not-taken' || verdict === 'retry');
   log.forEach((event, i) => {
     if (event.by === 'gateway' && !isGivenUp && i > 0) return;
     for (const change of doneBy(field, log, i)) acts.set(keyOf(change), (acts.get(keyOf(change)) ?? 0) + 1);
