@@ -79,7 +79,7 @@ export const judgeList = (
     judge.take(field, value, takenBy(isUnmoved, decided), theirs);
     if (judge.held.has(field)) return;
   } else {
-    if (Object.values(decided.by).every(({ size }) => size === 0)) judge.rows.push('list: nothing new');
+    if (Object.values(decided.by).every(({ size }) => size === 0)) nothingNew(judge, field, theirs, shadow);
     if (judge.written[field]?.confirmed !== true) delete judge.written[field];
   }
   overrule(judge, field, theirs, changes, [...decided.by.ours].join('; '));
@@ -92,6 +92,13 @@ export const judgeList = (
   const to = combine(listed, { base: shadow, theirs, ours: hold.theirs }, () => 'theirs').value;
   if (endIfMet(judge, listed, theirs, { ...hold, ours: from, theirs: to })) return;
   ask(judge, field, { from, to, raised, hold, changes });
+};
+
+/** What somebody did there is so here already, or touches nothing that is here: lineage names it all the same. */
+const nothingNew = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
+  judge.rows.push('list: nothing new');
+  if (isEmpty(theirs) && isEmpty(shadow)) return;
+  judge.note({ field, verdict: 'seen', theirs, rule: 'nothing in it is new', at: judge.span });
 };
 
 interface Look {

@@ -76,10 +76,10 @@ interface Case {
   readonly field: ListField;
   readonly log: readonly FieldEvent[];
   readonly told: readonly Told[];
+  /** What any entry of the record made of what. */
+  readonly course: readonly { readonly before: Atoms; readonly after: Atoms }[];
   /** The same list of the record's other objects, and whether their systems make of it what nobody has declared. */
   readonly others: readonly { readonly log: readonly FieldEvent[]; readonly strange: boolean }[];
-  /** Everything that the record ever held. */
-  readonly held: readonly Atoms[];
 }
 
 interface Told {
@@ -115,9 +115,15 @@ const names = (field: ListField, { entry }: Told, { atom, after }: AtomChange): 
     return !atoms.has(atom) && (known || entry.verdict !== 'took');
   });
 
+/** The record came to the same by another way: it held that, or had lost it. */
+const hadAlready = ({ course }: Case, { atom, after: value }: AtomChange): boolean =>
+  course.some(({ before, after }) =>
+    value === undefined ? before.has(atom) && !after.has(atom) : after.get(atom) === value,
+  );
+
 /** Undefined if what became of one edit of one atom is accounted for. */
 const fateOf = (one: Case, i: number, change: AtomChange): string | undefined => {
-  const { world, system, field, log, told, held } = one;
+  const { world, system, field, log, told } = one;
   const event = log[i];
   if (event === undefined || told.some((entry) => names(field, entry, change))) return undefined;
   const next = log.findIndex(
@@ -128,8 +134,7 @@ const fateOf = (one: Case, i: number, change: AtomChange): string | undefined =>
   // Still there: agreement is checked by P10.
   if (over === undefined || over.by === 'person') return undefined;
   if (atomsOf(field, event.lastLooked).get(change.atom) === change.after) return undefined;
-  if (change.after !== undefined && held.some((atoms) => atoms.get(change.atom) === change.after))
-    return undefined;
+  if (hadAlready(one, change)) return undefined;
   if (!system.traits.readable && !system.traits.guarded) {
     world.options.tally.exception('list: kind without read or guard');
     return undefined;
@@ -159,7 +164,7 @@ const unauthored = ({ field, log, told }: Case): string[] => {
   const acts = new Map<string, number>();
   const keyOf = ({ atom, after }: AtomChange): string => `${atom} = ${after ?? 'removed'}`;
   // A write that was given up as not taken may have been taken after all, and so may a create.
-  const isGivenUp = told.some(({ entry }) => entry.verdict === 'not-taken');
+  const isGivenUp = told.some(({ entry: { verdict } }) => verdict === 'not-taken' || verdict === 'retry');
   log.forEach((event, i) => {
     if (event.by === 'gateway' && !isGivenUp && i > 0) return;
     for (const change of doneBy(field, log, i)) acts.set(keyOf(change), (acts.get(keyOf(change)) ?? 0) + 1);
@@ -211,39 +216,46 @@ const ownColumn = ({ world, system: { traits }, object, field }: Case): string[]
   return strange.map((row) => `row ${JSON.stringify(row)} lost what its own column held`);
 };
 
+const caseOf = (
+  world: World,
+  state: Snapshot,
+  system: ToySystem,
+  object: ToyObject,
+  field: ListField,
+): Case => {
+  const { name } = system.traits;
+  const record = state.links.find((one) => one.sync === name && one.object === object.id)?.record ?? '';
+  const rows = state.lineage.get(record) ?? [];
+  const ids = new Set(state.links.filter((one) => one.record === record).map((one) => one.object));
+  const entries = rows.flatMap((row) => row.entries.filter((entry) => entry.field === field));
+  return {
+    world,
+    system,
+    object,
+    field,
+    log: object.log[field] ?? [],
+    told: toldOf(rows, name, object.id, field),
+    course: entries
+      .filter(({ after }) => after !== undefined)
+      .map(({ before, after }) => ({ before: atomsOf(field, before), after: atomsOf(field, after) })),
+    others: world.systems.flatMap(({ traits, objects }) =>
+      [...objects.values()]
+        .filter(({ id }) => ids.has(id) && id !== object.id)
+        .map(({ log }) => ({ log: log[field] ?? [], strange: traits.normalise?.declared === false })),
+    ),
+  };
+};
+
 export const lostMembers = (world: World, state: Snapshot): string[] =>
   world.systems.flatMap((system) =>
-    [...system.objects.values()].flatMap((object) => {
-      if (object.deleted) return [];
-      const { name } = system.traits;
-      const link = state.links.find((one) => one.sync === name && one.object === object.id);
-      const rows = state.lineage.get(link?.record ?? '') ?? [];
-      const ids = new Set(state.links.filter((one) => one.record === link?.record).map((one) => one.object));
-      return listFields.flatMap((field) => {
-        const one: Case = {
-          world,
-          system,
-          object,
-          field,
-          log: object.log[field] ?? [],
-          told: toldOf(rows, name, object.id, field),
-          others: world.systems.flatMap(({ traits, objects }) =>
-            [...objects.values()]
-              .filter(({ id }) => ids.has(id) && id !== object.id)
-              .map(({ log }) => ({
-                log: log[field] ?? [],
-                strange: traits.normalise?.declared === false,
-              })),
-          ),
-          held: rows.flatMap(({ entries }) =>
-            entries.flatMap((entry) =>
-              entry.field === field && entry.after !== undefined ? [atomsOf(field, entry.after)] : [],
-            ),
-          ),
-        };
-        return [...fates(one), ...unauthored(one), ...undisputed(one), ...ownColumn(one)].map(
-          (text) => `P9: ${object.id}.${field}: ${text}`,
-        );
-      });
-    }),
+    [...system.objects.values()]
+      .filter(({ deleted }) => !deleted)
+      .flatMap((object) =>
+        listFields.flatMap((field) => {
+          const one = caseOf(world, state, system, object, field);
+          return [...fates(one), ...unauthored(one), ...undisputed(one), ...ownColumn(one)].map(
+            (text) => `P9: ${object.id}.${field}: ${text}`,
+          );
+        }),
+      ),
   );
