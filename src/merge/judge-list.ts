@@ -97,8 +97,10 @@ export const judgeList = (
 /** What somebody did there is so here already, or touches nothing that is here: lineage names it all the same. */
 const nothingNew = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
   judge.rows.push('list: nothing new');
-  if (isEmpty(theirs) && isEmpty(shadow)) return;
-  judge.note({ field, verdict: 'seen', theirs, rule: 'nothing in it is new', at: judge.span });
+  const isReleased = judge.released.includes(field);
+  if (!isReleased && isEmpty(theirs) && isEmpty(shadow)) return;
+  const verdict = isReleased ? 'met' : 'seen';
+  judge.note({ field, verdict, theirs, rule: 'nothing in it is new', at: judge.span });
 };
 
 interface Look {
@@ -120,9 +122,7 @@ const judgeWhole = (
   if (barred === undefined && !isEmptied) return false;
   judge.rows.push(barred === undefined ? 'list: emptied' : 'list: barred');
   if (hold !== undefined) {
-    judge.held.set(field, { ...hold, theirs });
-    const verdict = hold.why === 'ask' ? 'held' : 'kept';
-    judge.note({ field, verdict, theirs, rule: ruleOf(hold.why), at: judge.span });
+    judge.keep({ ...hold, theirs }, hold.why === 'ask' ? 'held' : 'kept', ruleOf(hold.why));
   } else if (barred !== undefined) {
     const isUnmoved = showsList(listed, shadow, judge.ours(field), 'all');
     judge.restore(field, theirs, isUnmoved ? 'restored' : 'overruled', barred);
@@ -163,9 +163,9 @@ const ruleOf = (why: HoldReason): string =>
 
 const ask = (judge: Judgement, field: string, { from, to, raised, hold, changes = true }: Question): void => {
   const why = raised === undefined ? (hold?.why ?? 'ask') : raised === 'keep' ? 'kept' : 'ask';
-  judge.held.set(field, { field, why, theirs: to, ours: from, at: hold?.at ?? judge.input.now });
   delete judge.written[field];
   const isNew = hold === undefined || changes || raised !== undefined;
   const verdict = why !== 'ask' ? 'kept' : isNew ? 'asked' : 'held';
-  judge.note({ field, verdict, theirs: to, rule: raised ?? ruleOf(why), at: judge.span });
+  const at = hold?.at ?? judge.input.now;
+  judge.keep({ field, why, theirs: to, ours: from, at }, verdict, raised ?? ruleOf(why));
 };

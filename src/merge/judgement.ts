@@ -1,10 +1,9 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
-import { changeText, listedBy, listHash, shows, showsList, wantedThere, type Listed } from './lists.ts';
+import { changeText, hashIn, listedBy, shows, showsList, wantedThere, type Listed } from './lists.ts';
 import type { MergeInput } from './merge.ts';
 import { spansAfter } from './spans.ts';
 import {
-  hashOf,
   isEmpty,
   same,
   type Entry,
@@ -145,7 +144,13 @@ export class Judgement {
 
   hold(field: string, why: HoldReason, theirs: Json, verdict: Entry['verdict'], rule: string): void {
     delete this.written[field];
-    this.held.set(field, { field, why, theirs, ours: this.ours(field), at: this.input.now });
+    this.keep({ field, why, theirs, ours: this.ours(field), at: this.input.now }, verdict, rule);
+  }
+
+  /** The field is held on the link from then on, and lineage tells why. */
+  keep(hold: Hold, verdict: Entry['verdict'], rule: string): void {
+    const { field, why, theirs } = hold;
+    this.held.set(field, hold);
     const first = this.shown[field] === undefined ? { first: true as const } : {};
     this.note({ field, verdict, theirs, rule, at: this.span, held: why, ...first });
   }
@@ -160,8 +165,7 @@ export class Judgement {
     const old = this.fields[field];
     const listed = this.listed(field);
     const answer = this.written[field] !== undefined;
-    const hashed = listed === null ? hashOf : listHash;
-    const returned = answer && (old?.recent.includes(hashed(value)) ?? false);
+    const returned = answer && (old?.recent.includes(hashIn(listed, value)) ?? false);
     const returns = answer ? (old?.returns ?? 0) + (returned ? 1 : 0) : 0;
     // Two people may add to a list in turns for years: only what comes before our write has shown answers it.
     const counts = listed === null ? answer : this.input.link.written[field]?.confirmed === false;
@@ -173,16 +177,15 @@ export class Judgement {
     }
     const source = `${this.input.link.sync}/${this.input.link.object}`;
     const recent = answer ? (old?.recent ?? []) : [];
-    const spans = listed === null ? undefined : spansAfter(listed, old, value, this.span);
     this.fields[field] = {
       value,
       version: this.version,
       at: this.span,
       source,
-      recent: old === undefined ? [] : [...recent, hashed(old.value)].slice(-8),
+      recent: old === undefined ? [] : [...recent, hashIn(listed, old.value)].slice(-8),
       returns,
       chain,
-      ...(spans === undefined ? {} : { spans }),
+      ...spansAfter(listed, old, value, this.span),
     };
     const isShown = same(theirs, value);
     if (isShown || this.agrees(field, theirs)) this.seen[field] = this.version;

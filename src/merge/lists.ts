@@ -112,8 +112,9 @@ export const shows = (lens: Lens, field: string, theirs: Json, value: Json): boo
   return !isEmpty(value) && same(theirs, lens.settle(field, value));
 };
 
-/** One text for all orders of the same members. */
-export const listHash = (value: Json): string => JSON.stringify(itemsOf(value).map(hashOf).sort());
+/** Text that is equal for equal values of a field; of a list, for all orders of the same members. */
+export const hashIn = (listed: Listed | null, value: Json): string =>
+  listed === null ? hashOf(value) : JSON.stringify(itemsOf(value).map(hashOf).sort());
 
 /**
  * What the remote is to hold where ours is written: ours, with rows of its own where no row is to be taken away, and

@@ -118,15 +118,7 @@ const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
     judge.release(field);
     return false;
   }
-  judge.held.set(field, { ...hold, theirs });
-  judge.note({
-    field,
-    verdict: hold.why === 'kept' ? 'kept' : 'held',
-    theirs,
-    rule: hold.why,
-    at: judge.span,
-    held: hold.why,
-  });
+  judge.keep({ ...hold, theirs }, hold.why === 'kept' ? 'kept' : 'held', hold.why);
   return true;
 };
 

@@ -14,14 +14,15 @@ const hull = (spans: readonly Span[]): Span => ({
   to: Math.max(...spans.map(({ to }) => to)),
 });
 
-/** The spans of a list that gets another value within `span`; undefined while it has never been changed. */
+/** What a field carries besides its value once it gets another within `span`: the spans of a list that had members. */
 export const spansAfter = (
-  { shape }: Listed,
+  listed: Listed | null,
   old: FieldState | undefined,
   value: Json,
   span: Span,
-): Spans | undefined => {
-  if (old === undefined || old.value === null) return undefined;
+): { readonly spans?: Spans } => {
+  if (listed === null || old === undefined || old.value === null) return {};
+  const { shape } = listed;
   const changed = changesOf(shape, old.value, value);
   const renewed = changed.map(({ path }) => path);
   // A row that came or went takes its cells along.
@@ -29,7 +30,7 @@ export const spansAfter = (
     ([path]) => !renewed.some((one) => path === one || path.startsWith(`${one} `)),
   );
   const spans = Object.fromEntries([...kept, ...renewed.map((path): [string, Span] => [path, span])]);
-  return Object.keys(spans).length > most ? { '': hull(Object.values(spans)) } : spans;
+  return { spans: Object.keys(spans).length > most ? { '': hull(Object.values(spans)) } : spans };
 };
 
 const spanAt = ({ spans, at }: FieldState, path: string): Span =>

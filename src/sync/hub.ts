@@ -7,6 +7,7 @@ import { invariant } from '../errors.ts';
 import type { Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
 import type { KeyFields } from '../merge/identify.ts';
+import { listedBy, type Listed } from '../merge/lists.ts';
 import type { Budget, DeletePolicy, Rules } from '../merge/policy.ts';
 import type { Hold, HoldReason, LinkState, RecordState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
@@ -112,6 +113,12 @@ export const syncsOfLane = (hub: Hub, lane: string): Sync[] =>
 
 export const syncsOfEntity = (hub: Hub, entity: string): Sync[] =>
   [...hub.syncs.values()].filter((sync) => sync.entity === entity);
+
+/** What tells the members of a field apart, the same in all syncs; null for a field that is one value. */
+export const listedOf = (hub: Hub, entity: string, field: string): Listed | null => {
+  const listed = syncsOfEntity(hub, entity).map(({ lens }) => listedBy(lens, field));
+  return listed.find((one) => one !== null) ?? null;
+};
 
 // ---------------------------------------------------------------- rows and states
 

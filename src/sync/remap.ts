@@ -5,8 +5,9 @@
  */
 import type { Json } from '../connector.ts';
 import type { Lens } from '../mapping/lens.ts';
-import { applied, listedBy, shows } from '../merge/lists.ts';
-import { hashOf, isEmpty, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
+import { applied, hashIn, listedBy, shows } from '../merge/lists.ts';
+import { isEmpty, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
+import { spansAfter } from '../merge/spans.ts';
 import { linksOf, loadHolds, type Hub, type Sync } from './hub.ts';
 import type { Change, Planner } from './planned.ts';
 import { related } from './relations.ts';
@@ -104,8 +105,10 @@ export const remapPlanner = (hub: Hub, sync: Sync): Planner => ({
         return { field, verdict: 'overruled' as const, theirs: before, after, rule: why, at };
       }
       const old = record.fields[field];
-      const recent = old === undefined ? [] : [...old.recent, hashOf(old.value)].slice(-8);
-      fields[field] = { value: after, version, at, source, recent, returns: 0, chain: 0 };
+      const listed = listedBy(sync.lens, field);
+      const recent = old === undefined ? [] : [...old.recent, hashIn(listed, old.value)].slice(-8);
+      const spans = spansAfter(listed, old, after, at);
+      fields[field] = { value: after, version, at, source, recent, returns: 0, chain: 0, ...spans };
       versions[field] = version;
       return { field, verdict: 'resolved' as const, before, after, rule: why, version, at, source };
     });

@@ -1,14 +1,7 @@
 /** What a person decides: conflicts, parked items, parked effects. Each decision is a commit with lineage. */
 import { deletedField, marked, reachOf, type Reach } from '../merge/deletion.ts';
-import { applied, changeText, listedBy, listHash, shows, type Listed } from '../merge/lists.ts';
-import {
-  hashOf,
-  type Entry,
-  type FieldState,
-  type Hold,
-  type LinkState,
-  type RecordState,
-} from '../merge/record.ts';
+import { applied, changeText, hashIn, listedBy, shows, type Listed } from '../merge/lists.ts';
+import type { Entry, FieldState, Hold, LinkState, RecordState } from '../merge/record.ts';
 import { spansAfter } from '../merge/spans.ts';
 import type { Row } from '../store/schema.ts';
 import { drawFollowing, isUnwanted } from './deletion.ts';
@@ -73,11 +66,10 @@ const decided = (
   }
   // Of a list only what was in question is theirs.
   const value = listed === null ? theirs : applied(listed, ours, theirs, before);
-  const recent = old === undefined ? [] : [listed === null ? hashOf(before) : listHash(before)];
-  const spans = listed === null ? undefined : spansAfter(listed, old, value, by.at);
+  const recent = old === undefined ? [] : [hashIn(listed, before)];
   const change = listed === null ? {} : { change: changeText(listed.shape, before, value) };
   return {
-    state: { value, ...by, ...calm, recent, ...(spans === undefined ? {} : { spans }) },
+    state: { value, ...by, ...calm, recent, ...spansAfter(listed, old, value, by.at) },
     entry: { field, verdict: 'resolved', ...change, before, after: value, ...by },
   };
 };

@@ -448,6 +448,8 @@ test('every code about mappings has a sample here', () => {
   for (const code of ['mapping-unreadable', 'mapping-shape', 'mapping-pointer-hostile', 'mapping-twice'])
     shown.add(code);
   for (const code of ['mapping-kind-unknown', 'mapping-required', 'mapping-example-strange']) shown.add(code);
+  // A table of its own entity, above.
+  shown.add('mapping-row-key');
   // Those about routing tables are in routing.test.ts.
   for (const code of ['mapping-route', 'mapping-route-idle']) shown.add(code);
   const all = Object.keys(catalogue).filter((code) => code.startsWith('mapping-'));

@@ -3,10 +3,11 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Json, JsonObject } from '../../src/connector.ts';
 import { delta } from '../../src/merge/delta.ts';
-import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';
+import { recordThen } from '../../src/merge/history.ts';
+import { replayDifferences, type LineageRow, type ToldRow } from '../../src/merge/lineage.ts';
 import { merge } from '../../src/merge/merge.ts';
 import type { FieldRule } from '../../src/merge/policy.ts';
-import type { LinkState, RecordState } from '../../src/merge/record.ts';
+import type { Entry, Hold, HoldReason, LinkState, RecordState } from '../../src/merge/record.ts';
 import { again, lensOf, linkOf, look, type LensOptions, type ListSituation } from './list-sample.ts';
 import { writer } from './sample.ts';
 
@@ -92,6 +93,63 @@ describe('one look at a list', () => {
         expect(second.wants).toEqual(first.wants);
       }),
       { numRuns: 3000 },
+    );
+  });
+
+  it('tells of every hold, and of its end: replayed, the two looks hold what is held', () => {
+    const hold = fc.option(
+      fc.record({
+        why: fc.constantFrom<HoldReason>(
+          'ask',
+          'oscillation',
+          'not-taken',
+          'kept',
+          'empty',
+          'placeholder',
+          'own',
+          'remapped',
+        ),
+        theirs: sides,
+      }),
+    );
+    fc.assert(
+      fc.property(situation, hold, sides, (given, standing, next) => {
+        const { field } = given;
+        const of = (side: { readonly field: string; readonly theirs: Json }): Json =>
+          side.field === field ? side.theirs : null;
+        const holds: Hold[] =
+          standing === null
+            ? []
+            : [{ field, why: standing.why, theirs: of(standing.theirs), ours: given.ours ?? null, at: 50 }];
+        const before: Entry[] = holds.map(({ why, theirs }) => ({
+          field,
+          verdict: 'kept',
+          theirs,
+          held: why,
+        }));
+        const lens = lensOf(given.mapping);
+        const first = look({ ...given, lens, holds });
+        const second = again(first.record, first.link, {
+          ...given,
+          theirs: of(next),
+          lens,
+          holds: first.holds,
+        });
+        const rows = [before, first.merged.entries, second.merged.entries].map((entries, seq): ToldRow => ({
+          seq,
+          at: 100,
+          run: '',
+          body: { cause: 'test', sync: 'A', object: 'a1', version: 8 + seq, entries },
+        }));
+        for (const [count, held] of [
+          [2, first.holds],
+          [3, second.holds],
+        ] as const) {
+          const told = recordThen(rows.slice(0, count)).holds.map(({ why, theirs }) => [why, theirs]);
+          expect(told).toEqual(held.map(({ why, theirs }) => [why, theirs]));
+        }
+      }),
+      { numRuns: 5000 },
     );
   });
 
