@@ -57,8 +57,10 @@ export const judgeList = (
   if (shadow !== undefined && judge.still(field, theirs, shadow)) {
     judge.rows.push('list: as it was');
     const moved = judge.fieldVersion(field) > (judge.seen[field] ?? 0);
-    if (hold !== undefined) endIfMet(judge, listed, theirs, hold);
-    else if (!moved && judge.isRemapped(field) && !judge.hasAll(field, theirs))
+    if (hold !== undefined) {
+      // A write that shows ends what was held before it, but no question.
+      if (!endIfMet(judge, listed, hold) && judge.released.includes(field)) holdOn(judge, hold);
+    } else if (!moved && judge.isRemapped(field) && !judge.hasAll(field, theirs))
       judge.holdRemapped(field, theirs);
     return;
   }
@@ -78,10 +80,8 @@ export const judgeList = (
     judge.rows.push(isUnmoved ? 'list: changed there only' : 'list: merged');
     judge.take(field, value, takenBy(isUnmoved, decided), theirs);
     if (judge.held.has(field)) return;
-  } else {
-    if (Object.values(decided.by).every(({ size }) => size === 0)) nothingNew(judge, field, theirs, shadow);
-    if (judge.written[field]?.confirmed !== true) delete judge.written[field];
-  }
+  } else if (judge.written[field]?.confirmed !== true) delete judge.written[field];
+  if (!changes && decided.by.ours.size === 0 && same(value, other)) nothingNew(judge, field, theirs, shadow);
   overrule(judge, field, theirs, changes, [...decided.by.ours].join('; '));
   const raised = same(value, other) ? undefined : [...decided.by.hold].join('; ');
   if (hold === undefined) {
@@ -90,17 +90,15 @@ export const judgeList = (
   }
   const from = combine(listed, { base: shadow, theirs, ours: hold.ours }, () => 'ours').value;
   const to = combine(listed, { base: shadow, theirs, ours: hold.theirs }, () => 'theirs').value;
-  if (endIfMet(judge, listed, theirs, { ...hold, ours: from, theirs: to })) return;
+  if (endIfMet(judge, listed, { ...hold, ours: from, theirs: to })) return;
   ask(judge, field, { from, to, raised, hold, changes });
 };
 
 /** What somebody did there is so here already, or touches nothing that is here: lineage names it all the same. */
 const nothingNew = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
   judge.rows.push('list: nothing new');
-  const isReleased = judge.released.includes(field);
-  if (!isReleased && isEmpty(theirs) && isEmpty(shadow)) return;
-  const verdict = isReleased ? 'met' : 'seen';
-  judge.note({ field, verdict, theirs, rule: 'nothing in it is new', at: judge.span });
+  if (isEmpty(theirs) && isEmpty(shadow)) return;
+  judge.note({ field, verdict: 'seen', theirs, rule: 'nothing in it is new', at: judge.span });
 };
 
 interface Look {
@@ -122,7 +120,7 @@ const judgeWhole = (
   if (barred === undefined && !isEmptied) return false;
   judge.rows.push(barred === undefined ? 'list: emptied' : 'list: barred');
   if (hold !== undefined) {
-    judge.keep({ ...hold, theirs }, hold.why === 'ask' ? 'held' : 'kept', ruleOf(hold.why));
+    holdOn(judge, { ...hold, theirs });
   } else if (barred !== undefined) {
     const isUnmoved = showsList(listed, shadow, judge.ours(field), 'all');
     judge.restore(field, theirs, isUnmoved ? 'restored' : 'overruled', barred);
@@ -139,12 +137,11 @@ const overrule = (judge: Judgement, field: string, theirs: Json, changes: boolea
 };
 
 /** True if nothing is left to decide. */
-const endIfMet = (judge: Judgement, listed: Listed, theirs: Json, hold: Hold): boolean => {
+const endIfMet = (judge: Judgement, listed: Listed, hold: Hold): boolean => {
   const { field } = hold;
   const now = judge.ours(field);
   if (!same(applied(listed, hold.ours, hold.theirs, now), now)) return false;
   judge.release(field);
-  judge.note({ field, verdict: 'met', theirs });
   return true;
 };
 
@@ -160,6 +157,10 @@ interface Question {
 
 const ruleOf = (why: HoldReason): string =>
   why === 'own' ? 'own: the rest of it is left there' : why === 'remapped' ? REMAPPED : why;
+
+/** What stood before stands. */
+const holdOn = (judge: Judgement, hold: Hold): void =>
+  judge.keep(hold, hold.why === 'ask' ? 'held' : 'kept', ruleOf(hold.why));
 
 const ask = (judge: Judgement, field: string, { from, to, raised, hold, changes = true }: Question): void => {
   const why = raised === undefined ? (hold?.why ?? 'ask') : raised === 'keep' ? 'kept' : 'ask';

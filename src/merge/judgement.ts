@@ -1,6 +1,7 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
 import { changeText, hashIn, listedBy, shows, showsList, wantedThere, type Listed } from './lists.ts';
+import { leavesHold } from './lineage.ts';
 import type { MergeInput } from './merge.ts';
 import { spansAfter } from './spans.ts';
 import {
@@ -113,33 +114,35 @@ export class Judgement {
   }
 
   /** Both sides show the same: whatever was pending on this field is done. */
-  meet(field: string, theirs: Json, verdict: 'met' | 'confirmed'): void {
-    const writing = this.written[field];
+  meet(field: string, theirs: Json): void {
     this.seen[field] = this.fieldVersion(field);
-    if (writing !== undefined && !writing.confirmed) {
-      this.confirmed += 1;
-      this.note({ field, verdict: 'confirmed', theirs, version: writing.version });
-      this.written[field] = { ...writing, acked: true, confirmed: true };
-    } else if (verdict === 'met' && this.release(field)) this.note({ field, verdict, theirs });
+    if (this.written[field]?.confirmed === false) this.confirm(field, theirs);
+    else this.release(field);
   }
 
-  /** The remote shows what was written, whatever else it shows. */
+  /** The remote shows what was written, whatever else it shows: a hold from before the write is over. */
   confirm(field: string, theirs: Json): void {
     const writing = this.written[field];
     if (writing === undefined) return;
     if (!writing.confirmed) {
       this.confirmed += 1;
       this.rows.push('taken');
+      this.release(field);
       this.note({ field, verdict: 'confirmed', theirs, version: writing.version });
     }
     this.written[field] = { ...writing, acked: true, confirmed: true };
     this.seen[field] = Math.max(this.seen[field] ?? 0, writing.version);
   }
 
-  release(field: string): boolean {
-    const held = this.input.holds.some((hold) => hold.field === field);
-    if (held) this.released.push(field);
-    return held;
+  release(field: string): void {
+    if (this.input.holds.some((hold) => hold.field === field)) this.released.push(field);
+  }
+
+  /** A hold that ended says so, unless what was told of the field does. */
+  tellReleased(field: string, theirs: Json): void {
+    if (!this.released.includes(field) || this.held.has(field)) return;
+    if (this.entries.some((entry) => entry.field === field && !leavesHold(entry))) return;
+    this.note({ field, verdict: 'met', theirs });
   }
 
   hold(field: string, why: HoldReason, theirs: Json, verdict: Entry['verdict'], rule: string): void {

@@ -157,7 +157,7 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     const unchanged = shadow !== undefined && judge.still(field, theirs, shadow);
     if (!unchanged) judge.rows.push(shadow === undefined ? 'unseen, equal' : 'both moved, equal');
     else judge.rows.push('same');
-    return judge.meet(field, theirs, 'met');
+    return judge.meet(field, theirs);
   }
   const listed = judge.listed(field);
   if (!(listed !== null && judge.isStanding(field)) && judgeHeld(judge, field, theirs)) {
@@ -191,7 +191,9 @@ export const merge = (input: MergeInput): Merged => {
   const judge = new Judgement(input);
   for (const field of lens.inward) {
     const theirs = reading.fields[field];
-    if (theirs !== undefined) judgeField(judge, field, theirs, judge.shown[field]);
+    if (theirs === undefined) continue;
+    judgeField(judge, field, theirs, judge.shown[field]);
+    judge.tellReleased(field, theirs);
   }
   // A place that could not be read does not move its shadow: once the mapping covers it, it still shows as changed.
   let shadow = overlay(link.shadow, lens.shadow(sight.object.value));
