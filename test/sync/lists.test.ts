@@ -55,7 +55,12 @@ const told = async (pair: Pair): Promise<void> => {
     const bodies = rows.map((one) => one['body'] as LineageRow);
     expect(replayDifferences(recordOf(row), bodies)).toEqual([]);
     const all = bodies.map((body, seq): ToldRow => ({ seq, at: 0, run: '', body }));
-    const then = recordThen(all).holds.map(({ sync, field, why, theirs = null }) => ({ sync, field, why, theirs }));
+    const then = recordThen(all).holds.map(({ sync, field, why, theirs = null }) => ({
+      sync,
+      field,
+      why,
+      theirs,
+    }));
     const held = (await pair.store.list('conflict', 'record', { where, limit: 100 })).map(
       ({ sync, field, why, theirs }) => ({ sync, field, why, theirs }),
     );
