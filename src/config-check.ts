@@ -35,6 +35,8 @@ export interface Known {
   >;
   /** Fields by entity name. */
   readonly entities: ReadonlyMap<string, readonly string[]>;
+  /** Fields that are true or false, by entity name. */
+  readonly flags?: ReadonlyMap<string, readonly string[]>;
   /** Fields that are filled in every whole record, by entity name. */
   readonly required?: ReadonlyMap<string, readonly string[]>;
 }
@@ -55,6 +57,7 @@ export interface Source {
 export interface SourceEntity {
   readonly keys?: string[][];
   readonly protect?: string[] | Record<string, string[]>;
+  readonly one?: Record<string, string>;
   readonly owners?: Record<string, string>;
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly clear?: ClearPolicy | Record<string, ClearPolicy>;
@@ -219,6 +222,7 @@ const checkEntities = (check: Check): void => {
         check.name('connection', owner, new Set(spokes), here, ` with a sync of ${entity}`);
     }
     checkProtect(check, entity, source.protect ?? []);
+    checkOne(check, entity, source.one ?? {});
     for (const part of ['conflict', 'clear'] as const)
       check.fields(entity, source[part], [...at, part], true);
     checkPolicy(check, entity, source.conflict, [...at, 'conflict']);
@@ -244,6 +248,16 @@ const checkProtect = (check: Check, entity: string, protect: string[] | Record<s
       const person = each.startsWith('person:') || each.includes('@');
       if (!person) check.connection(each, [...at, field]);
     }
+  }
+};
+
+/** A flag is true or false, and what it is one of is another field. */
+const checkOne = (check: Check, entity: string, one: Record<string, string>): void => {
+  for (const [flag, by] of Object.entries(one)) {
+    const at = ['entities', entity, 'one', flag];
+    if (!check.field(entity, flag, at) || !check.field(entity, by, at)) continue;
+    const flags = check.known.flags?.get(entity) ?? [];
+    if (!flags.includes(flag)) check.tell('config-one', pointerOf(at), { field: flag, entity });
   }
 };
 

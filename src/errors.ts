@@ -540,6 +540,12 @@ export const catalogue = {
     text: 'The policy owner is set for {field}, which has no owner in entity {entity}.',
     remedy: 'Name a connection for it under entities.{entity}.owners, or choose newest, keep or ask.',
   },
+  'config-one': {
+    status: 422,
+    text: 'At most one may have {field} of entity {entity}, and {field} is not true or false.',
+    remedy:
+      'Name a field of type boolean under entities.{entity}.one, such as main, and the field that says whose it is.',
+  },
   'config-two-owners': {
     status: 422,
     text: 'Field {field} of entity {entity} has two owners, {one} and {other}.',

@@ -106,6 +106,8 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
       return `${becameWords(entry)}: ${rule}; it came from ${place}`;
     case 'routed':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: decided by the table of ${row.mapping ?? 'no mapping'} (${rule})`;
+    case 'yielded':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}, which came from ${entry.source}`;
     case 'undone':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: undone by ${entry.source}${why} in ${row.cause}`;
     case 'wrote':

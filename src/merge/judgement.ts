@@ -2,6 +2,7 @@ import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
 import { changeText, hashIn, listedBy, shows, showsList, wantedThere, type Listed } from './lists.ts';
 import { leavesHold } from './lineage.ts';
+import { oneKey, type Rival } from './one.ts';
 import type { MergeInput } from './merge.ts';
 import { spansAfter } from './spans.ts';
 import {
@@ -70,6 +71,21 @@ export class Judgement {
 
   fieldVersion(field: string): number {
     return this.fields[field]?.version ?? 0;
+  }
+
+  /** Whose a flag is must be known before it is judged. */
+  order(): Iterable<string> {
+    const { lens, ones } = this.input;
+    if (ones === undefined) return lens.inward;
+    const isFlag = (field: string): boolean => Object.hasOwn(ones.rule, field);
+    return [...lens.inward].toSorted((a, b) => Number(isFlag(a)) - Number(isFlag(b)));
+  }
+
+  /** Who has the flag that theirs sets, if another record of the same does. */
+  rival(field: string, theirs: Json): Rival | undefined {
+    const { rule, rivals } = this.input.ones ?? {};
+    const by = theirs === true && rule !== undefined && Object.hasOwn(rule, field) ? rule[field] : undefined;
+    return by === undefined ? undefined : rivals?.get(oneKey(field, this.ours(by)));
   }
 
   listed(field: string): Listed | null {

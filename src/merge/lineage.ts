@@ -32,7 +32,7 @@ export interface ToldRow {
 }
 
 /** Verdicts by which a record's value changed. */
-const changes: ReadonlySet<Entry['verdict']> = new Set(['took', 'resolved', 'routed', 'undone']);
+const changes: ReadonlySet<Entry['verdict']> = new Set(['took', 'resolved', 'routed', 'yielded', 'undone']);
 
 /** An entry that gave the record's field its value; the others tell what was seen, left, or written elsewhere. */
 export type Setting = Entry & Required<Pick<Entry, 'version' | 'source'>>;

@@ -26,6 +26,7 @@ import { Judgement } from './judgement.ts';
 import { leftThere, NOT_TAKEN, withoutLeft } from './left.ts';
 import { noted } from './lineage.ts';
 import { showsList } from './lists.ts';
+import type { Ones } from './one.ts';
 import { bar, winnerOf, type FieldRule, type Rules } from './policy.ts';
 import {
   copyPlace,
@@ -55,6 +56,8 @@ export interface MergeInput {
   readonly holds: readonly Hold[];
   readonly stamps?: Stamps | undefined;
   readonly now: number;
+  /** Of an entity with flags that at most one record has. */
+  readonly ones?: Ones | undefined;
 }
 
 export interface Merged {
@@ -78,7 +81,35 @@ const judgeChange = (judge: Judgement, field: string, theirs: Json, shadow: Json
   const barred = bar(rule, theirs, judge.ours(field));
   if (barred !== undefined) return judge.restore(field, theirs, 'restored', barred);
   if (isEmpty(theirs) && !isEmpty(shadow)) return judgeClearing(judge, field, rule);
-  judge.take(field, theirs, 'changed there only');
+  takeOrContest(judge, field, theirs, 'changed there only', shadow);
+};
+
+/** A flag that another record has is contested by that, though nobody disputes it on this one. */
+const takeOrContest = (
+  judge: Judgement,
+  field: string,
+  theirs: Json,
+  by: string,
+  shadow: Json | undefined,
+): void => {
+  const rival = judge.rival(field, theirs);
+  if (rival === undefined) return judge.take(field, theirs, by);
+  const rule = judge.input.rules(field);
+  const inPlace = `at most one: in place of ${rival.record}`;
+  const barred = bar(rule, false, true);
+  const isKnown = !rival.moved && shadow !== undefined;
+  if (barred === undefined && isKnown) return judge.take(field, theirs, `${by}; ${inPlace}`);
+  judge.rows.push('one: contested');
+  const decided =
+    barred === undefined ? winnerOf(rule, judge.span, rival.at) : { winner: 'ours', by: barred };
+  if (decided.winner === 'theirs') return judge.take(field, theirs, `${decided.by}; ${inPlace}`);
+  const why = `${decided.by}; at most one: ${rival.record} has it`;
+  // What the record never had it has not from now on, so that the remote can be told.
+  if (isEmpty(judge.ours(field))) judge.take(field, false, why, theirs);
+  else if (decided.winner === 'ours') judge.restore(field, theirs, 'overruled', why);
+  if (decided.winner !== 'hold') return;
+  if (decided.by === 'keep') judge.hold(field, 'kept', theirs, 'kept', why);
+  else judge.hold(field, 'ask', theirs, 'asked', why);
 };
 
 const judgeClearing = (judge: Judgement, field: string, rule: FieldRule): void => {
@@ -94,7 +125,7 @@ const judgeConflict = (judge: Judgement, field: string, theirs: Json, shadow: Js
   if (barred !== undefined) return judge.restore(field, theirs, 'overruled', barred);
   if (isEmpty(theirs) && !isEmpty(shadow) && rule.clear !== 'take') return judgeClearing(judge, field, rule);
   const { winner, by } = winnerOf(rule, judge.span, judge.fields[field]?.at ?? { from: 0, to: 0 });
-  if (winner === 'theirs') judge.take(field, theirs, by);
+  if (winner === 'theirs') takeOrContest(judge, field, theirs, by, shadow);
   else if (winner === 'ours') judge.restore(field, theirs, 'overruled', by);
   else if (by === 'keep') judge.hold(field, 'kept', theirs, 'kept', by);
   else judge.hold(field, 'ask', theirs, 'asked', by);
@@ -189,7 +220,7 @@ export const merge = (input: MergeInput): Merged => {
   const { lens, link, sight, record } = input;
   const reading = lens.read(sight.object.value);
   const judge = new Judgement(input);
-  for (const field of lens.inward) {
+  for (const field of judge.order()) {
     const theirs = reading.fields[field];
     if (theirs === undefined) continue;
     judgeField(judge, field, theirs, judge.shown[field]);

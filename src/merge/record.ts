@@ -153,6 +153,8 @@ export interface Entry {
     | 'noted'
     | 'resolved'
     | 'routed'
+    /** A flag that at most one has was given up for another record. */
+    | 'yielded'
     | 'undone';
   readonly before?: Json;
   readonly after?: Json;

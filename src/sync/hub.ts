@@ -8,6 +8,7 @@ import type { Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
 import type { KeyFields } from '../merge/identify.ts';
 import { listedBy, type Listed } from '../merge/lists.ts';
+import type { OneRule } from '../merge/one.ts';
 import type { Budget, DeletePolicy, Rules } from '../merge/policy.ts';
 import type { Hold, HoldReason, LinkState, RecordState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
@@ -47,6 +48,8 @@ export interface Entity {
   readonly keys: readonly KeyFields[];
   /** Protected fields, and the connections or persons that may change them nevertheless. */
   readonly protect?: Readonly<Record<string, readonly string[]>>;
+  /** Flags that at most one of the records has that name the same in a field: by flag, that field. */
+  readonly one?: OneRule;
   /** The field that shows people a deletion, true or false; absent where the entity has none. */
   readonly mark?: string;
 }
