@@ -257,7 +257,8 @@ const checkOne = (check: Check, entity: string, one: Record<string, string>): vo
     const at = ['entities', entity, 'one', flag];
     if (!check.field(entity, flag, at) || !check.field(entity, by, at)) continue;
     const flags = check.known.flags?.get(entity) ?? [];
-    if (!flags.includes(flag)) check.tell('config-one', pointerOf(at), { field: flag, entity });
+    if (!flags.includes(flag) || flag === by)
+      check.tell('config-one', pointerOf(at), { field: flag, entity });
   }
 };
 

@@ -219,9 +219,7 @@ const entityConfig = (name: string, source: SourceEntity): EntityConfig => {
   return {
     name,
     keys: source.keys ?? [],
-    protect: Array.isArray(protect)
-      ? named(protect.map((field) => [field, []]))
-      : named(Object.entries(protect)),
+    protect: named(Array.isArray(protect) ? protect.map((field) => [field, []]) : Object.entries(protect)),
     one: named(Object.entries(source.one ?? {})),
     owners: named(Object.entries(source.owners ?? {})),
     conflict: byField(source.conflict),

@@ -542,7 +542,7 @@ export const catalogue = {
   },
   'config-one': {
     status: 422,
-    text: 'At most one may have {field} of entity {entity}, and {field} is not true or false.',
+    text: 'At most one may have {field} of entity {entity}, and {field} is not true or false, or names itself.',
     remedy:
       'Name a field of type boolean under entities.{entity}.one, such as main, and the field that says whose it is.',
   },

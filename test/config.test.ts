@@ -12,9 +12,10 @@ const known: Known = {
     ['hubspot-contact', { entity: 'contact', connector: 'hubspot', kind: 'contact' }],
   ]),
   entities: new Map([
-    ['contact', ['name', 'mobile', 'email', 'stage', 'customerId']],
+    ['contact', ['name', 'mobile', 'email', 'stage', 'customerId', 'main']],
     ['deal', ['title', 'amount']],
   ]),
+  flags: new Map([['contact', ['main']]]),
 };
 
 const good = `
@@ -295,6 +296,23 @@ describe('faults of sense', () => {
 
   test('policy owner for all fields needs at least one owner', () => {
     expect(changed('owners: { stage: crm }', 'owners: {}')[0]).toMatch(/config-no-owner .*all fields/u);
+  });
+
+  test.each([
+    ['{ mian: customerId }', 'did you mean "main"?'],
+    ['{ main: customer }', 'did you mean "customerId"?'],
+    ['{ stage: customerId }', 'stage is not true or false'],
+    ['{ main: main }', 'or names itself'],
+    ['[main]', 'must be an object'],
+  ])('one: %s', (text, words) => {
+    const found = changed('    owners:', `    one: ${text}\n    owners:`);
+    expect(found).toEqual([expect.stringContaining(words)]);
+  });
+
+  test('one: a flag and whose it is', () => {
+    const text = good.replace('    owners:', '    one: { main: customerId }\n    owners:');
+    expect(config(text).entities['contact']?.one).toEqual({ main: 'customerId' });
+    expect(config(good).entities['contact']?.one).toEqual({});
   });
 
   test('two syncs of one connection through one mapping', () => {

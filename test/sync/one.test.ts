@@ -5,6 +5,7 @@ import type { Json } from '../../src/connector.ts';
 import { recordThen } from '../../src/merge/history.ts';
 import { replayDifferences, type LineageRow, type ToldRow } from '../../src/merge/lineage.ts';
 import type { ToyObject, ToySystem } from '../../src/simulate/toy.ts';
+import { Draft } from '../../src/sync/draft.ts';
 import { recordOf } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
 import { resolveConflict, type Choice } from '../../src/sync/resolve.ts';
@@ -283,6 +284,29 @@ describe('who comes to where another has it', () => {
 });
 
 describe('never two', () => {
+  it.each([true, false])(
+    'of two that get it at the same time one is committed; taken from a third: %s',
+    async (held) => {
+      const { pair, a } = await filed();
+      pair.file(pair.a, { email: 'cai@x.cn', name: 'Acme', stage: null, note: false });
+      if (!held) pair.edit(pair.a, a[0] as ToyObject, { note: false });
+      await pair.sync();
+      const others = (await pair.records())
+        .map(recordOf)
+        .filter(({ fields }) => fields['note']?.value !== true);
+      const drafts = others.slice(-2).map(async (record, i) => {
+        const draft = new Draft(pair.hub, 'run');
+        const at = { from: 0, to: i + 1 };
+        const field = { value: true, version: record.version + 1, at, source: 'person:lin', recent: [] };
+        const fields = { ...record.fields, note: { ...field, returns: 0, chain: 0 } };
+        return draft.record(record, { ...record, version: record.version + 1, fields }, 'claim');
+      });
+      const drawn = await Promise.all(drafts);
+      expect(await pair.store.commit(drawn.map((draft) => draft.group()))).toEqual([true, false]);
+      expect((await mains(pair)).size).toBe(1);
+    },
+  );
+
   const step = fc.record({
     at: fc.constantFrom('a', 'b'),
     who: fc.nat(3),
