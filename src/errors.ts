@@ -117,6 +117,11 @@ export const catalogue = {
     remedy:
       'Name one place, or start the steps with one that composes several: person-name takes two or three, join any number.',
   },
+  'mapping-row-key': {
+    status: 422,
+    text: 'The rows of field {field} are told apart by {key}, and {key} is not {detail} as they are.',
+    remedy: 'Let the key go both ways ("flow"), or the table only one.',
+  },
   'mapping-types': {
     status: 422,
     text: 'Field {field}: {detail}.',
@@ -535,6 +540,12 @@ export const catalogue = {
     text: 'The policy owner is set for {field}, which has no owner in entity {entity}.',
     remedy: 'Name a connection for it under entities.{entity}.owners, or choose newest, keep or ask.',
   },
+  'config-one': {
+    status: 422,
+    text: 'At most one may have {field} of entity {entity}, and {field} is not true or false, or names itself.',
+    remedy:
+      'Name a field of type boolean under entities.{entity}.one, such as main, and the field that says whose it is.',
+  },
   'config-two-owners': {
     status: 422,
     text: 'Field {field} of entity {entity} has two owners, {one} and {other}.',
@@ -549,6 +560,11 @@ export const catalogue = {
     status: 422,
     text: 'Field {field} of mapping {mapping} names a {entity}, and {detail}.',
     remedy: '{instead}, or take the field out of the mapping.',
+  },
+  'config-row-key': {
+    status: 422,
+    text: 'Mappings {one} and {other} do not tell the rows of {field} of entity {entity} apart alike: {oneKey}, and {otherKey}.',
+    remedy: 'Give both the same key, one that both systems know, such as a line number: rows merge by it.',
   },
   'config-same-sync': {
     status: 422,

@@ -95,6 +95,7 @@ export const knownOf = (
         entity,
         connector: remote.connector,
         kind: remote.kind,
+        rowKeys: new Map(Object.entries(fields).map(([field, { rows }]) => [field, rows?.key ?? null])),
         references: Object.entries(fields).flatMap(([field, { reference }]) =>
           reference === undefined ? [] : [{ field, ...referenceOf(reference) }],
         ),
@@ -102,6 +103,12 @@ export const knownOf = (
     ]),
   ),
   entities: new Map([...entities].map(([name, entity]) => [name, [...entity.fields.keys()]])),
+  flags: new Map(
+    [...entities].map(([name, { fields }]) => [
+      name,
+      [...fields].filter(([, schema]) => schema['type'] === 'boolean').map(([field]) => field),
+    ]),
+  ),
   required: new Map(
     [...entities].map(
       ([
@@ -284,8 +291,9 @@ export const hubEntities = (
   new Map(
     [...entities].map(([name, entity]) => {
       const mark = markOf(entity);
-      const { keys = [], protect = {} } = configured[name] ?? {};
-      return [name, { name, keys, protect, ...(mark === undefined ? {} : { mark }) }];
+      const { keys = [], protect = {}, one = {} } = configured[name] ?? {};
+      const ones = Object.keys(one).length === 0 ? {} : { one };
+      return [name, { name, keys, protect, ...ones, ...(mark === undefined ? {} : { mark }) }];
     }),
   );
 

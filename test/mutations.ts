@@ -30,4 +30,5 @@ export const knownMutations: readonly {
   { mutation: 'remove-contested', seed: 7, steps: 300 },
   { mutation: 'create-deleted', seed: 1, steps: 300 },
   { mutation: 'keys-of-deleted', seed: 2, steps: 300 },
+  { mutation: 'whole-lists', seed: 9, steps: 300 },
 ];

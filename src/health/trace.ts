@@ -88,6 +88,12 @@ const deletionWords = (place: string, row: LineageRow, entry: Entry): string => 
   }
 };
 
+/** A field's new value; of a list also what came and went. */
+const becameWords = ({ field, change, before, after }: Entry): string =>
+  change === undefined
+    ? `${field} = ${shown(after)}, was ${shown(before)}`
+    : `${field}: ${change === '' ? 'nothing new' : change}; now ${shown(after)}`;
+
 const words = (view: View, row: LineageRow, entry: Entry): string => {
   const place = placeOf(view, row.sync, row.object);
   if (entry.field === deletedField) return deletionWords(place, row, entry);
@@ -95,11 +101,13 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
   const why = rule === undefined ? '' : ` (${rule})`;
   switch (entry.verdict) {
     case 'took':
-      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: came from ${place}${why}, through ${row.mapping ?? 'no mapping'}, because of ${row.cause}`;
+      return `${becameWords(entry)}: came from ${place}${why}, through ${row.mapping ?? 'no mapping'}, because of ${row.cause}`;
     case 'resolved':
-      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}; it came from ${place}`;
+      return `${becameWords(entry)}: ${rule}; it came from ${place}`;
     case 'routed':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: decided by the table of ${row.mapping ?? 'no mapping'} (${rule})`;
+    case 'yielded':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}, which came from ${entry.source}`;
     case 'undone':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: undone by ${entry.source}${why} in ${row.cause}`;
     case 'wrote':

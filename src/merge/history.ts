@@ -1,6 +1,6 @@
 /** A record as it was: replayed from its lineage, row by row in the order of their commits. */
 import type { Json } from '../connector.ts';
-import { isSetting, type ToldRow } from './lineage.ts';
+import { isSetting, leavesHold, type ToldRow } from './lineage.ts';
 import type { Entry, HoldReason, LinkState, Span } from './record.ts';
 
 /** One field of a record as it was, and who made it so. */
@@ -56,9 +56,6 @@ export interface Until {
   readonly at?: number;
   readonly version?: number;
 }
-
-/** Verdicts that leave a hold as it is. */
-const leaving: ReadonlySet<Entry['verdict']> = new Set(['seen', 'noted', 'refused', 'retry']);
 
 class Replay {
   version = 0;
@@ -124,7 +121,7 @@ class Replay {
     if (why !== undefined) {
       const since = old?.why === why ? old.since : at;
       this.holds.set(key, { field: entry.field, sync, object, why, ...theirs, since });
-    } else if (!leaving.has(entry.verdict)) this.holds.delete(key);
+    } else if (!leavesHold(entry)) this.holds.delete(key);
   }
 }
 

@@ -21,6 +21,8 @@ export interface FieldState {
   /** How often the value came back, and how many answers in a row to our own writes were taken. */
   readonly returns: number;
   readonly chain: number;
+  /** A list: when its members were changed, by path; absent until the first of them is. */
+  readonly spans?: Readonly<Record<string, Span>>;
 }
 
 /** The hub's own version of one real thing. */
@@ -151,10 +153,14 @@ export interface Entry {
     | 'noted'
     | 'resolved'
     | 'routed'
+    /** A flag that at most one has was given up for another record. */
+    | 'yielded'
     | 'undone';
   readonly before?: Json;
   readonly after?: Json;
-  /** The remote's value, where it was not taken. */
+  /** A list: what came, went and changed between the two, in one line. */
+  readonly change?: string;
+  /** The remote's value, where it was not taken, or not as it is. */
   readonly theirs?: Json;
   /** The rule that decided: `role reader`, `clear restore`, `newest`, `owner` … */
   readonly rule?: string;
@@ -198,7 +204,7 @@ export const overlay = (base: JsonObject, patch: JsonObject): JsonObject => {
   return result;
 };
 
-const isObject = (value: Json | undefined): value is JsonObject =>
+export const isObject = (value: Json | undefined): value is JsonObject =>
   value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /** The value at a JSON pointer; null where there is none. */

@@ -8,6 +8,7 @@ import { deletedField } from './deletion.ts';
 import { delta, holdOn } from './delta.ts';
 import type { Layer, Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
+import { shows } from './lists.ts';
 import { isEmpty, same, type Entry, type Hold, type LinkState, type RecordState } from './record.ts';
 import { lifeOutcome } from './undo-life.ts';
 
@@ -127,7 +128,7 @@ const isPending = (link: LinkState, field: string): boolean =>
   link.call !== null || link.written[field]?.confirmed === false;
 
 const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
-  !same(shown, value) && !same(shown, lens.settle(field, value));
+  !shows(lens, field, shown, value);
 
 /** Why a value is not written, though the remote shows another. */
 const leftWhy = (lens: Lens, field: string, value: Json): string =>

@@ -4,7 +4,7 @@ import type { LineageRow } from '../merge/lineage.ts';
 import { same, type Entry } from '../merge/record.ts';
 import { goneGrace } from '../sync/hub.ts';
 import type { Snapshot } from './checks.ts';
-import { toyFields, type LifeEvent, type ToyObject, type ToySystem } from './toy.ts';
+import { normalised, toyFields, type LifeEvent, type ToyObject, type ToySystem } from './toy.ts';
 import type { World } from './world.ts';
 
 export const wrongDeletions = (world: World, state: Snapshot): string[] => [
@@ -130,9 +130,13 @@ const entriesOf = (rows: readonly LineageRow[]): Taken[] =>
 
 /** When the person who typed this value did so, if exactly one ever typed it there. */
 const typedAt = (world: World, { row, entry }: Taken): number | undefined => {
-  const object = systemOf(world, row.sync ?? '')?.objects.get(row.object ?? '');
-  const events = (object?.log[entry.field] ?? []).filter(
-    ({ by, value }) => by === 'person' && same(value, entry.after ?? null),
+  const system = systemOf(world, row.sync ?? '');
+  const after = entry.after ?? null;
+  if (system === undefined) return undefined;
+  const events = (system.objects.get(row.object ?? '')?.log[entry.field] ?? []).filter(
+    // What the system makes of it later counts too: whoever types that has typed nothing new.
+    ({ by, value }) =>
+      by === 'person' && (same(value, after) || same(normalised(system.traits, entry.field, value), after)),
   );
   return events.length === 1 ? events[0]?.at : undefined;
 };

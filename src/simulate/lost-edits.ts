@@ -4,6 +4,7 @@ import { same, type Entry, type LinkState } from '../merge/record.ts';
 import type { Json } from '../connector.ts';
 import type { Snapshot } from './checks.ts';
 import { normalised, toyFields, type FieldEvent, type ToyObject, type ToySystem } from './toy.ts';
+import { isListField } from './toy-lists.ts';
 import type { World } from './world.ts';
 
 interface Told {
@@ -137,6 +138,7 @@ const supersededUnseen = (world: World, rows: readonly LineageRow[]): string[] =
       const own = `${entry.field} ${row.sync}/${row.object}`;
       if (entry.held === 'own') undone.add(own);
       if (
+        isListField(entry.field) ||
         entry.verdict !== 'took' ||
         entry.rule !== 'changed there only' ||
         entry.before === null ||
@@ -173,7 +175,7 @@ const byPerson = (world: World, field: string, value: Json): boolean =>
 const wronglyNewest = (world: World, rows: readonly LineageRow[], objects: ReadonlySet<string>): string[] =>
   rows.flatMap((row) =>
     row.entries.flatMap((entry) => {
-      if (entry.rule !== 'newest') return [];
+      if (entry.rule !== 'newest' || isListField(entry.field)) return [];
       const theirs = entry.verdict === 'took' ? entry.after : entry.theirs;
       const ours = entry.verdict === 'took' ? entry.before : entry.after;
       const log = world.systems.find((one) => one.traits.name === row.sync)?.objects.get(row.object ?? '')

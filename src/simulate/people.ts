@@ -10,7 +10,8 @@ import { resolveConflict } from '../sync/resolve.ts';
 import { standingRun } from '../sync/runs.ts';
 import type { UndoScope } from '../sync/scope.ts';
 import { openUndo } from '../sync/undo.ts';
-import { toyFields, type ToyHook, type ToySystem } from './toy.ts';
+import { allFields, type ToyHook, type ToySystem } from './toy.ts';
+import { editedList, filedList, isListField, type Hand } from './toy-lists.ts';
 import type { World } from './world.ts';
 
 export class People {
@@ -23,7 +24,19 @@ export class People {
     this.#world = world;
   }
 
+  /** For lists. */
+  #hand(): Hand {
+    const world = this.#world;
+    return {
+      random: () => world.random(),
+      chance: (p) => world.chance(p),
+      pick: (list) => world.pick(list),
+      next: () => (this.#values += 1),
+    };
+  }
+
   #value(field: string): Json {
+    if (isListField(field)) return filedList(field, this.#hand());
     this.#values += 1;
     const n = this.#values;
     if (field === 'email') return this.#world.chance(0.15) ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
@@ -38,7 +51,7 @@ export class People {
     const email =
       this.#world.chance(0.3) && other !== undefined ? other.value['email'] : this.#value('email');
     const value = Object.fromEntries(
-      toyFields.map((field) => [
+      allFields.map((field) => [
         field,
         field === 'email' ? (email ?? null) : this.#world.chance(0.7) ? this.#value(field) : null,
       ]),
@@ -51,11 +64,17 @@ export class People {
   edit(): void {
     const system = this.#world.pick(this.#world.systems);
     const object = this.#world.pick([...(system?.objects.values() ?? [])].filter((one) => !one.deleted));
-    const field = this.#world.pick(toyFields);
+    const field = this.#world.pick(allFields);
     if (system === undefined || object === undefined || field === undefined) return;
     const old = this.#world.pick(object.log[field] ?? [])?.given ?? null;
     const roll = this.#world.random();
-    const value = roll < 0.06 ? null : roll < 0.14 ? old : this.#value(field);
+    const value = isListField(field)
+      ? editedList(field, this.#hand(), object.value[field] ?? null, [old])
+      : roll < 0.06
+        ? null
+        : roll < 0.14
+          ? old
+          : this.#value(field);
     this.#world.say(`person edits ${object.id}.${field} = ${JSON.stringify(value)}`);
     system.change(object, { [field]: value }, 'person', this.#world.time, null);
     this.#world.send(system);

@@ -2,12 +2,14 @@
  * A toy system for the kernel's proof: a few fields, every bad habit of real systems as a switch, and a
  * complete truth of what happened to each field, which no real system would show.
  */
-import type { Json, JsonObject, Kind, Look, Page, RemoteObject } from '../connector.ts';
-import type { Fields, Lens } from '../mapping/lens.ts';
+import type { Json, Kind, Look, Page, RemoteObject } from '../connector.ts';
+import { same } from '../merge/record.ts';
 import type { Fault } from './faults.ts';
+import { isListField, keptList, listFields, turnedList } from './toy-lists.ts';
 import { createAll, toyRemover, updateAll } from './toy-writes.ts';
 
 export const toyFields = ['email', 'name', 'stage', 'note'] as const;
+export const allFields: readonly string[] = [...toyFields, ...listFields];
 
 export interface ToyTraits {
   readonly name: string;
@@ -38,6 +40,10 @@ export interface ToyTraits {
   readonly batch: number;
   /** Removes objects; of one that is not there it says so, or nothing. Absent: it cannot. */
   readonly removes?: 'telling' | 'silent';
+  /** Keeps tags in its own order. */
+  readonly sorts: boolean;
+  /** What its mapping does with rows that only one side has. */
+  readonly missing: 'keep' | 'remove';
 }
 
 export interface FieldEvent {
@@ -93,8 +99,11 @@ export interface ToyHook {
 
 export const normalised = (traits: ToyTraits, field: string, value: Json): Json => {
   const how = traits.normalise?.how;
-  if (how === undefined || typeof value !== 'string' || field === 'stage' || field === 'anchor') return value;
-  return how === 'lower' ? value.toLowerCase() : how === 'upper' ? value.toUpperCase() : value.trim();
+  if (how === undefined || field === 'stage' || field === 'anchor') return value;
+  const turn = (text: string): string =>
+    how === 'lower' ? text.toLowerCase() : how === 'upper' ? text.toUpperCase() : text.trim();
+  if (isListField(field)) return turnedList(field, value, turn);
+  return typeof value === 'string' ? turn(value) : value;
 };
 
 /** The model of one system: state and truth. Every method is what happens inside the remote. */
@@ -131,7 +140,7 @@ export class ToySystem {
       missedAt: 0,
     };
     this.objects.set(object.id, object);
-    const all = Object.fromEntries(toyFields.map((field) => [field, value[field] ?? null]));
+    const all = Object.fromEntries(allFields.map((field) => [field, value[field] ?? null]));
     if (value['anchor'] !== undefined) all['anchor'] = value['anchor'];
     this.change(object, all, by, now, call);
     return object;
@@ -147,7 +156,8 @@ export class ToySystem {
     this.tick += 1;
     const atOnce = this.traits.normalise?.when === 'at once';
     for (const [field, given] of Object.entries(patch)) {
-      const value = atOnce ? normalised(this.traits, field, given) : given;
+      const made = atOnce ? normalised(this.traits, field, given) : given;
+      const value = isListField(field) ? keptList(field, this.traits, made, object.value[field]) : made;
       const log = (object.log[field] ??= []);
       const lastLooked = object.looked[field];
       log.push({
@@ -186,7 +196,7 @@ export class ToySystem {
       const patch = Object.fromEntries(
         Object.entries(object.value).flatMap(([field, value]) => {
           const next = normalised(this.traits, field, value);
-          return next === value ? [] : [[field, next]];
+          return same(next, value) ? [] : [[field, next]];
         }),
       );
       if (Object.keys(patch).length > 0) this.change(object, patch, 'self', now, null);
@@ -326,46 +336,3 @@ const findAll = (system: ToySystem, equals: ReadonlyMap<string, Json>, now: numb
       ),
     )
     .map((object) => object.id);
-
-/** The mapping of a toy kind: one place per field, the anchor where there is room, and the declared normaliser. */
-export const toyLens = (traits: ToyTraits): Lens => {
-  const fields = new Set<string>(toyFields);
-  const read = (value: JsonObject): { fields: Fields; problems: []; anchor?: string } => {
-    const result: Fields = {};
-    for (const field of fields) if (Object.hasOwn(value, field)) result[field] = value[field] ?? null;
-    const anchor = value['anchor'];
-    return {
-      fields: result,
-      problems: [],
-      ...(traits.anchored && typeof anchor === 'string' ? { anchor } : {}),
-    };
-  };
-  return {
-    name: `toy-${traits.name}`,
-    hash: 'toy',
-    entity: 'person',
-    connector: 'toy',
-    kind: 'person',
-    inward: fields,
-    outward: fields,
-    history: new Set(['stage']),
-    references: new Map(),
-    parts: new Map(),
-    applies: () => true,
-    ...(traits.anchored ? { anchor: '/anchor' } : {}),
-    pointers: (field) => [`/${field}`],
-    read,
-    write: (values, _base, anchor) => ({
-      value: { ...values, ...(traits.anchored && anchor !== undefined ? { anchor } : {}) },
-      problems: [],
-    }),
-    settle: (field, value) =>
-      traits.normalise?.declared === true ? normalised(traits, field, value) : value,
-    shadow: (value) =>
-      Object.fromEntries(
-        toyFields
-          .filter((field) => Object.hasOwn(value, field))
-          .map((field) => [field, value[field] ?? null]),
-      ),
-  };
-};

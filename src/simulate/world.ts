@@ -15,13 +15,14 @@ import { workUndos } from '../sync/owed.ts';
 import { closeRuns, standingRun } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
 import { recover } from '../sync/unsettled.ts';
-import { drawDeletes, drawRules, drawTraits, generator, type Dice } from './draw.ts';
+import { drawDeletes, drawRules, drawTraits, generator, plainRule, type Dice } from './draw.ts';
 import type { Fault, Tally } from './faults.ts';
 import { forgetCalls } from './forgetting.ts';
 import { Joining } from './joining.ts';
 import { People } from './people.ts';
 import { sentWrongly } from './sent.ts';
-import { toyKind, toyLens, ToySystem, type ToyHook, type Wire } from './toy.ts';
+import { toyLens } from './toy-lens.ts';
+import { toyKind, ToySystem, type ToyHook, type Wire } from './toy.ts';
 
 /** The process dies here: nothing may catch it but the world. */
 class Crash extends Error {}
@@ -117,13 +118,6 @@ export class World implements Wire, Dice {
       const standing = this.#joining.standing(name);
       if (standing === 'absent') continue;
       const rules = this.rules.get(name) ?? {};
-      const fallback: FieldRule = {
-        role: 'writer',
-        conflict: 'ask',
-        clear: 'restore',
-        protected: false,
-        key: false,
-      };
       syncs.set(name, {
         name,
         connection: name,
@@ -132,7 +126,7 @@ export class World implements Wire, Dice {
         kind: toyKind(system, this),
         entity: 'person',
         lens: toyLens(system.traits),
-        rules: (field) => rules[field] ?? fallback,
+        rules: (field) => rules[field] ?? plainRule,
         inward: true,
         outward: standing === 'in',
         create: true,

@@ -23,6 +23,7 @@ import {
   type Hub,
   type Sync,
 } from './hub.ts';
+import { claimOnes } from './one.ts';
 import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
 
@@ -108,7 +109,10 @@ export class Draft {
     if (before !== null && before.fields === after.fields)
       this.set('record', { id: after.id }, { version: after.version });
     else this.put('record', recordRow(after));
-    if (keys === 'claim') await this.#claimKeys(before, after);
+    if (keys === 'claim') {
+      await this.#claimKeys(before, after);
+      await claimOnes(this, before, after);
+    }
     return this;
   }
 

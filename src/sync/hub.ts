@@ -7,6 +7,8 @@ import { invariant } from '../errors.ts';
 import type { Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
 import type { KeyFields } from '../merge/identify.ts';
+import { listedBy, type Listed } from '../merge/lists.ts';
+import type { OneRule } from '../merge/one.ts';
 import type { Budget, DeletePolicy, Rules } from '../merge/policy.ts';
 import type { Hold, HoldReason, LinkState, RecordState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
@@ -46,6 +48,8 @@ export interface Entity {
   readonly keys: readonly KeyFields[];
   /** Protected fields, and the connections or persons that may change them nevertheless. */
   readonly protect?: Readonly<Record<string, readonly string[]>>;
+  /** Flags that at most one of the records has that name the same in a field: by flag, that field. */
+  readonly one?: OneRule;
   /** The field that shows people a deletion, true or false; absent where the entity has none. */
   readonly mark?: string;
 }
@@ -71,7 +75,8 @@ export type Mutation =
   | 'remove-contested'
   | 'create-deleted'
   | 'no-grace'
-  | 'keys-of-deleted';
+  | 'keys-of-deleted'
+  | 'whole-lists';
 
 export interface Hub {
   readonly store: Store;
@@ -111,6 +116,12 @@ export const syncsOfLane = (hub: Hub, lane: string): Sync[] =>
 
 export const syncsOfEntity = (hub: Hub, entity: string): Sync[] =>
   [...hub.syncs.values()].filter((sync) => sync.entity === entity);
+
+/** What tells the members of a field apart, the same in all syncs; null for a field that is one value. */
+export const listedOf = (hub: Hub, entity: string, field: string): Listed | null => {
+  const listed = syncsOfEntity(hub, entity).map(({ lens }) => listedBy(lens, field));
+  return listed.find((one) => one !== null) ?? null;
+};
 
 // ---------------------------------------------------------------- rows and states
 

@@ -9,22 +9,17 @@
  *
  * The head holds the place, so that whoever works the store goes on where a process died.
  */
-import {
-  isEmpty,
-  hashOf,
-  type Entry,
-  type FieldState,
-  type LinkState,
-  type RecordState,
-} from '../merge/record.ts';
+import { isEmpty, type Entry, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
 import { deletedField, lacksObject } from '../merge/deletion.ts';
 import type { Scope } from '../merge/layers.ts';
 import type { LineageRow } from '../merge/lineage.ts';
+import { hashIn } from '../merge/lists.ts';
+import { spansAfter } from '../merge/spans.ts';
 import type { FieldUndo, RecordUndo } from '../merge/undo.ts';
 import type { Row } from '../store/schema.ts';
 import { releaseAgreed } from './deletion.ts';
 import { Draft } from './draft.ts';
-import { effectOf, syncsOfEntity, type Hub } from './hub.ts';
+import { effectOf, listedOf, syncsOfEntity, type Hub } from './hub.ts';
 import { openRun } from './runs.ts';
 import { candidates, checkScope, scopeOf, scopeWords, type Candidate, type UndoScope } from './scope.ts';
 import { together } from './together.ts';
@@ -157,8 +152,12 @@ const drawUndo = async (
   const at = { from: now - 1, to: now };
   const cause = `undo ${run}`;
   const fields: Record<string, FieldState> = { ...record.fields };
-  for (const { field, now: old, back } of changes)
-    fields[field] = { value: back, version, at, source, recent: [hashOf(old)], returns: 0, chain: 0 };
+  for (const { field, now: old, back } of changes) {
+    const listed = listedOf(hub, record.entity, field);
+    const recent = [hashIn(listed, old)];
+    const spans = spansAfter(listed, record.fields[field], back, at);
+    fields[field] = { value: back, version, at, source, recent, returns: 0, chain: 0, ...spans };
+  }
   const after = { ...record, version, fields };
   await draft.record(record, after, 'claim');
   const entries = changes.map(({ field, now: before, back, stands }): Entry => ({

@@ -2,14 +2,8 @@
 import { expect } from 'vitest';
 import type { Json } from '../../src/connector.ts';
 import type { FieldRule } from '../../src/merge/policy.ts';
-import {
-  toyKind,
-  toyLens,
-  ToySystem,
-  type ToyObject,
-  type ToyTraits,
-  type Wire,
-} from '../../src/simulate/toy.ts';
+import { toyLens } from '../../src/simulate/toy-lens.ts';
+import { toyKind, ToySystem, type ToyObject, type ToyTraits, type Wire } from '../../src/simulate/toy.ts';
 import type { Row } from '../../src/store/schema.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -37,6 +31,8 @@ const traits: ToyTraits = {
   clock: 0,
   atomic: false,
   batch: 100,
+  sorts: false,
+  missing: 'remove',
 };
 
 export interface PairOptions {
