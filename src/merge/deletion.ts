@@ -14,6 +14,7 @@
  *     it is to be removed, and was changed            conflict, as above
  *     it was removed, and the remote said yes         asked: the removal was not taken
  *     it was changed, in a system that keeps it       stays deleted, unless a system resurrects
+ *     it was changed later, and an undo withdrew it   revived
  */
 import type { RemoteObject, Stamps } from '../connector.ts';
 import type { DeletePolicy, FieldRule } from './policy.ts';
@@ -23,13 +24,16 @@ import type { RecordState, Span } from './record.ts';
 /** No field of an entity can have this name. */
 export const deletedField = '$deleted';
 
-/** How far a deletion reaches: `archive` marks the record, `propagate` removes its objects as well. */
-export type Reach = Exclude<DeletePolicy, 'ignore'>;
+/**
+ * How far a deletion reaches: `archive` marks the record, `propagate` removes its objects as well, `withdraw` removes
+ * those that the gateway made: the undo of what had brought the record.
+ */
+export type Reach = Exclude<DeletePolicy, 'ignore'> | 'withdraw';
 
 /** How far the deletion of a record reaches; null while it is not deleted. */
 export const reachOf = ({ fields }: Pick<RecordState, 'fields'>): Reach | null => {
   const value = fields[deletedField]?.value;
-  return value === 'archive' || value === 'propagate' ? value : null;
+  return value === 'archive' || value === 'propagate' || value === 'withdraw' ? value : null;
 };
 
 /** How the object of a gone link went. */
@@ -96,7 +100,9 @@ const newest = (edits: readonly FieldState[], span: Span): Judged => {
 export const judgeAbsence = (absence: Absence): Judged => {
   const { record, deletes, rule, span, sibling } = absence;
   const reach = reachOf(record);
-  if (deletes === 'ignore' || reach === 'propagate' || reach === deletes) return { is: 'stays', rule: '' };
+  const reaches =
+    reach === 'propagate' || reach === deletes || (reach === 'withdraw' && deletes === 'archive');
+  if (deletes === 'ignore' || reaches) return { is: 'stays', rule: '' };
   if (sibling) return { is: 'overruled', rule: 'another object of it is there' };
   const bar = barred(rule);
   if (bar !== undefined) return { is: 'overruled', rule: bar };
@@ -191,6 +197,8 @@ export const judgePresence = (presence: Presence): Judged => {
   if (edit === undefined) return { is: 'stays', rule: '' };
   const deleted = record.fields[deletedField]?.at ?? { from: 0, to: 0 };
   const later = edit.certain && edit.span.from >= deleted.to;
+  if (!doomed && later && reachOf(record) === 'withdraw')
+    return { is: 'takes', rule: 'edited there since it was withdrawn' };
   if (!doomed) return later && resurrects ? { is: 'takes', rule: 'resurrect' } : { is: 'stays', rule: '' };
   return byPolicy(rule, () => {
     if (later) return { is: 'takes', rule: 'newest' };
@@ -248,7 +256,8 @@ export const marked = (
   verdict: 'took' | 'resolved' = 'took',
 ): { readonly record: RecordState; readonly entries: readonly Entry[] } => {
   const { version, at, source, rule } = by;
-  const shows = mark !== undefined && (value !== null || record.fields[mark]?.value === true);
+  const isMarked = mark !== undefined && record.fields[mark]?.value === true;
+  const shows = mark !== undefined && value !== 'withdraw' && (value !== null || isMarked);
   const values = { [deletedField]: value, ...(shows ? { [mark]: value !== null } : {}) };
   const fields = { ...record.fields };
   const entries = Object.entries(values).map(([field, after]): Entry => {

@@ -90,6 +90,8 @@ export interface LinkState {
   readonly mapping?: string;
   /** First direct read that found nothing; believed after a grace interval. */
   readonly missingSince: number | null;
+  /** A create of ours made the object. */
+  readonly made?: true | undefined;
   /** A removal of ours: under way or without an answer, or acknowledged and not seen yet. */
   readonly removal?: 'sent' | 'done' | undefined;
   /** Of a link that is gone: who removed the object, and when. */

@@ -1,8 +1,10 @@
 /**
- * What the undo of a deletion does to the objects of its record: those that are still there stay; what the gateway
- * removed because of it is made anew, and so is what somebody deleted, where the sync makes such things anew.
+ * What undo does to the life of a record. Where it takes a deletion back, the objects that are still there stay; what
+ * the gateway removed because of it is made anew, and so is what somebody deleted, where the sync makes such things anew.
+ * Where it takes back what made the record, the record is withdrawn: what the gateway made of it elsewhere is removed,
+ * after a look, and what people filed stays.
  */
-import { goneOf } from './deletion.ts';
+import { deletedField, goneOf } from './deletion.ts';
 import type { Creating, TargetUndo, TargetView } from './undo-target.ts';
 
 /** Of several objects of a record in one system, the one that says whether it has any there: a live one, else the last that went. */
@@ -63,4 +65,36 @@ export const lifeOutcome = (
     result: 'impossible',
     why: target?.silent ?? target?.lost ?? 'the promise to make it anew was given up',
   };
+};
+
+// ---------------------------------------------------------------- a record that is withdrawn
+
+const isMade = ({ link }: TargetView): boolean => link.state === 'live' && link.made === true;
+
+/** True if there is anything to withdraw: an object that the gateway made, and can remove. */
+export const isWithdrawable = (targets: readonly TargetView[]): boolean =>
+  targets.some((target) => isMade(target) && target.stuck === undefined);
+
+/** The objects of a record that is withdrawn. */
+export const withdrawTargets = (targets: readonly TargetView[]): TargetUndo[] =>
+  targets.flatMap((target): TargetUndo[] => {
+    const { sync, object, state } = target.link;
+    if (state !== 'live') return [];
+    const at = { target: `${sync}/${object}`, sync, object };
+    if (!isMade(target)) return [{ ...at, result: 'kept', why: 'it was filed there, and stays' }];
+    if (target.stuck !== undefined) return [{ ...at, result: 'impossible', why: target.stuck }];
+    return [{ ...at, result: 'owed', why: 'it is removed there' }];
+  });
+
+/** What has become of an object that was to be removed. */
+export const withdrawOutcome = (
+  target: TargetView | undefined,
+  parked: string | undefined,
+): Pick<TargetUndo, 'result' | 'why'> => {
+  if (target === undefined || target.link.state !== 'live') return { result: 'restored', why: 'removed' };
+  if (parked !== undefined) return { result: 'owed', why: `parked: ${parked}` };
+  if (target.link.removal !== undefined) return { result: 'owed', why: 'its removal has still to be seen' };
+  if (target.holds.some(({ field }) => field === deletedField))
+    return { result: 'kept', why: 'it was changed there meanwhile; crosswalk conflicts list' };
+  return { result: 'impossible', why: target.stuck ?? 'its removal was given up' };
 };

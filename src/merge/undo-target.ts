@@ -10,7 +10,7 @@ import type { Layer, Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { shows } from './lists.ts';
 import { isEmpty, same, type Entry, type Hold, type LinkState, type RecordState } from './record.ts';
-import { lifeOutcome } from './undo-life.ts';
+import { lifeOutcome, withdrawOutcome } from './undo-life.ts';
 
 /** `owed`: the record has the value back, and the target gets it once its effect closes. */
 export type UndoResult = 'restored' | 'kept' | 'impossible' | 'owed';
@@ -35,6 +35,8 @@ export interface TargetView {
   readonly silent?: string | undefined;
   /** Why no other object is made there if this one is gone; undefined if one is. */
   readonly lost?: string | undefined;
+  /** Why this object cannot be removed; undefined if it can. */
+  readonly stuck?: string | undefined;
   readonly holds: readonly Hold[];
 }
 
@@ -80,7 +82,8 @@ export const ownValue = (
   const { field, now, back, changes } = change;
   const { link, lens } = target;
   const shown = shownBy(target)[field];
-  if (!changes || link.state !== 'live' || isPending(link, field)) return undefined;
+  // (A call under way changes what it writes, and nothing else.)
+  if (!changes || link.state !== 'live' || isBeingWritten(link, field)) return undefined;
   // What the mapping cannot read there is somebody's, and nobody can tell whose.
   if (link.left?.[field] !== undefined) return null;
   if (shown === undefined || isEmpty(shown)) return undefined;
@@ -123,9 +126,12 @@ const hasFromScope = (
   );
 };
 
-/** A write of ours may still change what it shows. */
+/** A write of ours may still change what it shows there. */
+const isBeingWritten = (link: LinkState, field: string): boolean => link.written[field]?.confirmed === false;
+
+/** What is written next has to wait for a call, or for what it has written. */
 const isPending = (link: LinkState, field: string): boolean =>
-  link.call !== null || link.written[field]?.confirmed === false;
+  link.call !== null || isBeingWritten(link, field);
 
 const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
   !shows(lens, field, shown, value);
@@ -236,7 +242,8 @@ export const owedOutcome = ({
   if (state.version !== version) return { result: 'kept', why: `changed since the undo by ${state.source}` };
   const owed = { result: 'owed' as const, ...(parked === undefined ? {} : { why: `parked: ${parked}` }) };
   if (target === undefined && parked !== undefined) return owed;
-  if (field === deletedField) return lifeOutcome(target, parked);
+  if (field === deletedField)
+    return isEmpty(state.value) ? lifeOutcome(target, parked) : withdrawOutcome(target, parked);
   if (target === undefined || target.link.state !== 'live')
     return { result: 'impossible', why: 'the object is not there any more' };
   const { link, lens, silent, holds, waits } = target;

@@ -11,7 +11,7 @@ import { isPlaceholder } from './guard.ts';
 import { chainOf, layersOf, type Layers, type Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { isEmpty, same, type Hold, type RecordState } from './record.ts';
-import { anewIn, lifeTargets } from './undo-life.ts';
+import { anewIn, isWithdrawable, lifeTargets, withdrawTargets } from './undo-life.ts';
 import {
   firstRow,
   isOurs,
@@ -77,6 +77,11 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
   if (touched.length === 0) return nothing;
   const others = workedOn(input, layers);
   const held: { sync: string; object: string; hold: Hold }[] = [];
+  if (others === undefined && isWithdrawn(input))
+    return withdrawn(
+      input,
+      touched.map(([field]) => field),
+    );
   const lines = ledgerOf(input);
   const life = layers.get(deletedField);
   const revives = life?.touched === true && planLife(input, life).changes;
@@ -108,14 +113,46 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
   return {
     fields,
     objects: others === undefined ? madeBy(input, layers) : [],
-    messages: input.rows.flatMap(({ at, body }) =>
-      body.notice !== undefined && seqs.has(Number(body.notice.split('/')[0]))
-        ? [{ notice: body.notice, at }]
-        : [],
-    ),
+    messages: messagesOf(input.rows, seqs),
     held,
   };
 };
+
+/** True if the record would not be there but for the scope, and what was made of it elsewhere can be removed. */
+const isWithdrawn = ({ record, rows, scope, targets }: UndoInput): boolean =>
+  reachOf(record) === null && isMadeBy(rows, scope) && isWithdrawable(targets);
+
+const isMadeBy = (rows: readonly ToldRow[], scope: Scope): boolean =>
+  rows.some((told) => told.body.event === 'created' && scope.row(told));
+
+const withdrawn = (input: UndoInput, touched: readonly string[]): RecordUndo => {
+  const why = 'withdrawn with its record, which was made by this';
+  const { record, ledger, rows, targets } = input;
+  const fields = touched.map((field): FieldUndo => {
+    const now = record.fields[field]?.value ?? null;
+    const own: TargetUndo = { target: 'record', result: 'restored', why };
+    return { field, now, back: now, changes: false, stands: 0, result: 'restored', why, targets: [own] };
+  });
+  const life: FieldUndo = {
+    field: deletedField,
+    now: null,
+    back: 'withdraw',
+    changes: true,
+    stands: 0,
+    result: 'restored',
+    targets: [{ target: 'record', result: 'restored' }, ...withdrawTargets(targets)],
+  };
+  const seqs = new Set(ledger.map(({ seq }) => seq));
+  return { ...nothing, fields: [...fields, life], messages: messagesOf(rows, seqs) };
+};
+
+/** The messages that told people of these lines of history. */
+const messagesOf = (rows: readonly ToldRow[], seqs: ReadonlySet<number>): RecordUndo['messages'] =>
+  rows.flatMap(({ at, body }) =>
+    body.notice !== undefined && seqs.has(Number(body.notice.split('/')[0]))
+      ? [{ notice: body.notice, at }]
+      : [],
+  );
 
 const resultOf = ({ result, why }: FieldUndo): { result: UndoResult; why?: string } => ({
   result,
@@ -135,7 +172,7 @@ const workedOn = (
   { rows, scope, targets }: UndoInput,
   layers: ReadonlyMap<string, Layers>,
 ): string | undefined => {
-  if (!rows.some((told) => told.body.event === 'created' && scope.row(told))) return undefined;
+  if (!isMadeBy(rows, scope)) return undefined;
   for (const { top } of layers.values()) {
     if (top !== null && !top.scoped)
       return `the record was made by this, and ${top.entry.source} has worked on it since (${top.entry.field}, ${iso(top.told.at)})`;
@@ -176,8 +213,7 @@ const planLife = (input: UndoInput, layers: Layers): FieldUndo => {
   const kept = (why: string): FieldUndo => ({ ...plan, back: plan.now, result: 'kept', why, changes: false });
   if (!plan.changes) return plan;
   if (!isEmpty(plan.back)) return kept('undo deletes nothing: delete it again where it was restored');
-  const { rows, scope } = input;
-  if (rows.some((told) => told.body.event === 'created' && scope.row(told)))
+  if (isMadeBy(input.rows, input.scope))
     return kept('the record was made and deleted by this: it stays deleted');
   return plan;
 };
@@ -209,7 +245,7 @@ const madeBy = (
   { rows, scope, targets }: UndoInput,
   layers: ReadonlyMap<string, Layers>,
 ): { sync: string; object: string }[] => {
-  const created = rows.some((told) => told.body.event === 'created' && scope.row(told));
+  const created = isMadeBy(rows, scope);
   const versions = new Set(
     [...layers].flatMap(([field, one]) => chainOf(one).map(({ entry }) => `${field} ${entry.version}`)),
   );

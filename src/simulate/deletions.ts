@@ -69,10 +69,17 @@ const unasked = (world: World, state: Snapshot): string[] =>
         byPerson(one.object, event.at) !== undefined,
     );
     const takesPart = world.deletes.get(system.traits.name)?.deletes === 'propagate';
-    return asked && takesPart
+    const isOurs = object.createdBy !== null && isWithdrawn(state, record);
+    return (asked && takesPart) || isOurs
       ? []
       : [`deletion: ${object.id} was removed by ${event.call}, and nobody had deleted ${record}`];
   });
+
+/** True if an undo withdrew the record at some time. */
+const isWithdrawn = (state: Snapshot, record: string): boolean =>
+  (state.lineage.get(record) ?? []).some(({ entries }) =>
+    entries.some(({ verdict, after }) => verdict === 'undone' && after === 'withdraw'),
+  );
 
 /** At rest, a deletion that reaches others has reached all that can, or waits for a person in sight. */
 const standing = (world: World, state: Snapshot): string[] =>
@@ -80,9 +87,12 @@ const standing = (world: World, state: Snapshot): string[] =>
     const record = state.records.get(link.record);
     const system = systemOf(world, link.sync);
     const object = system?.objects.get(link.object);
-    if (record === undefined || reachOf(record) !== 'propagate' || object?.deleted !== false) return [];
-    const removes =
-      world.deletes.get(link.sync)?.deletes === 'propagate' && system?.traits.removes !== undefined;
+    const reach = record === undefined ? null : reachOf(record);
+    if (record === undefined || object?.deleted !== false) return [];
+    const isAsked = reach === 'propagate' && world.deletes.get(link.sync)?.deletes === 'propagate';
+    // (What landed late, and was found again by its values, nobody can tell from what people file.)
+    const isOurs = reach === 'withdraw' && link.made === true;
+    const removes = (isAsked || isOurs) && system?.traits.removes !== undefined;
     const waits =
       state.held.has(`${link.sync}/${link.object}/${deletedField}/${link.record}`) ||
       state.parked.has(`${link.sync}/${link.record}/${link.object}`);
@@ -93,7 +103,7 @@ const standing = (world: World, state: Snapshot): string[] =>
 const untrue = (world: World, state: Snapshot): string[] =>
   [...state.records.values()].flatMap((record) => {
     const deletion = record.fields[deletedField];
-    if (deletion === undefined || reachOf(record) === null) return [];
+    if (deletion === undefined || reachOf(record) === null || reachOf(record) === 'withdraw') return [];
     const objects = objectsOf(world, state, record.id);
     if (!objects.some(({ object }) => byPerson(object, world.time) !== undefined))
       return [`deletion: ${record.id} is deleted, and nobody has deleted anything of it`];

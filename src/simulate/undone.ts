@@ -76,6 +76,8 @@ const judge = (
     const own = settings.filter(({ entry }) => entry.field === field);
     const written = own.some(({ told, entry }) => scope.entry(told, entry));
     const item = items.get(`${record}.${field}`);
+    // A record that is withdrawn as a whole was made by the scope; its deletion is the undo's own.
+    if (field === deletedField && item?.back === 'withdraw') continue;
     if (written !== (item !== undefined))
       say(field, written ? 'has no result' : 'has a result and was not written');
     const at = own.findIndex(({ told }) => told.run === run);

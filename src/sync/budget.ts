@@ -5,10 +5,10 @@
  */
 import { reachOf } from '../merge/deletion.ts';
 import type { Amount } from '../merge/policy.ts';
-import type { RecordState } from '../merge/record.ts';
+import type { LinkState, RecordState } from '../merge/record.ts';
 import { isDoomed } from './deletion.ts';
 import type { Draft } from './draft.ts';
-import { effectOf, recordOf, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { effectOf, linkOf, recordOf, type EffectRow, type Hub, type Sync } from './hub.ts';
 import { spend, spent } from './quota.ts';
 import { runOf } from './runs.ts';
 
@@ -77,15 +77,20 @@ const most = 1_000_000;
 const sorted = async (
   { store }: Pick<Hub, 'store'>,
   effects: readonly EffectRow[],
-  isRemoved: (record: RecordState) => boolean,
+  isRemoved: (record: RecordState, link: LinkState) => boolean,
 ): Promise<Sorted[]> => {
   const rows = await store.many(
     'record',
     effects.map(({ record }) => ({ id: record })),
   );
+  const links = await store.many(
+    'link',
+    effects.map(({ sync, object }) => ({ sync, object })),
+  );
   return effects.map((effect, index) => {
-    const row = rows[index];
-    return { run: effect.run, sort: sortOf(effect, row !== undefined && isRemoved(recordOf(row))) };
+    const [row, link] = [rows[index], links[index]];
+    const removed = row !== undefined && link !== undefined && isRemoved(recordOf(row), linkOf(link));
+    return { run: effect.run, sort: sortOf(effect, removed) };
   });
 };
 
@@ -97,7 +102,9 @@ export const grantOpen = async (
   by: string,
 ): Promise<Omit<Grant, 'until'>> => {
   const effects = await openEffects(hub, sync, most);
-  const open = await sorted(hub, effects, (record) => propagates && reachOf(record) === 'propagate');
+  const open = await sorted(hub, effects, (record, { made }) =>
+    reachOf(record) === 'withdraw' ? made === true : propagates && reachOf(record) === 'propagate',
+  );
   const count = (sort: Sort): number => open.filter((one) => one.sort === sort).length;
   const at = hub.now();
   const value: Grant = {
@@ -180,7 +187,7 @@ export const stopOf = async (hub: Hub, sync: Sync): Promise<Stop | null> => {
   if (await isReading(hub, next)) return { is: 'reading' };
   if (await isFarBelow(hub, sync)) return null;
   const open = await openEffects(hub, sync.name, most);
-  const effects = await sorted(hub, open, (record) => isDoomed(sync, record));
+  const effects = await sorted(hub, open, (record, link) => isDoomed(sync, record, link));
   const grant = await granted(hub, sync.name);
   for (const sort of sorts) {
     const why = await exceeded(hub, sync, sort, effects, grant?.[sort] ?? 0);

@@ -67,7 +67,7 @@ const promiseBehind = async (hub: Hub, sync: Sync, record: RecordState, run: str
     if (link.state !== 'live') continue;
     const holds = await loadHolds(hub, record.id, sync.name, link.object);
     const { sync: own } = await related(hub, sync, [link.shadow], record);
-    const isRemoved = isDoomed(sync, record) && !isContested(holds);
+    const isRemoved = isDoomed(sync, record, link) && !isContested(holds);
     if (isRemoved || Object.keys(delta(record, link, own.lens, holds)).length > 0) behind.push(link.object);
   }
   let opened = 0;

@@ -147,7 +147,8 @@ const awaitGuard = async (hub: Hub, effect: EffectRow, run: string): Promise<voi
 
 /** Nothing is removed without a look, guard or not: it cannot be taken back everywhere. */
 const isToRemove = async (hub: Hub, sync: Sync, link: LinkState): Promise<boolean> =>
-  sync.deletes === 'propagate' && isDoomed(sync, await loadRecord(hub, link.record));
+  (sync.deletes === 'propagate' || link.made === true) &&
+  isDoomed(sync, await loadRecord(hub, link.record), link);
 
 /**
  * The look before an unguarded write: without it, whatever a person changed since the last look would be
@@ -238,7 +239,7 @@ const prepareUpdate = async (
   const holds = await loadHolds(hub, record.id, sync.name, link.object);
   const draft = new Draft(hub, run);
   draft.expect('record', { id: record.id }, { version: record.version });
-  if (isDoomed(sync, record) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
+  if (isDoomed(sync, record, link) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
     const call = drawRemoval(draft, sync, record, link, effect);
     await spendWrite(draft, sync, effect, true);
     return (await commit(draft)) ? { call, most: effect.most } : undefined;

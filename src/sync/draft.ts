@@ -214,7 +214,7 @@ export class Draft {
       const own = links.filter((link) => link.sync === sync.name);
       this.#tellLeft(sync, record, changed, own, known);
       for (const link of own) {
-        if (link.state !== 'live' || isKnown(link) || !(isBehind || isUnwanted(sync, record))) continue;
+        if (link.state !== 'live' || isKnown(link) || !(isBehind || isUnwanted(sync, record, link))) continue;
         await this.promise(sync.name, record, link.object);
       }
       if (lacksObject(record, own, sync)) await this.promise(sync.name, record, '', isNew);

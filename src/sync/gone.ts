@@ -67,7 +67,7 @@ export const drawMoved = async (
       at: draft.hub.now(),
     });
   }
-  const { removal: _, ...rest } = link;
+  const { removal: _, made: _made, ...rest } = link;
   const record = await loadRecord(draft.hub, link.record);
   if (other === undefined) {
     draft.link(null, { ...rest, object: to, gen: 0, written: {} });

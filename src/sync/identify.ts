@@ -95,6 +95,7 @@ const adopt = async (draft: Draft, sync: Sync, sight: Sight, call: CallRow): Pro
   draft.lineage(record.id, wroteRow(sync, call, sight.object.id, record.version));
   const link: LinkState = {
     ...newLink(sync.name, sight.object.id, record.id),
+    made: true,
     lookedFrom: call.item.sentAt,
     written: writtenBy(sync.lens, call.item, true),
   };

@@ -142,7 +142,7 @@ const promiseOwn = async (
 ): Promise<boolean> => {
   if (!sync.outward || merged.link.state !== 'live') return false;
   if (draft.hub.mutation === 'close-without-equal') return false;
-  const isRemoved = isDoomed(sync, record) && !isContested(holds);
+  const isRemoved = isDoomed(sync, record, merged.link) && !isContested(holds);
   if (!isRemoved && Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return false;
   const key = { sync: sync.name, record: record.id, object: merged.link.object };
   const row = await draft.hub.store.get('effect', key);

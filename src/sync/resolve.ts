@@ -45,7 +45,7 @@ const drawDecided = async (
     link,
   );
   const own = draft.hub.syncs.get(sync);
-  if (own !== undefined && link.state === 'live' && isUnwanted(own, record))
+  if (own !== undefined && link.state === 'live' && isUnwanted(own, record, link))
     await draft.promise(sync, record, object);
 };
 

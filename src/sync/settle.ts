@@ -173,6 +173,7 @@ const drawDone = async (
   draft.lineage(record.id, wroteRow(sync, call, done.id, record.version));
   const created = {
     ...newLink(sync.name, done.id, item.record),
+    made: true as const,
     lookedFrom: item.sentAt,
     written: writtenBy(sync.lens, item, true),
   };

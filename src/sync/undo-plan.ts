@@ -63,8 +63,10 @@ export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetVi
     // A field that waits for a name there is one that the mapping writes.
     const lens = outward.size === 0 ? named.lens : { ...named.lens, outward: sync.lens.outward };
     const waits = new Map([...outward].map(([field, { what }]) => [field, what]));
-    const lost = lostOf(sync, link);
-    targets.push({ link, lens, waits, silent: silentOf(hub, link.sync), lost, holds: own.map(holdOf) });
+    const silent = silentOf(hub, link.sync);
+    const unable = sync.kind.remove === undefined ? 'objects of this kind cannot be removed' : undefined;
+    const life = { lost: lostOf(sync, link), stuck: silent ?? unable };
+    targets.push({ link, lens, waits, silent, ...life, holds: own.map(holdOf) });
   }
   return targets;
 };
@@ -134,7 +136,8 @@ export async function* planUndo(hub: Hub, asked: UndoScope, by: string): AsyncGe
   }
 }
 
-const noRemove = 'the object stays there: undo removes nothing, so remove it by hand if it should go';
+const noRemove =
+  'the object stays there: its record is older, or others have worked on it; remove it by hand if it should go';
 
 /** The items of a record, by their ids. */
 export const itemsOf = ({ record, undo }: Planned, also: Pick<UndoItem, 'again'>): Map<string, UndoItem> => {

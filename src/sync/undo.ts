@@ -235,17 +235,22 @@ const promiseOwed = async (
       targets.filter(({ result }) => result === 'owed').map(({ target }) => target),
     ),
   );
+  const changesIn = (fields: ReadonlySet<string>): boolean =>
+    undone.some(({ field, changes }) => changes && fields.has(field));
+  const revives = changesIn(new Set([deletedField]));
   for (const sync of syncsOfEntity(draft.hub, after.entity)) {
     const own = links.filter((link) => link.sync === sync.name);
+    const isEmptied = [...sync.lens.outward].every((field) => isEmpty(after.fields[field]?.value));
+    if (own.length === 0 && isEmptied) {
+      await endCreate(draft, sync.name, after.id);
+      continue;
+    }
     for (const object of own.length === 0 ? [''] : own.map((link) => link.object))
       if (owing.has(`${sync.name}/${object}`)) await draft.promise(sync.name, after, object);
     // By a person's authority, like an edit of theirs: what a system deleted comes back where it may.
-    const revives = undone.some(({ field, changes: one }) => one && field === deletedField);
-    const changes = undone.some(({ field, changes: one }) => one && sync.lens.outward.has(field));
-    const mayLack = revives || (changes && own.length > 0);
-    if (mayLack && sync.outward && lacksObject(after, own, sync)) await draft.promise(sync.name, after, '');
-    const isEmptied = [...sync.lens.outward].every((field) => isEmpty(after.fields[field]?.value));
-    if (own.length === 0 && isEmptied) await endCreate(draft, sync.name, after.id);
+    const mayLack = changesIn(sync.lens.outward) && own.length > 0;
+    if ((revives || mayLack) && sync.outward && lacksObject(after, own, sync))
+      await draft.promise(sync.name, after, '');
   }
 };
 

@@ -215,3 +215,90 @@ describe('what undo leaves as it is', () => {
     expect(candidate?.['why']).toContain('email');
   });
 });
+
+describe('what brought a record is undone', () => {
+  const brought = async (b: { removes?: 'telling' } = { removes: 'telling' }) => {
+    const pair = new Pair({ a: { removes: 'telling' }, b });
+    const from = pair.now();
+    const a = pair.file(pair.a, { email: 'ann@x.cn', name: 'Ann', stage: 'lead', note: null });
+    const { a: run } = await pair.sync();
+    const [made] = live(pair.b);
+    if (made === undefined) throw new Error('nothing was created');
+    return { pair, a, b: made, run, from };
+  };
+
+  it('withdraws it: what the gateway made is removed, what a person filed stays as it is', async () => {
+    const { pair, a, b, run } = await brought();
+    const before = { ...a.value };
+    const report = await undo(pair, { run });
+    expect(await reach(pair)).toBe('withdraw');
+    expect([b.deleted, a.deleted, a.value]).toEqual([true, false, before]);
+    expect(resultOf(report, deletedField)).toEqual([
+      'restored',
+      { record: 'restored', [`A/${a.id}`]: 'kept', [`B/${b.id}`]: 'restored' },
+    ]);
+    expect(resultOf(report, 'name')).toEqual(['restored', { record: 'restored' }]);
+    expect(report.state).toBe('closed');
+    await pair.sync();
+    expect([live(pair.a).length, live(pair.b).length]).toEqual([1, 0]);
+  });
+
+  it('and the undo of that makes it anew, with all its values', async () => {
+    const { pair, run } = await brought();
+    const first = await undo(pair, { run });
+    const report = await undo(pair, { run: first.run ?? '' });
+    expect(await reach(pair)).toBeNull();
+    expect(live(pair.b).map(({ value }) => value)).toMatchObject([{ email: 'ann@x.cn', name: 'Ann' }]);
+    expect(resultOf(report, deletedField)).toMatchObject(['restored', { 'B/': 'restored' }]);
+  });
+
+  it('until somebody edits what they filed: then it is a record like any other, and is made there anew', async () => {
+    const { pair, a, run } = await brought();
+    await undo(pair, { run });
+    pair.time += 100_000;
+    pair.edit(pair.a, a, { name: 'Anna' });
+    await pair.sync();
+    expect(await reach(pair)).toBeNull();
+    expect(live(pair.b).map(({ value }) => value)).toMatchObject([{ email: 'ann@x.cn', name: 'Anna' }]);
+  });
+
+  it('but removes nothing that somebody changed meanwhile, unseen', async () => {
+    const { pair, b, run } = await brought();
+    pair.time += 100_000;
+    const id = await openUndo(pair.hub, { run }, 'lin');
+    pair.time += 100_000;
+    pair.cut.add(pair.b);
+    await pair.work();
+    pair.edit(pair.b, b, { note: 'called her' });
+    pair.cut.clear();
+    await pair.work();
+    expect(b.deleted).toBe(false);
+    expect(await reach(pair)).toBeNull();
+    const report = await undoStatus(pair.store, id, 100);
+    expect(resultOf(report, deletedField)).toMatchObject(['restored', { [`B/${b.id}`]: 'kept' }]);
+    expect(whys(report)).toContain('changed since the undo by B/');
+  });
+
+  it('removes nothing where the kind cannot: then the object is emptied and named, as far as it goes', async () => {
+    const { pair, b, run } = await brought({});
+    const report = await undo(pair, { run });
+    expect([b.deleted, b.value['name']]).toEqual([false, null]);
+    expect(whys(report)).toContain('remove it by hand');
+    expect(await reach(pair)).toBeNull();
+  });
+
+  it('counts what it removes towards the budget of the sync', async () => {
+    const { pair, b, run } = await brought();
+    const sync = pair.hub.syncs.get('B');
+    if (sync === undefined) throw new Error('there is none');
+    const none = { creates: [], updates: [], removes: [{ text: '0/day', most: 0, per: 'day' as const }] };
+    const syncs = new Map([...pair.hub.syncs, ['B', { ...sync, budget: none }]]);
+    const { stopOf } = await import('../../src/sync/budget.ts');
+    await openUndo(pair.hub, { run }, 'lin');
+    pair.cut.add(pair.b);
+    await pair.work();
+    const own = syncs.get('B') ?? sync;
+    expect(await stopOf({ ...pair.hub, syncs }, own)).toMatchObject({ is: 'over' });
+    expect(b.deleted).toBe(false);
+  });
+});
