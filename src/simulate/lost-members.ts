@@ -76,6 +76,8 @@ interface Case {
   readonly field: ListField;
   readonly log: readonly FieldEvent[];
   readonly told: readonly Told[];
+  /** The calls of which lineage says what they wrote; of others the outcome was never told. */
+  readonly answered: ReadonlySet<string>;
   /** What any entry of the record made of what. */
   readonly course: readonly { readonly before: Atoms; readonly after: Atoms }[];
   /** The same list of the record's other objects, and whether their systems make of it what nobody has declared. */
@@ -160,13 +162,16 @@ const fates = (one: Case): string[] =>
 const isDecided = ({ rule = '' }: Entry): boolean => /newest|owner/u.test(rule);
 
 /** What a look changed in the record was done there by somebody, as often as it was taken. */
-const unauthored = ({ field, log, told }: Case): string[] => {
+const unauthored = ({ world, field, log, told, answered }: Case): string[] => {
   const acts = new Map<string, number>();
   const keyOf = ({ atom, after }: AtomChange): string => `${atom} = ${after ?? 'removed'}`;
   // A write that was given up as not taken may have been taken after all, and so may a create.
   const isGivenUp = told.some(({ entry: { verdict } }) => verdict === 'not-taken' || verdict === 'retry');
   log.forEach((event, i) => {
-    if (event.by === 'gateway' && !isGivenUp && i > 0) return;
+    // A write without an answer is known by what the remote made of it, which may look like somebody's edit.
+    const isUntold = event.call !== undefined && !answered.has(event.call);
+    if (event.by === 'gateway' && !isGivenUp && !isUntold && i > 0) return;
+    if (isUntold) world.options.tally.exception('list: write without an answer');
     for (const change of doneBy(field, log, i)) acts.set(keyOf(change), (acts.get(keyOf(change)) ?? 0) + 1);
   });
   return told.flatMap(({ entry, answers }) => {
@@ -235,6 +240,11 @@ const caseOf = (
     field,
     log: object.log[field] ?? [],
     told: toldOf(rows, name, object.id, field),
+    answered: new Set(
+      rows.flatMap(({ cause, entries: all }) =>
+        all.some(({ verdict }) => verdict === 'wrote') ? [cause.replace(/^call /u, '')] : [],
+      ),
+    ),
     course: entries
       .filter(({ after }) => after !== undefined)
       .map(({ before, after }) => ({ before: atomsOf(field, before), after: atomsOf(field, after) })),
