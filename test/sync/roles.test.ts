@@ -2,6 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import type { FieldRule } from '../../src/merge/policy.ts';
 import type { ToyObject } from '../../src/simulate/toy.ts';
+import { idOf, resolve } from '../../src/sync/decide.ts';
+import { recordOf } from '../../src/sync/hub.ts';
+import type { Choice } from '../../src/sync/resolve.ts';
 import { Pair } from './pair.ts';
 
 /** One person in A and B; B is under `rule` for its note. */
@@ -71,6 +74,42 @@ describe('what a system may not change', () => {
     await edit(all.pair, 'b', all.b, 'first');
     await edit(all.pair, 'b', all.b, 'second');
     expect(notes(all)).toEqual(['first', 'first']);
+  });
+});
+
+describe('a protected field in question', () => {
+  const asked = async (protect: readonly string[]): Promise<Pair> => {
+    const pair = new Pair({ rule: { conflict: 'ask' }, entity: { protect: { note: protect } } });
+    const a = pair.file(pair.a, { email: 'ann@x.cn', name: 'Ann', stage: null, note: 'first' });
+    await pair.sync();
+    const [b] = pair.b.objects.values();
+    pair.cut.add(pair.b);
+    await edit(pair, 'a', a, 'a');
+    await edit(pair, 'b', b, 'b');
+    pair.cut.clear();
+    return pair;
+  };
+  const decide = async (pair: Pair, choice: Choice, by: string): Promise<unknown> => {
+    const [row] = await pair.store.list('conflict', 'open', { where: { open: 1 }, limit: 2 });
+    const [record, field, sync, object] = ['record', 'field', 'sync', 'object'].map((one) =>
+      String(row?.[one]),
+    );
+    await resolve(pair.hub, idOf(record ?? '', field ?? '', sync ?? '', object ?? ''), choice, by);
+    await pair.sync();
+    return recordOf((await pair.records())[0] ?? {}).fields['note']?.value;
+  };
+
+  it('takes no other value by the decision of one who may not change it', async () => {
+    for (const protect of [[], ['A'], ['boss@x.cn']]) {
+      const pair = await asked(protect);
+      await expect(decide(pair, 'theirs', 'lin')).rejects.toMatchObject({ code: 'protected' });
+      expect(await decide(pair, 'ours', 'lin')).toBe('a');
+    }
+  });
+
+  it('takes what the system that is named says, and what a person that is named decides', async () => {
+    for (const protect of [['B'], ['person:lin'], ['lin']])
+      expect(await decide(await asked(protect), 'theirs', 'lin')).toBe('b');
   });
 });
 
