@@ -345,6 +345,12 @@ export const catalogue = {
     text: 'Record {id} did not exist yet at {at}; it was made at {made}.',
     remedy: 'Ask for a later time; crosswalk trace tells its whole story.',
   },
+  protected: {
+    status: 409,
+    text: 'Field {field} of record {record} is protected: {who} may change it.',
+    remedy:
+      'Decide for ours, let one who may change it decide, or name them under entities.<entity>.protect.',
+  },
   'undo-scope': {
     status: 400,
     text: 'What is to be undone is not clear: {detail}.',

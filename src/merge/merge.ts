@@ -84,7 +84,7 @@ const judgeChange = (judge: Judgement, field: string, theirs: Json, shadow: Json
   takeOrContest(judge, field, theirs, 'changed there only', shadow);
 };
 
-/** A flag that another record has is contested by that, though nobody disputes it on this one. */
+/** Theirs is taken, unless it is a flag that another record has: that may contest it, though nobody disputes it on this one. */
 const takeOrContest = (
   judge: Judgement,
   field: string,
@@ -107,8 +107,12 @@ const takeOrContest = (
   // What the record never had it has not from now on, so that the remote can be told.
   if (isEmpty(judge.ours(field))) judge.take(field, false, why, theirs);
   else if (decided.winner === 'ours') judge.restore(field, theirs, 'overruled', why);
-  if (decided.winner !== 'hold') return;
-  if (decided.by === 'keep') judge.hold(field, 'kept', theirs, 'kept', why);
+  if (decided.winner === 'hold') holdBy(judge, field, theirs, decided.by, why);
+};
+
+/** Nobody wins: both keep what they have, or a person is asked. */
+const holdBy = (judge: Judgement, field: string, theirs: Json, by: string, why = by): void => {
+  if (by === 'keep') judge.hold(field, 'kept', theirs, 'kept', why);
   else judge.hold(field, 'ask', theirs, 'asked', why);
 };
 
@@ -127,8 +131,7 @@ const judgeConflict = (judge: Judgement, field: string, theirs: Json, shadow: Js
   const { winner, by } = winnerOf(rule, judge.span, judge.fields[field]?.at ?? { from: 0, to: 0 });
   if (winner === 'theirs') takeOrContest(judge, field, theirs, by, shadow);
   else if (winner === 'ours') judge.restore(field, theirs, 'overruled', by);
-  else if (by === 'keep') judge.hold(field, 'kept', theirs, 'kept', by);
-  else judge.hold(field, 'ask', theirs, 'asked', by);
+  else holdBy(judge, field, theirs, by);
 };
 
 /** Divergences that end when the remote changes; the others wait for a person, or for both sides to meet. */

@@ -3,15 +3,19 @@
  * two that get it at once cannot both, and whoever had it gives way in the same group.
  */
 import type { Merged } from '../merge/merge.ts';
-import { givenWay, oneKey, onesOf, type Ones, type Rival } from '../merge/one.ts';
-import { isEmpty, type LinkState, type RecordState } from '../merge/record.ts';
+import { givenWay, oneKey, onesOf, type OneRule, type Ones, type Rival } from '../merge/one.ts';
+import { isEmpty, same, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Draft } from './draft.ts';
-import { linksOf, loadRecord, type Hub, type Sync } from './hub.ts';
+import { linksOf, loadRecord, recordOf, type Hub, type Sync } from './hub.ts';
 
 const holderOf = async (hub: Hub, entity: string, key: string): Promise<string | undefined> => {
   const row = await hub.store.get('strong_key', { entity, key });
   return row === undefined ? undefined : String(row['record']);
 };
+
+/** False for a row from before, when the configuration did not ask for one: nobody has kept it since. */
+const hasIt = async (hub: Hub, rule: OneRule, holder: string, key: string): Promise<boolean> =>
+  onesOf(rule, await loadRecord(hub, holder)).some((one) => one.key === key);
 
 const rivalOf = async (hub: Hub, sync: Sync, flag: string, holder: string): Promise<Rival | undefined> => {
   const { fields } = await loadRecord(hub, holder);
@@ -70,6 +74,7 @@ export const giveWay = async (
   for (const { flag, key } of onesOf(rule, own)) {
     const holder = await holderOf(hub, sync.entity, key);
     if (merged.changed.includes(flag) || holder === undefined || holder === own.id) continue;
+    if (!(await hasIt(hub, rule, holder, key))) continue;
     const at = { from: hub.now() - 1, to: hub.now() };
     const source = `${sync.name}/${link.object}`;
     const { record, entry } = givenWay(own, flag, { record: holder, version, at, source });
@@ -101,6 +106,56 @@ export const claimOnes = async (
   for (const { key } of before === null ? [] : onesOf(rule, before)) {
     if (now.some((one) => one.key === key) || (await holderOf(hub, entity, key)) !== id) continue;
     draft.expect('strong_key', { entity, key }, { record: id }).delete('strong_key', { entity, key });
+  }
+};
+
+/**
+ * Claims the flags of records that had them before the configuration asked for one, once. Nothing moves by it: where
+ * several have one, the first keeps it, an alarm tells, and the others give way when they are changed next.
+ */
+export const claimFormer = async (hub: Hub): Promise<void> => {
+  for (const { name, one = {} } of hub.entities.values()) {
+    const setting = { name: `one:${name}` };
+    const before = (await hub.store.get('setting', setting))?.['value'] as OneRule | undefined;
+    if (same({ ...before }, { ...one })) continue;
+    const more = await claimAll(hub, name, one);
+    for (const [flag, records] of more) {
+      const some = records.slice(0, 3).join(', ');
+      const text = `${records.length} records of ${name} have ${flag} set, and another of the same ${one[flag]} has it too (${some}${records.length > 3 ? ' …' : ''}): set it where it belongs; the others lose it when they are changed next`;
+      hub.alarm(`one ${name}`, text);
+    }
+    const row = { ...setting, value: one, at: hub.now(), by: 'crosswalk' };
+    await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
+  }
+};
+
+const page = 500;
+
+/** By flag, the records that have it where another does. */
+const claimAll = async (hub: Hub, entity: string, rule: OneRule): Promise<Map<string, string[]>> => {
+  const more = new Map<string, string[]>();
+  let after = '';
+  for (;;) {
+    const rows = await hub.store.list('record', 'entity', { where: { entity }, after, limit: page });
+    for (const record of rows.map(recordOf)) {
+      for (const { flag, key } of onesOf(rule, record)) {
+        const holder = await holderOf(hub, entity, key);
+        if (holder === record.id) continue;
+        const isFree = holder === undefined || !(await hasIt(hub, rule, holder, key));
+        const is = holder === undefined ? null : { record: holder };
+        const put = {
+          op: 'put' as const,
+          table: 'strong_key' as const,
+          row: { entity, key, record: record.id },
+        };
+        const group = { when: [{ table: 'strong_key' as const, key: { entity, key }, is }], write: [put] };
+        if (isFree && (await hub.store.commit([group]))[0] === true) continue;
+        more.set(flag, [...(more.get(flag) ?? []), record.id]);
+      }
+    }
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < page) return more;
+    after = String(last['id']);
   }
 };
 

@@ -1,11 +1,14 @@
 /** What a person decides: conflicts, parked items, parked effects. Each decision is a commit with lineage. */
+import { CrosswalkError } from '../errors.ts';
 import { deletedField, marked, reachOf, type Reach } from '../merge/deletion.ts';
 import { applied, changeText, hashIn, listedBy, shows, type Listed } from '../merge/lists.ts';
-import type { Entry, FieldState, Hold, LinkState, RecordState } from '../merge/record.ts';
+import { isEmpty, type Entry, type FieldState, type Hold, type LinkState } from '../merge/record.ts';
+import type { RecordState } from '../merge/record.ts';
 import { spansAfter } from '../merge/spans.ts';
 import type { Row } from '../store/schema.ts';
 import { drawFollowing, isUnwanted } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
+import { protectedFrom } from './protection.ts';
 import { effectOf, holdOf, linkOf, loadRecord, type Hub } from './hub.ts';
 
 export interface ConflictKey {
@@ -74,7 +77,23 @@ const decided = (
   };
 };
 
-/** False if the conflict is no longer there or was overtaken: look again. */
+/** A protected field takes no other value by somebody's decision who could not give it that. */
+const checkProtection = (
+  hub: Hub,
+  record: RecordState,
+  { field, sync }: ConflictKey,
+  person: string,
+): void => {
+  const connection = hub.syncs.get(sync)?.connection;
+  const who = protectedFrom(hub, record.entity, field, { person, connection });
+  if (who !== undefined && !isEmpty(record.fields[field]?.value))
+    throw new CrosswalkError('protected', { field, record: record.id, who });
+};
+
+/**
+ * False if the conflict is no longer there or was overtaken: look again. Throws CrosswalkError `protected` where neither
+ * the person nor the system may change the field.
+ */
 export const resolveConflict = async (
   hub: Hub,
   key: ConflictKey,
@@ -94,6 +113,7 @@ export const resolveConflict = async (
     await drawDecided(draft, key, link, before, choice === 'theirs' ? theirs : reachOf(before), by);
     return commit(draft);
   }
+  if (choice === 'theirs') checkProtection(hub, before, key, by);
   const version = before.version + 1;
   const now = hub.now();
   const decision = { version, at: { from: now - 1, to: now }, source: `person:${by}` };

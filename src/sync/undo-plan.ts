@@ -7,6 +7,7 @@ import type { TargetUndo, TargetView } from '../merge/undo-target.ts';
 import { undoOf, type RecordUndo } from '../merge/undo.ts';
 import { idOf } from './decide.ts';
 import { holdOf, linkOf, recordOf, syncsOfEntity, type Hub, type Sync } from './hub.ts';
+import { protectedFrom } from './protection.ts';
 import { related } from './relations.ts';
 import { candidates, checkScope, scopeOf, toldOf, type Candidate, type UndoScope } from './scope.ts';
 
@@ -74,10 +75,8 @@ export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetVi
 const barOf =
   (hub: Hub, entity: string, by: string) =>
   (field: string): string | undefined => {
-    const protect = hub.entities.get(entity)?.protect ?? {};
-    const allowed = Object.hasOwn(protect, field) ? protect[field] : undefined;
-    if (allowed === undefined || allowed.includes(by)) return undefined;
-    return `the field is protected: ${allowed.length === 0 ? 'nobody' : `only ${allowed.join(', ')}`} may change it`;
+    const who = protectedFrom(hub, entity, field, { person: by });
+    return who === undefined ? undefined : `the field is protected: ${who} may change it`;
   };
 
 /** The plan of one record; undefined if it is not its turn, or if it is no record. */

@@ -6,8 +6,9 @@ import { recordThen } from '../../src/merge/history.ts';
 import { replayDifferences, type LineageRow, type ToldRow } from '../../src/merge/lineage.ts';
 import type { ToyObject, ToySystem } from '../../src/simulate/toy.ts';
 import { Draft } from '../../src/sync/draft.ts';
-import { recordOf } from '../../src/sync/hub.ts';
+import { recordOf, type Entity } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
+import { claimFormer } from '../../src/sync/one.ts';
 import { resolveConflict, type Choice } from '../../src/sync/resolve.ts';
 import { standingRun } from '../../src/sync/runs.ts';
 import { openUndo } from '../../src/sync/undo.ts';
@@ -101,8 +102,8 @@ describe('setting it on another', () => {
       [false, true],
     ]);
     const found = await mains(pair);
-    const first = (await pair.records()).map(({ id }) => String(id)).find((id) => id !== found.get('Acme'));
-    const entries = (await bodies(pair, first ?? '')).flatMap((row) => row.entries);
+    const first = (await pair.records()).find(({ id }) => id !== found.get('Acme'));
+    const entries = (await bodies(pair, String(first?.['id']))).flatMap((row) => row.entries);
     expect(entries.find(({ verdict }) => verdict === 'yielded')).toMatchObject({
       field: 'note',
       before: true,
@@ -237,6 +238,66 @@ describe('two systems set it on two contacts', () => {
     await decide(pair, 'ours');
     expect([ann.value['note'], bob.value['note']]).toEqual([true, false]);
     expect(await pair.store.count('conflict', 'open', { open: 1 })).toBe(0);
+  });
+});
+
+describe('where it was not asked for before', () => {
+  const late = async (flags: readonly boolean[]): Promise<Filed & { alarms: string[] }> => {
+    const pair = new Pair();
+    const a = flags.map((note, i) =>
+      pair.file(pair.a, { email: `n${i}@x.cn`, name: 'Acme', stage: null, note }),
+    );
+    await pair.sync();
+    (pair.hub.entities as Map<string, Entity>).set('person', { name: 'person', keys: [['email']], one });
+    const alarms: string[] = [];
+    const hub = { ...pair.hub, alarm: (_subject: string, text: string) => void alarms.push(text) };
+    await claimFormer(hub);
+    await claimFormer(hub);
+    const b = a.map(({ value }) => only(pair.b, value['email'] ?? null));
+    return { pair, a, b, alarms };
+  };
+
+  it('who has it by then gives way like any other', async () => {
+    const { pair, a, b, alarms } = await late([true, false]);
+    expect(alarms).toEqual([]);
+    pair.edit(pair.b, b[1] as ToyObject, { note: true });
+    await pair.sync();
+    expect([flags(a), flags(b)]).toEqual([
+      [false, true],
+      [false, true],
+    ]);
+    await told(pair);
+  });
+
+  it('nor does a claim from before, that nobody has kept since, stand in the way', async () => {
+    const { pair, a, alarms } = await late([true, false]);
+    const without = { name: 'person', keys: [['email']] };
+    (pair.hub.entities as Map<string, Entity>).set('person', without);
+    await claimFormer(pair.hub);
+    pair.edit(pair.a, a[0] as ToyObject, { note: false });
+    pair.edit(pair.a, a[1] as ToyObject, { note: true });
+    await pair.sync();
+    (pair.hub.entities as Map<string, Entity>).set('person', { ...without, one });
+    await claimFormer(pair.hub);
+    expect(alarms).toEqual([]);
+    pair.edit(pair.a, a[1] as ToyObject, { stage: 'edited' });
+    await pair.sync();
+    expect(flags(a)).toEqual([false, true]);
+    await told(pair);
+  });
+
+  it('where several have it nothing moves by itself, an alarm says so once, and whoever is edited settles it', async () => {
+    const { pair, a, b, alarms } = await late([true, true, true]);
+    expect(alarms).toEqual([
+      expect.stringMatching(/^2 records of person have note set, and another of the same/u),
+    ]);
+    await pair.sync();
+    expect(flags(a)).toEqual([true, true, true]);
+    for (const object of b) pair.edit(pair.b, object, { stage: 'edited' });
+    await pair.sync();
+    expect(flags(a).filter((flag) => flag === true)).toHaveLength(1);
+    expect(flags(b)).toEqual(flags(a));
+    await told(pair);
   });
 });
 
