@@ -2,6 +2,7 @@
 import { readSwitches } from '../sync/switches.ts';
 import { CrosswalkError } from '../errors.ts';
 import { typedMoment } from '../health/moment.ts';
+import { readingWords } from '../health/reading.ts';
 import { recordReport, type RecordReport } from '../health/record.ts';
 import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
@@ -63,6 +64,11 @@ export const status = (options: Common): Promise<number> =>
           ]),
         ),
       );
+      for (const one of report.readings) {
+        const quiet = one.quiet ?? 0;
+        const still = quiet > 60 && one.waits === null ? ` (no page for ${age(quiet * 1000)})` : '';
+        say(`READING ${readingWords(one, view.now())}${still}`);
+      }
       say(
         table(
           ['kind', 'schema', 'as of', 'drift'],

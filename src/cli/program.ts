@@ -68,11 +68,9 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   } = await import('./deciding.ts');
   const { planApply, planShow, remap, repair, reroute } = await import('./plans.ts');
   verb('init [folder]', 'scaffold an installation', init).option('--force', 'overwrite', false);
-  verb('demo', 'three sandboxes, a gateway and a story', demoVerb).option(
-    '--once',
-    'play the story and leave',
-    false,
-  );
+  verb('demo', 'three sandboxes, a gateway and a story', demoVerb)
+    .option('--once', 'play the story and leave', false)
+    .option('--scenario <name>', 'another story: incident, a batch that sets every customer_id to "0"');
   verb('serve', 'run the gateway', serve).option('--host <host>').option('--port <port>');
   verb('check', 'check config, mappings and connectors', check)
     .option('--mappings <folder>', 'only the mappings and entities of a folder, without a configuration')

@@ -73,7 +73,7 @@ const ask = async (view: View, one: SyncConfig, options: Options, seconds: numbe
     by: 'crosswalk sync',
   };
   await store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
-  const progress = new ReadingBar(store, lane, options.json);
+  const progress = new ReadingBar(store, [lane], options.json);
   let run: string | null = null;
   const isRead = async (): Promise<boolean> => {
     if ((await store.get('setting', key)) !== undefined) return false;
@@ -136,7 +136,8 @@ const readAndDeliver = async (
   stillHeld: () => void,
 ): Promise<number> => {
   const { hub, store } = gateway;
-  const progress = new ReadingBar(store, one.lane, options.json);
+  const lanes = spokesOf(hub, one, gateway.switches).map(({ lane }) => lane);
+  const progress = new ReadingBar(store, [one.lane, ...lanes], options.json);
   const timer = setInterval(() => void progress.show(), 250);
   let read: string | null = null;
   let trouble: unknown;
