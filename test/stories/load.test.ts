@@ -102,7 +102,7 @@ it.each([
   { timeout: 300_000 },
   async (seed, signal) => {
     const random = generator(seed);
-    const both = await begin(500, 100, { page: 40 });
+    const both = await begin(300, 60, { page: 24 });
     let due = 0;
     let kill = (): void => undefined;
     const requests: string[] = [];
@@ -142,7 +142,7 @@ it.each([
     expect(repeats.filter((n) => n < 0)).toEqual([]);
     expect(repeats.reduce((sum, n) => sum + n, 0)).toBeLessThanOrEqual(kills);
     expect(asked.map((pages) => pages.size)).toEqual([15, 15]);
-    await judge(both, 700);
+    await judge(both, 420);
   },
 );
 
