@@ -1,5 +1,5 @@
 /** doctor: tries credentials, store, disk, clock and public address, and says what to do. */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
@@ -7,10 +7,12 @@ import { closeConnections, openConnections } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { createExchange } from '../exchange.ts';
 import { CrosswalkError } from '../errors.ts';
+import { planningSyncs } from '../health/planning.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
 import { usesOf } from '../live-schemas.ts';
 import { driftCounts, driftOf, type DriftFinding } from '../mapping/drift.ts';
 import { SqliteStore } from '../store/sqlite.ts';
+import { readSwitches } from '../sync/switches.ts';
 import { holderOf } from './holder.ts';
 import { askSession, type LiveKind } from './live.ts';
 import { exits, json, say, table, wordsOf } from './output.ts';
@@ -175,6 +177,22 @@ const noteClock = ({ skew }: Clocks, note: Note): void => {
   note('clock', state, text, state === 'ok' ? '' : remedy);
 };
 
+/** Nothing is wrong with a sync that only plans, unless somebody waits for what it would write. */
+const notePlanning = async (config: Config, note: Note): Promise<void> => {
+  const { path: file } = config.store;
+  if (file === ':memory:' || !existsSync(file)) {
+    for (const { sync, text } of planningSyncs(config)) note(`sync ${sync}`, 'warn', text);
+    return;
+  }
+  const store = new SqliteStore({ file });
+  try {
+    for (const { sync, text } of planningSyncs(config, await readSwitches(store)))
+      note(`sync ${sync}`, 'warn', text);
+  } finally {
+    await store.close();
+  }
+};
+
 export const doctor = async (options: Common): Promise<number> => {
   const findings: Finding[] = [];
   const note: Note = (what, state, text, remedy = '') => void findings.push({ what, state, text, remedy });
@@ -185,6 +203,7 @@ export const doctor = async (options: Common): Promise<number> => {
     note('configuration', 'ok', config.file);
     await tryStore(config, note);
     const clocks: Clocks = { skew: undefined };
+    await notePlanning(config, note);
     for (const name of Object.keys(config.connections)) await tryConnection(installation, name, clocks, note);
     noteClock(clocks, note);
   } catch (error) {

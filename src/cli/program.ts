@@ -56,11 +56,9 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     'overwrite',
     false,
   );
-  verb(
-    'demo',
-    'three sandboxes, a gateway and a story',
-    async () => (await import('./running.ts')).demoVerb,
-  ).option('--once', 'play the story and leave', false);
+  verb('demo', 'three sandboxes, a gateway and a story', async () => (await import('./running.ts')).demoVerb)
+    .option('--once', 'play the story and leave', false)
+    .option('--scenario <name>', 'another story: incident, a batch that sets every customer_id to "0"');
   verb('serve', 'run the gateway', async () => (await import('./running.ts')).serve)
     .option('--host <host>')
     .option('--port <port>');

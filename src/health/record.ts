@@ -5,6 +5,7 @@ import { recordThen, type FieldThen, type RecordThen } from '../merge/history.ts
 import { labelOf } from '../merge/record.ts';
 import { holdOf, linkOf, recordOf } from '../sync/hub.ts';
 import { toldOf } from '../sync/scope.ts';
+import { planningSyncs, type Planning } from './planning.ts';
 import type { View } from './reports.ts';
 
 /** Times are ISO 8601 with offset. */
@@ -37,6 +38,8 @@ export interface RecordReport {
     readonly theirs: Json;
     readonly since: string;
   }[];
+  /** Syncs of the entity that write nothing yet. */
+  readonly planning: readonly Planning[];
 }
 
 export interface RecordField {
@@ -138,6 +141,7 @@ export const recordReport = async (view: View, id: string, at?: number): Promise
       theirs,
       since: iso(from),
     })),
+    planning: planningSyncs(config, view.switches, stored.entity),
   };
 };
 

@@ -6,6 +6,7 @@ import type { LineageRow } from '../merge/lineage.ts';
 import type { Entry, LinkState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
 import { linkOf, recordOf } from '../sync/hub.ts';
+import { planningSyncs, type Planning } from './planning.ts';
 import type { View } from './reports.ts';
 
 export interface TraceLine {
@@ -29,6 +30,8 @@ export interface Trace {
     readonly state: string;
   }[];
   readonly lines: readonly TraceLine[];
+  /** Syncs of the entity that write nothing yet. */
+  readonly planning: readonly Planning[];
 }
 
 export interface TraceQuery {
@@ -209,6 +212,7 @@ export const traceReport = async (view: View, query: TraceQuery): Promise<Trace>
       state,
     })),
     lines: rows.flatMap((row) => linesOf(view, row, query.field)),
+    planning: planningSyncs(config, view.switches, record?.entity ?? syncs[0]?.entity),
   };
 };
 
@@ -233,5 +237,8 @@ const waitingTrace = async (
   ];
   if (lines.length === 0)
     throw new CrosswalkError('trace-nothing', { object: `${connection}/${kind}/${id}` });
-  return { record: null, links: [], lines };
+  const entity = Object.values(view.config.syncs).find(
+    (sync) => `${sync.connection}/${sync.kind}` === lane,
+  )?.entity;
+  return { record: null, links: [], lines, planning: planningSyncs(view.config, view.switches, entity) };
 };

@@ -20,6 +20,7 @@ import { traceReport } from '../health/trace.ts';
 import { undoPlan, undoStatus } from '../health/undo.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
 import type { UndoScope } from '../sync/scope.ts';
+import { allWrites } from '../sync/switches.ts';
 import { openUndo } from '../sync/undo.ts';
 
 export const viewOf = ({ store, switches, hub, installation }: Gateway): View => ({
@@ -177,6 +178,9 @@ export const api = (gateway: Gateway, token: string | undefined): Router => {
 
 const named = (gateway: Gateway, what: 'connections' | 'syncs', name: unknown): string => {
   const text = String(name);
+  // All writing, as in `crosswalk pause all`.
+  if (what === 'syncs' && text === 'all' && !Object.hasOwn(gateway.installation.config.syncs, text))
+    return allWrites;
   if (!Object.hasOwn(gateway.installation.config[what], text))
     throw new CrosswalkError('not-there', { what: what.slice(0, -1), id: text });
   return text;

@@ -39,7 +39,7 @@ export const tables = {
       body: 'json',
     },
     key: ['sync', 'object'],
-    indexes: { record: ['record'], sync: ['sync', 'object'] },
+    indexes: { record: ['record', 'sync', 'object'], sync: ['sync', 'object'] },
   },
   record: {
     columns: { id: 'text', entity: 'text', version: 'int', at: 'int', fields: 'json' },
@@ -194,7 +194,8 @@ export const tables = {
     indexes: { want: ['want'], object: ['lane', 'object'], at: ['at'] },
   },
   cursor: {
-    columns: { lane: 'text', since: 'int', until: 'int', page: 'text', run: 'text' },
+    /** `pace`: how fast the reading under way goes. */
+    columns: { lane: 'text', since: 'int', until: 'int', page: 'text', run: 'text', pace: 'json' },
     key: ['lane'],
     indexes: {},
   },
@@ -204,9 +205,12 @@ export const tables = {
     key: ['name', 'hour'],
     indexes: { name: ['name', 'hour'] },
   },
-  /** Objects that a running sweep has met, so that absence can be seen; emptied when it ends. */
+  /**
+   * Objects that a running sweep has met, so that absence can be seen; emptied when it ends. A row a page: `object` is
+   * the page's cursor.
+   */
   swept: {
-    columns: { lane: 'text', object: 'text' },
+    columns: { lane: 'text', object: 'text', ids: 'json' },
     key: ['lane', 'object'],
     indexes: { lane: ['lane', 'object'] },
   },

@@ -163,6 +163,7 @@ export class SqliteStore implements Store {
     this.#db = new Database(options.file, { readonly });
     this.#immediate = options.immediate ?? false;
     this.#db.pragma('busy_timeout = 5000');
+    this.#db.pragma('cache_size = -32768');
     if (readonly) checkVersion(this.#db, options.file);
     else {
       this.#db.pragma('journal_mode = WAL');

@@ -20,7 +20,7 @@ export const prepareCreates = async (
   run: string,
 ): Promise<{ calls: Prepared[]; trouble?: Trouble }> => {
   // Searches before a create wait for the remote: a few at a time.
-  const width = sync.kind.find === undefined ? 64 : 4;
+  const width = sync.kind.find === undefined ? undefined : 4;
   const prepared = await together(
     effects,
     async (effect): Promise<Prepared | Trouble | undefined> => {

@@ -51,7 +51,7 @@ export interface Delivered {
 }
 
 /** One pass over a sync's effects that are due. */
-export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 100): Promise<Delivered> => {
+export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 256): Promise<Delivered> => {
   const settled = await settleUnsettled(hub, sync, upkeepRun);
   const stop = await stopOf(hub, sync);
   if (stop !== null) return { taken: settled, ...(stop.is === 'over' ? { over: stop.why } : {}) };

@@ -52,6 +52,8 @@ export class Pair {
   readonly hub: Hub;
   /** Systems whose writes do not get through. */
   readonly cut = new Set<ToySystem>();
+  /** Requests that were sent. */
+  readonly sent = { read: 0, write: 0 };
   /** True: every write is refused by the remote. */
   refusing = false;
   /** True: every write is answered with yes, and nothing happens. */
@@ -64,7 +66,10 @@ export class Pair {
     this.b = new ToySystem({ ...traits, name: 'B', ...options.b });
     this.store = options.store ?? new SqliteStore({ file: ':memory:', immediate: true });
     const wire: Wire = {
-      request: async (_system, _what, effect) => effect(),
+      request: async (_system, what, effect) => {
+        this.sent[what] += 1;
+        return effect();
+      },
       ignores: () => this.ignoring,
       refuses: () => this.refusing,
       fault: () => false,
