@@ -20,8 +20,8 @@ const moves: Readonly<Record<string, readonly [number, (world: World) => unknown
       await world.people.undo();
     },
   ],
-  hook: [6, (world) => world.hook()],
-  work: [8, (world) => world.work()],
+  hook: [6, (world) => world.network.hook()],
+  work: [8, (world) => world.engine.work()],
   settle: [4, (world) => world.settle(['poll', 'in', 'out'], 3)],
   wait: [1, (world) => world.advance(60_000)],
 };
