@@ -42,6 +42,11 @@ export class Joining {
     return joined;
   }
 
+  /** The step at which the last of them takes part; 0 if none is still to come. */
+  get last(): number {
+    return Math.max(0, ...[...this.#later.values()].map(({ step }) => step));
+  }
+
   /** A create for an address that stood there from the beginning, while nobody has taken that object in. */
   async doubled(system: ToySystem, email: unknown, store: Store): Promise<string | undefined> {
     const id = this.#standing.get(system.traits.name)?.get(String(email));

@@ -5,21 +5,19 @@
 import type { FieldRule } from '../merge/policy.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
-import type { CallItem, Hub, Mutation, Sync } from '../sync/hub.ts';
+import type { CallItem, Hub, Sync } from '../sync/hub.ts';
 import { closeRuns } from '../sync/runs.ts';
 import { drawDeletes, drawRules, drawTraits, generator, type Dice } from './draw.ts';
 import { Engine } from './engine.ts';
 import type { Fault, Tally } from './faults.ts';
 import { Joining } from './joining.ts';
 import { Network } from './network.ts';
+import type { Setup } from './options.ts';
 import { People } from './people.ts';
 import { ToySystem } from './toy.ts';
 
-export interface WorldOptions {
+export interface WorldOptions extends Setup {
   readonly seed: number;
-  readonly steps: number;
-  readonly faults: ReadonlySet<Fault>;
-  readonly mutation?: Mutation;
   readonly tally: Tally;
   /** Prints every action, for replaying a failure. */
   readonly say?: (text: string) => void;
@@ -48,8 +46,9 @@ export class World implements Dice {
     this.options = options;
     this.random = generator(options.seed * 2654435761);
     this.store = new SqliteStore({ file: ':memory:', immediate: true });
-    const count = this.random() < 0.5 ? 2 : 3;
-    for (let i = 0; i < count; i += 1) this.systems.push(new ToySystem(drawTraits(this, 'ABC'[i] ?? 'A')));
+    const roll = this.random();
+    const count = options.systems ?? (roll < 0.4 ? 2 : roll < 0.75 ? 3 : 4);
+    for (const name of 'ABCD'.slice(0, count)) this.systems.push(new ToySystem(drawTraits(this, name)));
     this.rules = drawRules(
       this,
       this.systems.map((system) => system.traits.name),
@@ -79,7 +78,9 @@ export class World implements Dice {
   }
 
   fault(name: Fault, p: number): boolean {
-    if (this.quiet || !this.options.faults.has(name) || !this.chance(p)) return false;
+    // The dice fall alike whether it is switched on or not: a course without a fault that never came is the same.
+    const isDue = this.chance(p);
+    if (!isDue || this.quiet || !this.options.faults.has(name)) return false;
     this.options.tally.fault(name);
     this.say(`! ${name}`);
     return true;
@@ -99,11 +100,7 @@ export class World implements Dice {
 
   async step(): Promise<void> {
     this.#step += 1;
-    for (const name of this.joining.due(this.#step, this.systems)) {
-      this.options.tally.fault('joined late');
-      this.say(`${name} joins`);
-      await this.engine.restart();
-    }
+    await this.#join(this.#step);
     const roll = this.random();
     if (roll < 0.06) this.people.file();
     else if (roll < 0.25) this.people.edit();
@@ -112,6 +109,19 @@ export class World implements Dice {
     else if (roll < 0.88) await this.engine.work();
     else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.people.resolve());
     else this.advance(this.chance(0.15) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
+  }
+
+  async #join(step: number): Promise<void> {
+    for (const name of this.joining.due(step, this.systems)) {
+      this.options.tally.fault('joined late');
+      this.say(`${name} joins`);
+      await this.engine.restart();
+    }
+  }
+
+  /** Whoever was to take part later than the steps have gone takes part now. */
+  async joinRest(): Promise<void> {
+    for (let step = this.#step + 1; this.joining.last > 0; step += 1) await this.#join(step);
   }
 
   advance(ms: number): void {
