@@ -33,6 +33,7 @@ const kindOf = (hub: Hub, lane: string): Kind | undefined => syncsOfLane(hub, la
 export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
   const kind = kindOf(hub, lane);
   if (kind?.changes === undefined) return { run: null, read: 0 };
+  const changes = kind.changes.bind(kind);
   const { resolution = 0, lateness = 0, skew = 0 } = kind.stamps ?? {};
   const stored = (await readCursor(hub, lane)) ?? { lane, since: 0, until: 0, page: null, run: null };
   let cursor: Cursor = stored.page === null ? { ...stored, until: hub.now(), run: null } : stored;
@@ -42,7 +43,8 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
     const from = hub.now();
     if (hub.mutation === 'cursor-early') await saveEarly(hub, cursor);
     // The window's end is open towards the remote's clock, which may run ahead of ours.
-    const page = await kind.changes({ since, until: cursor.until + skew + 1 }, cursor.page);
+    const window = { since, until: cursor.until + skew + 1 };
+    const page = await pageAgain(hub, lane, cursor.page, 'its list of changes', (at) => changes(window, at));
     const done = page.next === null;
     const next: Cursor = done
       ? { lane, since: cursor.until, until: cursor.until, page: null, run: cursor.run }
@@ -51,7 +53,6 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
     read += page.objects.length;
     if (done) {
       if (kind.scan === undefined) await keepFirst(hub, lane, cursor.run);
-      await endRun(hub, cursor.run);
       return { run: cursor.run, read };
     }
   }
@@ -64,6 +65,7 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
 export const sweep = async (hub: Hub, lane: string, absent = false): Promise<Swept> => {
   const kind = kindOf(hub, lane);
   if (kind?.scan === undefined) return { run: null, read: 0 };
+  const scan = kind.scan.bind(kind);
   const name = `scan:${lane}`;
   const stored = await readCursor(hub, name);
   const start = hub.now();
@@ -72,7 +74,7 @@ export const sweep = async (hub: Hub, lane: string, absent = false): Promise<Swe
   let read = 0;
   for (;;) {
     const from = hub.now();
-    const page = await scanPage(hub, kind, cursor);
+    const page = await pageAgain(hub, name, cursor.page, 'a scan', scan);
     const met: Operation[] = page.objects.map(({ id }) => ({
       op: 'put',
       table: 'swept',
@@ -97,19 +99,25 @@ export const sweep = async (hub: Hub, lane: string, absent = false): Promise<Swe
   }
   const first = await firstRead(hub, lane, cursor.run);
   if (first !== null) finish.push(first);
+  if (cursor.run !== null) finish.push(ended(hub, cursor.run));
   await hub.store.commit([{ when: [], write: finish }]);
-  await endRun(hub, cursor.run);
   return { run: cursor.run, read };
 };
 
 /** A place that the remote no longer knows means from the start again: announced, and counted once more. */
-const scanPage = async (hub: Hub, kind: Kind, cursor: Cursor): Promise<Page> => {
+const pageAgain = async (
+  hub: Hub,
+  lane: string,
+  page: string | null,
+  what: string,
+  read: (page: string | null) => Promise<Page>,
+): Promise<Page> => {
   try {
-    return (await kind.scan?.(cursor.page)) ?? { objects: [], next: null };
+    return await read(page);
   } catch (error) {
-    if (!(error instanceof Trouble) || error.kind !== 'cursor-lost' || cursor.page === null) throw error;
-    hub.alarm(cursor.lane, 'the remote lost our place in a scan: it starts again from the first page');
-    return (await kind.scan?.(null)) ?? { objects: [], next: null };
+    if (!(error instanceof Trouble) || error.kind !== 'cursor-lost' || page === null) throw error;
+    hub.alarm(lane, `the remote lost our place in ${what}: it starts again from the first page`);
+    return read(null);
   }
 };
 
@@ -156,6 +164,7 @@ const savePage = async (
   if (run !== null && page.total !== undefined) {
     then.push({ op: 'set', table: 'run', key: { id: run }, row: { total: page.total } });
   }
+  if (kind === 'poll' && page.next === null && run !== null) then.push(ended(hub, run));
   const cursor = { ...next, run };
   if (hub.mutation !== 'cursor-early') then.push({ op: 'put', table: 'cursor', row: { ...cursor } });
   await hub.store.commit([{ when: [], write: then } satisfies Group]);
@@ -260,9 +269,10 @@ const keepFirst = async (hub: Hub, lane: string, run: string | null): Promise<vo
   if (first !== null) await hub.store.commit([{ when: [], write: [first] }]);
 };
 
-const endRun = async (hub: Hub, run: string | null): Promise<void> => {
-  if (run === null) return;
-  await hub.store.commit([
-    { when: [], write: [{ op: 'set', table: 'run', key: { id: run }, row: { ended: hub.now() } }] },
-  ]);
-};
+/** In the commit that ends the reading, or a crash would leave the run open for good, and its writes waiting for it. */
+const ended = (hub: Hub, run: string): Operation => ({
+  op: 'set',
+  table: 'run',
+  key: { id: run },
+  row: { ended: hub.now() },
+});
