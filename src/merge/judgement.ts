@@ -13,6 +13,28 @@ import {
   type Written,
 } from './record.ts';
 
+/** The rows of the merge's table, and what became of writes: every course through `merge` is one of them. */
+export const mergeRows = [
+  'same',
+  'behind',
+  'restore pending',
+  'theirs changed',
+  'both moved, equal',
+  'conflict',
+  'unseen, equal',
+  'unseen, ours empty',
+  'unseen, theirs empty',
+  'unseen, conflict',
+  'held',
+  'remapped',
+  'left there',
+  'taken',
+  'not taken',
+  'unknown write did not happen',
+] as const;
+
+export type MergeRow = (typeof mergeRows)[number];
+
 /** What a merge has come to so far: what may be done to a field, and what is noted of it. `merge` says what is done when. */
 
 /** Returns stop at the second, answers to our own writes at the eighth in a row, restores at the third. */
@@ -35,7 +57,7 @@ export class Judgement {
   readonly released: string[] = [];
   readonly entries: Entry[] = [];
   readonly changed: string[] = [];
-  readonly rows: string[] = [];
+  readonly rows: MergeRow[] = [];
   confirmed = 0;
 
   constructor(input: MergeInput) {

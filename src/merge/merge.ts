@@ -20,7 +20,7 @@
 import type { Json, RemoteObject, Stamps } from '../connector.ts';
 import type { FieldProblem, Lens } from '../mapping/lens.ts';
 import { isPlaceholder } from './guard.ts';
-import { Judgement } from './judgement.ts';
+import { Judgement, type MergeRow } from './judgement.ts';
 import { leftThere, NOT_TAKEN, withoutLeft } from './left.ts';
 import { noted } from './lineage.ts';
 import type { FieldRule, Rules } from './policy.ts';
@@ -67,7 +67,7 @@ export interface Merged {
   /** True if this look confirmed writes of ours and brought nothing new. */
   readonly echo: boolean;
   /** Rows of the table above that were reached, for the simulator's coverage. */
-  readonly rows: readonly string[];
+  readonly rows: readonly MergeRow[];
 }
 
 /** The roles, protection and placeholders that come before any policy. Undefined: theirs may be taken. */

@@ -119,8 +119,7 @@ const hasFromScope = (
 };
 
 /** A write of ours may still change what it shows. */
-const isPending = (link: LinkState, field: string): boolean =>
-  link.call !== null || link.written[field]?.confirmed === false;
+const isPending = (link: LinkState, field: string): boolean => link.written[field]?.confirmed === false;
 
 const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
   !same(shown, value) && !same(shown, lens.settle(field, value));

@@ -128,11 +128,12 @@ interface Taken {
 const entriesOf = (rows: readonly LineageRow[]): Taken[] =>
   rows.flatMap((row, index) => row.entries.map((entry) => ({ row, entry, index })));
 
-/** When the person who typed this value did so, if exactly one ever typed it there. */
+/** When the person who typed this value did so, if exactly one had typed it there by the time it was taken. */
 const typedAt = (world: World, { row, entry }: Taken): number | undefined => {
   const object = systemOf(world, row.sync ?? '')?.objects.get(row.object ?? '');
   const events = (object?.log[entry.field] ?? []).filter(
-    ({ by, value }) => by === 'person' && same(value, entry.after ?? null),
+    ({ by, value, at }) =>
+      by === 'person' && same(value, entry.after ?? null) && at <= (entry.at?.to ?? Number.POSITIVE_INFINITY),
   );
   return events.length === 1 ? events[0]?.at : undefined;
 };
@@ -155,7 +156,7 @@ const overriding = (world: World, state: Snapshot): string[] =>
             (one) =>
               one.index < index &&
               one.entry.field === field &&
-              (one.entry.verdict === 'took' || one.entry.verdict === 'resolved'),
+              ['took', 'resolved', 'undone'].includes(one.entry.verdict),
           ),
         )
         .find(

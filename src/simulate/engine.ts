@@ -4,12 +4,13 @@ import type { FieldRule } from '../merge/policy.ts';
 import type { Group, Store } from '../store/store.ts';
 import { catchUp } from '../sync/catch-up.ts';
 import { deliver } from '../sync/deliver.ts';
-import type { Hub, Sync } from '../sync/hub.ts';
+import type { CallItem, Hub, Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
 import { workUndos } from '../sync/owed.ts';
 import { standingRun } from '../sync/runs.ts';
 import { poll, sweep } from '../sync/sweep.ts';
 import { recover } from '../sync/unsettled.ts';
+import { guardsIn } from './coverage.ts';
 import { forgetCalls } from './forgetting.ts';
 import { toyKind, toyLens } from './toy.ts';
 import type { World } from './world.ts';
@@ -63,7 +64,10 @@ export class Engine {
       },
       random: () => world.random(),
       nudge: () => undefined,
-      alarm: (subject, text) => world.say(`alarm ${subject}: ${text}`),
+      alarm: (subject, text) => {
+        world.say(`alarm ${subject}: ${text}`);
+        if (subject.startsWith('source ')) tally.guard('shrunken source');
+      },
       reached: (row) => tally.row(row),
       ...(mutation === undefined ? {} : { mutation }),
     };
@@ -90,6 +94,7 @@ export class Engine {
         outward: standing === 'in',
         create: true,
         required: [],
+        ...world.bounds.get(name),
         ...world.deletes.get(name),
       });
     }
@@ -105,7 +110,7 @@ export class Engine {
         if (life !== this.#life) throw new Crash('dead');
         if (this.depth > 0 && world.fault('crash before commit', 0.004)) throw this.#die('before');
         const outcome = await store.commit(groups);
-        if (outcome.includes(false)) world.options.tally.row('group overtaken');
+        this.#watch(groups, outcome);
         if (this.depth > 0 && world.fault('crash after commit', 0.004)) throw this.#die('after');
         return outcome;
       },
@@ -115,6 +120,20 @@ export class Engine {
       count: (table, index, where) => store.count(table, index, where),
       close: () => store.close(),
     };
+  }
+
+  /** Tallies the guards that a commit shows, and notes its calls. */
+  #watch(groups: readonly Group[], outcome: readonly boolean[]): void {
+    const { tally } = this.#world.options;
+    for (const [i, group] of groups.entries()) {
+      if (outcome[i] === false) tally.guard('group overtaken');
+      else {
+        for (const name of guardsIn(group)) tally.guard(name);
+        for (const one of group.write)
+          if (one.op === 'put' && one.table === 'call')
+            this.#world.calls.set(String(one.row['id']), one.row['item'] as CallItem);
+      }
+    }
   }
 
   // -------------------------------------------------------------- work
@@ -139,11 +158,15 @@ export class Engine {
     const [what = '', name = ''] = lock.split(':');
     const sync = this.hub.syncs.get(name);
     if (sync === undefined && what !== 'undo') return 0;
+    if (this.#world.pauses.holds(what, name)) return 0;
     this.#busy.add(lock);
     this.#world.say(`pass ${lock}`);
     const done = await this.guarded(async () => {
       if (sync === undefined) return (await workUndos(this.hub, this.#owed)) ? 1 : 0;
-      return this.#passOf(what, sync);
+      return this.#passOf(what, sync).catch(async (error: unknown) => {
+        await this.#world.pauses.after(sync, error);
+        throw error;
+      });
     });
     this.#busy.delete(lock);
     return done ?? 0;
@@ -151,10 +174,19 @@ export class Engine {
 
   async #passOf(what: string, sync: Sync): Promise<number> {
     const run = await standingRun(this.hub, 'upkeep', sync.lane, this.runs);
-    if (what === 'in') return (await intake(this.hub, sync.lane, run, 4)).taken;
+    const { pauses } = this.#world;
+    if (what === 'in') {
+      const { taken } = await intake(this.hub, sync.lane, run, 4);
+      if (taken > 0) await pauses.checkIds();
+      return taken;
+    }
     if (what === 'out') {
       const more = this.#world.options.mutation !== 'no-catch-up' && (await catchUp(this.hub, sync));
-      return sync.outward ? (await deliver(this.hub, sync, run, 4)).taken + (more ? 1 : 0) : 0;
+      if (!sync.outward) return 0;
+      const { taken, trouble, over } = await deliver(this.hub, sync, run, 4);
+      if (over !== undefined) await pauses.over(sync, over);
+      await pauses.after(sync, trouble);
+      return taken + (more ? 1 : 0);
     }
     if (what === 'poll') return (await poll(this.hub, sync.lane)).read;
     return (await sweep(this.hub, sync.lane)).read;
@@ -193,7 +225,8 @@ export class Engine {
     this.hub = this.#start();
     const depth = this.depth;
     this.depth = 0;
-    const { store, options } = this.#world;
+    const { store, options, pauses } = this.#world;
+    await pauses.read();
     if (options.mutation === 'forget-crashed-calls') await forgetCalls(store);
     else await recover(this.hub, await standingRun(this.hub, 'upkeep', 'recovery', this.runs));
     this.depth = depth;

@@ -2,7 +2,8 @@
  * `npm run simulate`: runs seeds of the kernel over toy systems and checks every promise. Exit code 1 on a
  * violation. A failure prints its seed, a smaller course that fails alike, and the one command that replays it.
  */
-import { Tally } from './faults.ts';
+import { Tally } from './tally.ts';
+import { sections } from './coverage.ts';
 import { NotAsked, readOptions, replayOf, usage, type Asked } from './options.ts';
 import { runSeeds, type SeedResult } from './seeds.ts';
 import { shrink } from './shrink.ts';
@@ -70,9 +71,8 @@ const summary = {
   seconds: Math.round(seconds * 10) / 10,
   seedsPerMinute: Math.round((asked.seeds / seconds) * 60),
   systems,
-  faults: tally.faults,
-  rows: tally.rows,
-  exceptions: tally.exceptions,
+  ...Object.fromEntries(sections.map((section) => [section, tally[section]])),
+  unlisted: tally.unlisted(),
 };
 process.stdout.write(`${JSON.stringify(summary, null, asked.json ? 0 : 1)}\n`);
 process.exitCode = violations > 0 ? 1 : 0;

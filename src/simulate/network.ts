@@ -2,12 +2,34 @@
  * The network between the gateway and the toy systems: it cuts, delays and doubles what travels, and lets
  * other things happen meanwhile.
  */
-import { Trouble } from '../connector.ts';
+import { Trouble, type ItemResult, type Look } from '../connector.ts';
 import { accept } from '../sync/accept.ts';
 import type { Fault } from './faults.ts';
+import type { Outages } from './outages.ts';
 import { sentWrongly } from './sent.ts';
 import type { ToyHook, ToySystem, Wire } from './toy.ts';
 import type { World } from './world.ts';
+
+const troubleOf = ({ kind, detail }: Trouble): string =>
+  kind === 'forbidden' && detail.scoped === true ? 'forbidden, one object' : kind;
+
+/** The troubles that single items of an answer speak of. */
+const troublesIn = (result: unknown): string[] => {
+  if (result instanceof Map)
+    return [...(result as ReadonlyMap<string, Look>).values()].flatMap(({ is }) =>
+      is === 'gone'
+        ? 'gone, at a look'
+        : is === 'moved'
+          ? 'moved to'
+          : is === 'denied'
+            ? 'forbidden, one object'
+            : [],
+    );
+  if (!Array.isArray(result)) return [];
+  return (result as readonly (ItemResult | string)[]).flatMap((one) =>
+    typeof one === 'string' || one.is === 'done' ? [] : `${one.is}, one item`,
+  );
+};
 
 const shown = (result: unknown): string =>
   (result instanceof Map ? JSON.stringify([...result]) : JSON.stringify(result)).slice(0, 2000);
@@ -34,6 +56,10 @@ export class Network implements Wire {
     return this.#world.fault(name, p);
   }
 
+  get outages(): Outages {
+    return this.#world.outages;
+  }
+
   ignores(): boolean {
     return this.fault('write ignored', 0.02);
   }
@@ -43,11 +69,29 @@ export class Network implements Wire {
   }
 
   async request<T>(system: ToySystem, what: 'read' | 'write', effect: () => T): Promise<T> {
+    try {
+      const result = await this.#travel(system, what, effect);
+      troublesIn(result).forEach((name) => this.#note(name));
+      return result;
+    } catch (error) {
+      if (error instanceof Trouble) this.#note(troubleOf(error));
+      throw error;
+    }
+  }
+
+  #note(trouble: string): void {
+    const { tally } = this.#world.options;
+    tally.trouble(trouble);
+    if (trouble.startsWith('stale')) tally.guard('version guard');
+  }
+
+  async #travel<T>(system: ToySystem, what: 'read' | 'write', effect: () => T): Promise<T> {
     const world = this.#world;
     world.time += 1 + Math.floor(world.random() * 40);
     if (this.fault('unreachable', 0.02)) throw new Trouble('unreachable', { message: 'connection refused' });
     if (this.fault('busy', 0.02))
       throw new Trouble('busy', { message: 'too many requests', retryAfter: 5000 });
+    this.outages.meet(system);
     await this.#meanwhile();
     if (what === 'read' && this.fault('read cut', 0.01))
       throw new Trouble('unknown', { message: 'connection reset' });

@@ -1,5 +1,5 @@
 import { finish } from './checks.ts';
-import type { Tally } from './faults.ts';
+import type { Tally } from './tally.ts';
 import type { Setup } from './options.ts';
 import { World } from './world.ts';
 

@@ -2,7 +2,8 @@
  * Makes a failing course smaller, as long as it breaks the same promise in the same way: fewer systems, steps and
  * faults. What is left is what somebody has to read.
  */
-import { faultNames, Tally, type Fault } from './faults.ts';
+import { faultNames, type Fault } from './faults.ts';
+import { Tally } from './tally.ts';
 import type { Setup } from './options.ts';
 import { runSeed } from './seeds.ts';
 

@@ -5,6 +5,7 @@
 import type { Json, JsonObject, Kind, Look, Page, RemoteObject } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
 import type { Fault } from './faults.ts';
+import type { Outages } from './outages.ts';
 import { createAll, toyRemover, updateAll } from './toy-writes.ts';
 
 export const toyFields = ['email', 'name', 'stage', 'note'] as const;
@@ -36,6 +37,8 @@ export interface ToyTraits {
   readonly clock: number;
   readonly atomic: boolean;
   readonly batch: number;
+  /** Its mapping writes no long notes. */
+  readonly narrow?: boolean;
   /** Removes objects; of one that is not there it says so, or nothing. Absent: it cannot. */
   readonly removes?: 'telling' | 'silent';
 }
@@ -232,6 +235,8 @@ export interface Wire {
   written(system: ToySystem, call: string, record: string): void;
   /** True if this is to go wrong now. */
   fault(name: Fault, p: number): boolean;
+  /** What has gone wrong for a while. */
+  readonly outages: Pick<Outages, 'pageAfter' | 'placeOf' | 'denies' | 'shown'>;
   now(): number;
 }
 
@@ -240,11 +245,12 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
   const { traits } = system;
   const live = (): ToyObject[] => [...system.objects.values()].filter((object) => !object.deleted);
   const pageOf = (objects: ToyObject[], page: string | null): Page => {
-    const rest = page === null ? objects : objects.filter((object) => object.id > page);
+    const after = page === null ? '' : wire.outages.placeOf(system, page);
+    const rest = objects.filter((object) => object.id > after);
     const rows = rest.slice(0, 4);
     return {
       objects: rows.map((one) => system.deliverLook(one)),
-      next: rest.length > 4 ? (rows.at(-1)?.id ?? null) : null,
+      next: rest.length > 4 ? wire.outages.pageAfter(system, rows.at(-1)?.id ?? '') : null,
     };
   };
   const byId = (a: ToyObject, b: ToyObject): number => (a.id < b.id ? -1 : 1);
@@ -256,7 +262,11 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
     ...(traits.readable
       ? { read: (ids) => wire.request(system, 'read', () => readAll(system, wire, ids)) }
       : {}),
-    scan: (page) => wire.request(system, 'read', () => pageOf(scanned(wire, live().sort(byId)), page)),
+    scan: (page) =>
+      wire.request(system, 'read', () => {
+        const objects = wire.outages.shown(system, live().sort(byId), page === null);
+        return pageOf(scanned(wire, objects), page);
+      }),
     ...(traits.polled
       ? {
           changes: ({ since, until }, page) =>
@@ -311,6 +321,7 @@ const readAll = (system: ToySystem, wire: Wire, ids: readonly string[]): Readonl
     ids.map((id): [string, Look] => {
       const object = system.objects.get(id);
       if (object === undefined || object.deleted || misses(wire, object)) return [id, { is: 'gone' }];
+      if (wire.outages.denies(object)) return [id, { is: 'denied', why: 'you may not see this object' }];
       return [id, { is: 'object', object: system.deliverLook(object) }];
     }),
   );
@@ -326,6 +337,8 @@ const findAll = (system: ToySystem, equals: ReadonlyMap<string, Json>, now: numb
       ),
     )
     .map((object) => object.id);
+
+const tooLong = { pointer: '/note', field: 'note', code: 'length', message: 'longer than the place there' };
 
 /** The mapping of a toy kind: one place per field, the anchor where there is room, and the declared normaliser. */
 export const toyLens = (traits: ToyTraits): Lens => {
@@ -355,10 +368,11 @@ export const toyLens = (traits: ToyTraits): Lens => {
     ...(traits.anchored ? { anchor: '/anchor' } : {}),
     pointers: (field) => [`/${field}`],
     read,
-    write: (values, _base, anchor) => ({
-      value: { ...values, ...(traits.anchored && anchor !== undefined ? { anchor } : {}) },
-      problems: [],
-    }),
+    write: (values, _base, anchor) => {
+      const value = { ...values, ...(traits.anchored && anchor !== undefined ? { anchor } : {}) };
+      const isLong = traits.narrow === true && String(values['note'] ?? '').length > 5;
+      return { value, problems: isLong ? [tooLong] : [] };
+    },
     settle: (field, value) =>
       traits.normalise?.declared === true ? normalised(traits, field, value) : value,
     shadow: (value) =>

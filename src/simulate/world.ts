@@ -8,12 +8,16 @@ import type { Store } from '../store/store.ts';
 import type { CallItem, Hub, Sync } from '../sync/hub.ts';
 import { closeRuns } from '../sync/runs.ts';
 import { drawDeletes, drawRules, drawTraits, generator, type Dice } from './draw.ts';
+import { drawBounds, drawIdChanges, type Bounds } from './bounds.ts';
 import { Engine } from './engine.ts';
-import type { Fault, Tally } from './faults.ts';
+import type { Fault } from './faults.ts';
 import { Joining } from './joining.ts';
 import { Network } from './network.ts';
 import type { Setup } from './options.ts';
+import { Outages } from './outages.ts';
+import { Pauses } from './pauses.ts';
 import { People } from './people.ts';
+import type { Tally } from './tally.ts';
 import { ToySystem } from './toy.ts';
 
 export interface WorldOptions extends Setup {
@@ -29,10 +33,14 @@ export class World implements Dice {
   readonly systems: ToySystem[] = [];
   readonly people = new People(this);
   readonly network = new Network(this);
+  readonly outages = new Outages(this);
+  readonly pauses: Pauses;
   readonly engine: Engine;
   readonly store: Store;
   readonly violations: string[] = [];
-  /** The item of each call, noted when it reaches the remote. */
+  /** The item of each call that was put on disk. */
+  readonly calls = new Map<string, CallItem>();
+  /** The same, noted when it reaches the remote. */
   readonly sent = new Map<string, CallItem>();
   time = Date.UTC(2026, 0, 5);
   /** True once edits and faults have stopped. */
@@ -41,6 +49,8 @@ export class World implements Dice {
   readonly joining: Joining;
   readonly rules: ReadonlyMap<string, Record<string, FieldRule>>;
   readonly deletes: ReadonlyMap<string, Pick<Sync, 'deletes' | 'resurrect'>>;
+  readonly bounds: ReadonlyMap<string, Bounds>;
+  readonly idChanges: number;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -54,6 +64,9 @@ export class World implements Dice {
       this.systems.map((system) => system.traits.name),
     );
     this.deletes = drawDeletes(this, [...this.rules.keys()]);
+    this.bounds = drawBounds(this, [...this.rules.keys()]);
+    this.idChanges = drawIdChanges(this);
+    this.pauses = new Pauses(this);
     this.joining = new Joining(this, options.faults.has('joined late') ? this.systems : []);
     this.engine = new Engine(this);
   }
@@ -108,6 +121,7 @@ export class World implements Dice {
     else if (roll < 0.46) await this.network.hook();
     else if (roll < 0.88) await this.engine.work();
     else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.people.resolve());
+    else if (roll < 0.92 && this.pauses.any) await this.pauses.resume();
     else this.advance(this.chance(0.15) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
   }
 
@@ -153,6 +167,7 @@ export class World implements Dice {
   async settle(passes: readonly string[], rounds: number): Promise<boolean> {
     const { engine, network } = this;
     for (let i = 0; i < rounds; i += 1) {
+      await this.pauses.resumeAll();
       this.advance(5 * 60_000);
       while (network.hasHooks()) await network.hook();
       for (const pass of passes) {
@@ -164,7 +179,7 @@ export class World implements Dice {
       }
       for (let n = 0; n < 200 && (await engine.pass('undo')) > 0; n += 1);
       const isPending = network.isUnderWay() || this.systems.some((system) => system.late.length > 0);
-      if (!isPending && (await this.open()) === 0) return true;
+      if (!isPending && !this.pauses.any && (await this.open()) === 0) return true;
     }
     return false;
   }

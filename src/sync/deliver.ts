@@ -30,7 +30,7 @@ import {
   type Sync,
 } from './hub.ts';
 import { writtenBy } from './identify.ts';
-import { callRow, triedAnew, writable } from './item.ts';
+import { callRow, tryAnew, writable } from './item.ts';
 import { drawLook } from './look.ts';
 import { drawUnnamed } from './awaited.ts';
 import { isTakenIn } from './first-reading.ts';
@@ -261,7 +261,7 @@ const prepareUpdate = async (
     await commit(draft);
     return undefined;
   }
-  draft.holds(record.id, link, [], triedAnew(holds, item));
+  tryAnew(draft, sync, link, holds, item);
   const call = callRow(hub, sync, item);
   draft.link(link, {
     ...link,

@@ -74,11 +74,27 @@ export const writable = (
   };
 };
 
-/** Fields that were refused at another value and are tried anew in this item. */
-export const triedAnew = (holds: readonly Hold[], { fields }: CallItem): string[] =>
-  holds
+/** Fields that were refused at another value are tried anew in this item: they are held no longer, and lineage says so. */
+export const tryAnew = (
+  draft: Draft,
+  sync: Sync,
+  at: Pick<LinkState, 'sync' | 'object'>,
+  holds: readonly Hold[],
+  { record, version, fields }: CallItem,
+): void => {
+  const anew = holds
     .filter(({ why, field }) => why === 'refused' && Object.hasOwn(fields, field))
     .map(({ field }) => field);
+  if (anew.length === 0) return;
+  draft.holds(record, at, [], anew);
+  draft.lineage(record, {
+    cause: 'delivery',
+    sync: sync.name,
+    object: at.object,
+    version,
+    entries: anew.map((field) => ({ field, verdict: 'met', rule: 'its mapping can write the new value' })),
+  });
+};
 
 export const callRow = (hub: Hub, sync: Sync, item: CallItem): CallRow => {
   const id = hub.newId('c');

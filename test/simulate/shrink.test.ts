@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { faultNames, Tally } from '../../src/simulate/faults.ts';
+import { faultNames } from '../../src/simulate/faults.ts';
+import { Tally } from '../../src/simulate/tally.ts';
 import { faultsOf, NotAsked, readOptions, replayOf } from '../../src/simulate/options.ts';
 import { runSeed } from '../../src/simulate/seeds.ts';
 import { shapeOf, shrink } from '../../src/simulate/shrink.ts';
