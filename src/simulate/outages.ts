@@ -60,7 +60,9 @@ export class Outages {
   shown({ traits: { name } }: ToySystem, objects: ToyObject[], isFirst: boolean): ToyObject[] {
     if (isFirst) {
       this.#hidden.delete(name);
-      if (objects.length >= 20 && this.#world.fault('scan nearly empty', 0.3)) this.#hidden.add(name);
+      const isMany = objects.length >= 20;
+      if (objects.length >= 6 && this.#world.fault('scan nearly empty', isMany ? 0.4 : 0.05))
+        this.#hidden.add(name);
     }
     return this.#hidden.has(name) && !this.#world.quiet ? objects.filter((_, i) => i % 5 === 1) : objects;
   }

@@ -4,6 +4,8 @@ import { Trouble, type Kind } from '../../src/connector.ts';
 import type { Budget } from '../../src/merge/policy.ts';
 import type { Store } from '../../src/store/store.ts';
 import { Draft, commit } from '../../src/sync/draft.ts';
+import { catchUp } from '../../src/sync/catch-up.ts';
+import { intake } from '../../src/sync/intake.ts';
 import { deliver } from '../../src/sync/deliver.ts';
 import { grantOpen } from '../../src/sync/budget.ts';
 import type { Hub, Sync } from '../../src/sync/hub.ts';
@@ -86,6 +88,31 @@ it.each([
       `dead after ${most} commits`,
     ).toEqual([]);
     expect(pair.b.objects.size).toBe(6);
+  }
+});
+
+it('leaves no run open, wherever a catching up died', async () => {
+  for (let most = 0, died = true; died; most += 1) {
+    died = false;
+    const pair = new Pair();
+    const b = pair.hub.syncs.get('B');
+    if (b === undefined) throw new Error('no B');
+    for (let n = 0; n < 3; n += 1) pair.file(pair.a, { email: `m${n}@x.cn` });
+    await pair.read(pair.a);
+    const run = await standingRun(pair.hub, 'upkeep', 'test', new Set());
+    const planning = { ...pair.hub, syncs: new Map([...pair.hub.syncs, ['B', { ...b, outward: false }]]) };
+    await intake(planning, 'A/person', run);
+    await catchUp(dyingAfter(most, pair.hub), b).catch(() => (died = true));
+    while (await catchUp(pair.hub, b));
+    await pair.sync();
+    pair.time += 7_200_000;
+    await closeRuns(pair.hub);
+    const open = await pair.store.list('run', 'state', { where: { state: 'open' }, limit: 10 });
+    expect(
+      open.map(({ id }) => id),
+      `dead after ${most} commits`,
+    ).toEqual([]);
+    expect(pair.b.objects.size).toBe(3);
   }
 });
 
