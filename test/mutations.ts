@@ -21,7 +21,7 @@ export const knownMutations: readonly {
   { mutation: 'forget-crashed-calls', seed: 37, steps: 300 },
   { mutation: 'drop-refused', seed: 7, steps: 300 },
   { mutation: 'newest-by-stamp', seed: 6, steps: 300 },
-  { mutation: 'create-unread', seed: 99, steps: 120 },
+  { mutation: 'create-unread', seed: 290, steps: 120 },
   { mutation: 'no-catch-up', seed: 1, steps: 120 },
   { mutation: 'undo-later-edits', seed: 2, steps: 120 },
   { mutation: 'absent-is-gone', seed: 6, steps: 300 },

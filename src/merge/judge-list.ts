@@ -22,14 +22,18 @@ interface Decided {
 const deciding = (judge: Judgement, field: string, rule: FieldRule): Decided => {
   const by: Decided['by'] = { theirs: new Set(), ours: new Set(), hold: new Set() };
   const state = judge.fields[field];
-  const told = (why: string, winner: Winner, name: string): Winner => {
+  const told = (why: 'cleared' | 'conflict', winner: Winner, name: string): Winner => {
     by[winner].add(name);
     judge.rows.push(`list: ${why}, ${winner}`);
     return winner;
   };
   const clearing: Record<FieldRule['clear'], Winner> = { restore: 'ours', take: 'theirs', ask: 'hold' };
   const decide: Decide = (why, paths) => {
-    if (why === 'missing') return told(why, 'ours', 'missing keep');
+    if (why === 'missing') {
+      by.ours.add('missing keep');
+      judge.rows.push('list: missing');
+      return 'ours';
+    }
     if (why === 'cleared') return told(why, clearing[rule.clear], `clear ${rule.clear}`);
     const decided = winnerOf(rule, judge.span, spanOfPaths(state, paths));
     return told(why, decided.winner, decided.by);

@@ -16,6 +16,43 @@ import {
   type Written,
 } from './record.ts';
 
+/** The rows of the merge's table, and what became of writes: every course through `merge` is one of them. */
+export const mergeRows = [
+  'same',
+  'behind',
+  'restore pending',
+  'theirs changed',
+  'both moved, equal',
+  'conflict',
+  'unseen, equal',
+  'unseen, ours empty',
+  'unseen, theirs empty',
+  'unseen, conflict',
+  'held',
+  'remapped',
+  'left there',
+  'taken',
+  'not taken',
+  'unknown write did not happen',
+  'one: contested',
+  'list: as it was',
+  'list: changed there only',
+  'list: merged',
+  'list: nothing new',
+  'list: not as asked',
+  'list: barred',
+  'list: emptied',
+  'list: missing',
+  'list: cleared, ours',
+  'list: cleared, theirs',
+  'list: cleared, hold',
+  'list: conflict, ours',
+  'list: conflict, theirs',
+  'list: conflict, hold',
+] as const;
+
+export type MergeRow = (typeof mergeRows)[number];
+
 /** What a merge has come to so far: what may be done to a field, and what is noted of it. `merge` says what is done when. */
 
 /** Returns stop at the second, answers to our own writes at the eighth in a row, restores at the third. */
@@ -43,7 +80,7 @@ export class Judgement {
   readonly released: string[] = [];
   readonly entries: Entry[] = [];
   readonly changed: string[] = [];
-  readonly rows: string[] = [];
+  readonly rows: MergeRow[] = [];
   confirmed = 0;
 
   constructor(input: MergeInput) {

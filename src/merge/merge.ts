@@ -22,7 +22,7 @@
 import type { Json, RemoteObject, Stamps } from '../connector.ts';
 import type { FieldProblem, Lens } from '../mapping/lens.ts';
 import { judgeList } from './judge-list.ts';
-import { Judgement } from './judgement.ts';
+import { Judgement, type MergeRow } from './judgement.ts';
 import { leftThere, NOT_TAKEN, withoutLeft } from './left.ts';
 import { noted } from './lineage.ts';
 import { showsList } from './lists.ts';
@@ -73,7 +73,7 @@ export interface Merged {
   /** True if this look confirmed writes of ours and brought nothing new. */
   readonly echo: boolean;
   /** Rows of the table above that were reached, for the simulator's coverage. */
-  readonly rows: readonly string[];
+  readonly rows: readonly MergeRow[];
 }
 
 const judgeChange = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {

@@ -82,8 +82,7 @@ export const ownValue = (
   const { field, now, back, changes } = change;
   const { link, lens } = target;
   const shown = shownBy(target)[field];
-  // (A call under way changes what it writes, and nothing else.)
-  if (!changes || link.state !== 'live' || isBeingWritten(link, field)) return undefined;
+  if (!changes || link.state !== 'live' || isPending(link, field)) return undefined;
   // What the mapping cannot read there is somebody's, and nobody can tell whose.
   if (link.left?.[field] !== undefined) return null;
   if (shown === undefined || isEmpty(shown)) return undefined;
@@ -126,12 +125,8 @@ const hasFromScope = (
   );
 };
 
-/** A write of ours may still change what it shows there. */
-const isBeingWritten = (link: LinkState, field: string): boolean => link.written[field]?.confirmed === false;
-
-/** What is written next has to wait for a call, or for what it has written. */
-const isPending = (link: LinkState, field: string): boolean =>
-  link.call !== null || isBeingWritten(link, field);
+/** A write of ours may still change what it shows. (A call under way changes what it writes, and nothing else.) */
+const isPending = (link: LinkState, field: string): boolean => link.written[field]?.confirmed === false;
 
 const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
   !shows(lens, field, shown, value);

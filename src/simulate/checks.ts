@@ -21,6 +21,7 @@ import type { World } from './world.ts';
 export const finish = async (world: World): Promise<void> => {
   world.quiet = true;
   const say = (text: string): void => void world.violations.push(text);
+  await world.joinRest();
   world.dropHooks();
   await world.settle(['poll', 'in', 'out'], 40);
   // What changed in the last round may become visible only later: the declared lateness.

@@ -138,15 +138,17 @@ interface Taken {
 const entriesOf = (rows: readonly LineageRow[]): Taken[] =>
   rows.flatMap((row, index) => row.entries.map((entry) => ({ row, entry, index })));
 
-/** When the person who typed this value did so, if exactly one ever typed it there. */
+/** When the person who typed this value did so, if exactly one had typed it there by the time it was taken. */
 const typedAt = (world: World, { row, entry }: Taken): number | undefined => {
   const system = systemOf(world, row.sync ?? '');
   const after = entry.after ?? null;
   if (system === undefined) return undefined;
   const events = (system.objects.get(row.object ?? '')?.log[entry.field] ?? []).filter(
     // What the system makes of it later counts too: whoever types that has typed nothing new.
-    ({ by, value }) =>
-      by === 'person' && (same(value, after) || same(normalised(system.traits, entry.field, value), after)),
+    ({ by, value, at }) =>
+      by === 'person' &&
+      at <= (entry.at?.to ?? Number.POSITIVE_INFINITY) &&
+      (same(value, after) || same(normalised(system.traits, entry.field, value), after)),
   );
   return events.length === 1 ? events[0]?.at : undefined;
 };
@@ -169,7 +171,7 @@ const overriding = (world: World, state: Snapshot): string[] =>
             (one) =>
               one.index < index &&
               one.entry.field === field &&
-              (one.entry.verdict === 'took' || one.entry.verdict === 'resolved'),
+              ['took', 'resolved', 'undone'].includes(one.entry.verdict),
           ),
         )
         .find(

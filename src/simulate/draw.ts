@@ -60,6 +60,7 @@ export const drawTraits = (dice: Dice, name: string): ToyTraits => {
     clock: Math.floor(dice.random() * 3000) - 1500,
     atomic: dice.chance(0.3),
     batch: dice.pick([1, 2, 5]) ?? 1,
+    narrow: dice.chance(0.15),
     ...(dice.chance(0.8) ? { removes: dice.chance(0.5) ? 'telling' : 'silent' } : {}),
     sorts: dice.chance(0.3),
     missing: dice.chance(0.2) ? 'keep' : 'remove',

@@ -14,6 +14,8 @@ import { allFields, type ToyHook, type ToySystem } from './toy.ts';
 import { editedList, filedList, isListField, type Hand } from './toy-lists.ts';
 import type { World } from './world.ts';
 
+const placeholders = ['0', 'N/A', 'none', '暂无', '-'];
+
 export class People {
   readonly #world: World;
   #values = 0;
@@ -39,7 +41,12 @@ export class People {
     if (isListField(field)) return filedList(field, this.#hand());
     this.#values += 1;
     const n = this.#values;
-    if (field === 'email') return this.#world.chance(0.15) ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
+    if (field === 'email') {
+      const roll = this.#world.random();
+      // What people type who have none, and what many share: neither is a key.
+      if (roll < 0.04) return placeholders[n % placeholders.length] ?? '0';
+      return roll < 0.05 ? 'info@x.cn' : roll < 0.2 ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
+    }
     const text = `${field === 'stage' ? 's' : 'Nn'}${n}`;
     return field !== 'stage' && this.#world.chance(0.4) ? ` ${text} ` : text;
   }

@@ -23,6 +23,8 @@ const entity: JsonObject = {
   },
 };
 
+const tooLong = { pointer: '/note', field: 'note', code: 'length', message: 'longer than the place there' };
+
 /** Systems of the same habits share one: binding takes far longer than a look. */
 const known = new Map<string, Lens>();
 
@@ -100,7 +102,9 @@ export const toyLens = (traits: ToyTraits): Lens => {
       const own = Object.entries(values).filter(([field]) => !isListField(field));
       const { value, problems } = lists.write(values, base);
       const more: JsonObject = traits.anchored && anchor !== undefined ? { anchor } : {};
-      return { value: { ...Object.fromEntries(own), ...value, ...more }, problems };
+      const isLong = traits.narrow === true && String(values['note'] ?? '').length > 5;
+      const all = isLong ? [...problems, tooLong] : problems;
+      return { value: { ...Object.fromEntries(own), ...value, ...more }, problems: all };
     },
     settle: (field, value) => {
       if (isListField(field)) return lists.settle(field, value);

@@ -6,6 +6,7 @@ import type { Json, Kind, Look, Page, RemoteObject } from '../connector.ts';
 import { same } from '../merge/record.ts';
 import type { Fault } from './faults.ts';
 import { isListField, keptList, listFields, turnedList } from './toy-lists.ts';
+import type { Outages } from './outages.ts';
 import { createAll, toyRemover, updateAll } from './toy-writes.ts';
 
 export const toyFields = ['email', 'name', 'stage', 'note'] as const;
@@ -38,6 +39,8 @@ export interface ToyTraits {
   readonly clock: number;
   readonly atomic: boolean;
   readonly batch: number;
+  /** Its mapping writes no long notes. */
+  readonly narrow?: boolean;
   /** Removes objects; of one that is not there it says so, or nothing. Absent: it cannot. */
   readonly removes?: 'telling' | 'silent';
   /** Keeps tags in its own order. */
@@ -242,6 +245,8 @@ export interface Wire {
   written(system: ToySystem, call: string, record: string): void;
   /** True if this is to go wrong now. */
   fault(name: Fault, p: number): boolean;
+  /** What has gone wrong for a while. */
+  readonly outages: Pick<Outages, 'pageAfter' | 'placeOf' | 'denies' | 'shown'>;
   now(): number;
 }
 
@@ -250,11 +255,12 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
   const { traits } = system;
   const live = (): ToyObject[] => [...system.objects.values()].filter((object) => !object.deleted);
   const pageOf = (objects: ToyObject[], page: string | null): Page => {
-    const rest = page === null ? objects : objects.filter((object) => object.id > page);
+    const after = page === null ? '' : wire.outages.placeOf(system, page);
+    const rest = objects.filter((object) => object.id > after);
     const rows = rest.slice(0, 4);
     return {
       objects: rows.map((one) => system.deliverLook(one)),
-      next: rest.length > 4 ? (rows.at(-1)?.id ?? null) : null,
+      next: rest.length > 4 ? wire.outages.pageAfter(system, rows.at(-1)?.id ?? '') : null,
     };
   };
   const byId = (a: ToyObject, b: ToyObject): number => (a.id < b.id ? -1 : 1);
@@ -266,7 +272,11 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
     ...(traits.readable
       ? { read: (ids) => wire.request(system, 'read', () => readAll(system, wire, ids)) }
       : {}),
-    scan: (page) => wire.request(system, 'read', () => pageOf(scanned(wire, live().sort(byId)), page)),
+    scan: (page) =>
+      wire.request(system, 'read', () => {
+        const objects = wire.outages.shown(system, live().sort(byId), page === null);
+        return pageOf(scanned(wire, objects), page);
+      }),
     ...(traits.polled
       ? {
           changes: ({ since, until }, page) =>
@@ -321,6 +331,7 @@ const readAll = (system: ToySystem, wire: Wire, ids: readonly string[]): Readonl
     ids.map((id): [string, Look] => {
       const object = system.objects.get(id);
       if (object === undefined || object.deleted || misses(wire, object)) return [id, { is: 'gone' }];
+      if (wire.outages.denies(object)) return [id, { is: 'denied', why: 'you may not see this object' }];
       return [id, { is: 'object', object: system.deliverLook(object) }];
     }),
   );

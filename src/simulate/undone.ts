@@ -137,9 +137,20 @@ const emptied = (world: World, record: string, rows: readonly ToldRow[]): string
       const at = log.findIndex(({ call }) => call !== undefined && body.cause === `call ${call}`);
       const before = log[at - 1];
       if (at !== 1 || before?.by !== 'person' || before.value === null) return [];
+      if (wasUnsettled(world, body.object ?? '', field, log[at]?.call ?? '')) {
+        world.options.tally.exception('undone while a write was unsettled');
+        return [];
+      }
       return [
         `undo: ${record}: ${body.object}.${field} was filed as ${JSON.stringify(before.value)} and emptied`,
       ];
     }),
   );
 };
+
+/** True if we had sent this object another value before, and nobody could tell what became of it. */
+const wasUnsettled = (world: World, object: string, field: string, call: string): boolean =>
+  [...world.calls].some(
+    ([id, item]) =>
+      id < call && item.object === object && item.op === 'update' && Object.hasOwn(item.fields, field),
+  );

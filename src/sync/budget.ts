@@ -94,7 +94,10 @@ const sorted = async (
   });
 };
 
-/** Allows all that waits now, for a day. `propagates`: deletions are removed there. */
+/**
+ * Allows all that waits now, for a day. `propagates`: deletions are removed there. Answers with how much that is; what was
+ * allowed before, and used, stays allowed: it still counts in the 24 hours.
+ */
 export const grantOpen = async (
   hub: Pick<Hub, 'store' | 'now'>,
   sync: string,
@@ -105,17 +108,16 @@ export const grantOpen = async (
   const open = await sorted(hub, effects, (record, { made }) =>
     reachOf(record) === 'withdraw' ? made === true : propagates && reachOf(record) === 'propagate',
   );
-  const count = (sort: Sort): number => open.filter((one) => one.sort === sort).length;
+  const before = await granted(hub, sync);
+  const waiting = { creates: 0, updates: 0, removes: 0 };
+  for (const { sort } of open) waiting[sort] += 1;
   const at = hub.now();
-  const value: Grant = {
-    creates: count('creates'),
-    updates: count('updates'),
-    removes: count('removes'),
-    until: at + 86_400_000,
-  };
+  const value: { -readonly [K in keyof Grant]: Grant[K] } = { ...waiting, until: at + 86_400_000 };
+  for (const sort of sorts)
+    value[sort] += Math.min(before?.[sort] ?? 0, await spent(hub, counter(sync, sort)));
   const row = { ...grantKey(sync), value, at, by };
   await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
-  return value;
+  return waiting;
 };
 
 const limitOf = async ({ store }: Hub, sync: Sync, { most: fixed, share = 0 }: Amount): Promise<number> =>

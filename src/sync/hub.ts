@@ -54,29 +54,32 @@ export interface Entity {
   readonly mark?: string;
 }
 
-/** Things that only tests change: the named mutations of the proof. Empty in production. */
-export type Mutation =
-  | 'one-shadow'
-  | 'read-back-wholesale'
-  | 'blind-create-retry'
-  | 'no-damping'
-  | 'cursor-early'
-  | 'close-without-equal'
-  | 'no-look-before-write'
-  | 'ack-before-commit'
-  | 'drop-refused'
-  | 'newest-by-stamp'
-  | 'forget-crashed-calls'
-  | 'create-unread'
-  | 'no-catch-up'
-  | 'undo-later-edits'
-  | 'absent-is-gone'
-  | 'remove-unlooked'
-  | 'remove-contested'
-  | 'create-deleted'
-  | 'no-grace'
-  | 'keys-of-deleted'
-  | 'whole-lists';
+/** The ways in which the proof breaks the engine on purpose. None in production. */
+export const mutationNames = [
+  'one-shadow',
+  'read-back-wholesale',
+  'blind-create-retry',
+  'no-damping',
+  'cursor-early',
+  'close-without-equal',
+  'no-look-before-write',
+  'ack-before-commit',
+  'drop-refused',
+  'newest-by-stamp',
+  'forget-crashed-calls',
+  'create-unread',
+  'no-catch-up',
+  'undo-later-edits',
+  'absent-is-gone',
+  'remove-unlooked',
+  'remove-contested',
+  'create-deleted',
+  'no-grace',
+  'keys-of-deleted',
+  'whole-lists',
+] as const;
+
+export type Mutation = (typeof mutationNames)[number];
 
 export interface Hub {
   readonly store: Store;

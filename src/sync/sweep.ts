@@ -58,7 +58,6 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
     read += page.objects.length;
     if (done) {
       if (kind.scan === undefined) await keepFirst(hub, lane, cursor.run);
-      await endRun(hub, cursor.run);
       return { run: cursor.run, read };
     }
   }
@@ -83,9 +82,11 @@ const readAnew = async (hub: Hub, lane: string, cursor: Cursor): Promise<Swept> 
     `source ${lane}`,
     `the remote has lost our place among its changes: ${hasScan ? 'everything is read once more, by a full scan' : 'its changes are read once more from the beginning'}`,
   );
-  await endRun(hub, cursor.run, lostNote);
   // On disk, so that a crash does not forget it: without a place of polls, the next thing is a scan.
-  const write: Operation[] = [{ op: 'delete', table: 'cursor', key: { lane } }];
+  const write: Operation[] = [
+    { op: 'delete', table: 'cursor', key: { lane } },
+    ...ended(hub, cursor.run, lostNote),
+  ];
   if (hasScan && (await readCursor(hub, `scan:${lane}`)) === undefined) {
     await clearMet(hub, lane);
     write.push({ op: 'put', table: 'cursor', row: { ...unread(`scan:${lane}`, hub.now()) } });
@@ -133,9 +134,11 @@ export const sweep = async (hub: Hub, lane: string, absent = false): Promise<Swe
     finish.push({ op: 'put', table: 'cursor', row: { ...unread(lane, cursor.since) } });
   const first = await firstRead(hub, lane, cursor.run);
   if (first !== null) finish.push(first);
-  await hub.store.commit([{ when: [], write: finish }]);
   const differs = total !== null && total !== all;
-  await endRun(hub, cursor.run, differs ? `the remote says that it has ${total}, and showed ${all}` : null);
+  finish.push(
+    ...ended(hub, cursor.run, differs ? `the remote says that it has ${total}, and showed ${all}` : null),
+  );
+  await hub.store.commit([{ when: [], write: finish }]);
   return { run: cursor.run, read };
 };
 
@@ -144,8 +147,8 @@ const scanAgain = async (hub: Hub, lane: string, cursor: Cursor): Promise<Cursor
   hub.alarm(`source ${lane}`, 'the remote lost our place in a scan: it starts again from the first page');
   await clearMet(hub, lane);
   const next = unread(cursor.lane, cursor.since);
-  await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'cursor', row: { ...next } }] }]);
-  await endRun(hub, cursor.run, lostNote);
+  const place: Operation = { op: 'put', table: 'cursor', row: { ...next } };
+  await hub.store.commit([{ when: [], write: [place, ...ended(hub, cursor.run, lostNote)] }]);
   return paced(hub, next);
 };
 
@@ -227,6 +230,7 @@ const savePage = async (
   if (run !== null && page.total !== undefined) {
     then.push({ op: 'set', table: 'run', key: { id: run }, row: { total: page.total } });
   }
+  if (kind === 'poll' && page.next === null) then.push(...ended(hub, run));
   const pace = next.pace === null ? null : nextPace(next.pace, until, readBefore(next.pace) + read);
   const cursor = { ...next, run, pace };
   if (hub.mutation !== 'cursor-early') then.push({ op: 'put', table: 'cursor', row: { ...cursor } });
@@ -291,8 +295,15 @@ const keepFirst = async (hub: Hub, lane: string, run: string | null): Promise<vo
 
 const lostNote = 'cut off: the remote lost our place, and everything is read afresh';
 
-const endRun = async (hub: Hub, run: string | null, note: string | null = null): Promise<void> => {
-  if (run === null) return;
-  const row = { ended: hub.now(), ...(note === null ? {} : { note }) };
-  await hub.store.commit([{ when: [], write: [{ op: 'set', table: 'run', key: { id: run }, row }] }]);
-};
+/** In the commit that ends the reading, or a crash would leave the run open for good, and its writes waiting for it. */
+const ended = (hub: Hub, run: string | null, note: string | null = null): Operation[] =>
+  run === null
+    ? []
+    : [
+        {
+          op: 'set',
+          table: 'run',
+          key: { id: run },
+          row: { ended: hub.now(), ...(note === null ? {} : { note }) },
+        },
+      ];

@@ -73,6 +73,12 @@ export class Pair {
       ignores: () => this.ignoring,
       refuses: () => this.refusing,
       fault: () => false,
+      outages: {
+        pageAfter: (_system, id) => id,
+        placeOf: (_system, page) => page,
+        denies: () => false,
+        shown: (_system, objects) => objects,
+      },
       written: () => undefined,
       now: () => this.now(),
     };
