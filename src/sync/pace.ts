@@ -14,11 +14,14 @@ const most = 12;
 const apart = 1000;
 const stale = 120_000;
 
-/** A reading that begins, or goes on after it was cut off: the time between is nobody's pace. */
-export const beginPace = (before: Pace | null, at: number, read: number): Pace => ({
-  pages: before?.pages ?? 0,
-  samples: [[at, read]],
-});
+/**
+ * A reading that begins, or goes on after it was cut off: the time between is nobody's pace. One that the remote has
+ * asked to wait, and that comes again when it was told to, goes on with its own.
+ */
+export const beginPace = (before: Pace | null, at: number, read: number): Pace => {
+  const isBack = before?.waits !== undefined && at - before.waits.until < stale;
+  return isBack ? before : { pages: before?.pages ?? 0, samples: [[at, read]] };
+};
 
 /** The pace after one more page. */
 export const nextPace = ({ pages, samples }: Pace, at: number, read: number): Pace => {

@@ -3,30 +3,33 @@
  * which nothing has changed. The ratio of the two, what the store grew by, and peak memory as the load grows.
  */
 import { spawn } from 'node:child_process';
-import { statSync } from 'node:fs';
-import path from 'node:path';
 import { installTables, removeFolder, Table } from '../stories/tables.ts';
 
 interface Measured {
   readonly seconds: number;
   /** Of the process that worked, MB. */
   readonly peak: number;
+  /** Seconds of CPU, and MB written to disk. */
+  readonly cpu: number;
+  readonly written: number;
 }
 
-const preload =
-  'data:text/javascript,process.on("exit",()=>process.stderr.write(`peak ${process.resourceUsage().maxRSS}\\n`))';
+const preload = `data:text/javascript,${encodeURIComponent(
+  'process.on("exit",()=>{const u=process.resourceUsage();process.stderr.write("used "+[u.maxRSS,u.userCPUTime+u.systemCPUTime,u.fsWrite].join(" "))})',
+)}`;
 
-const sync = (folder: string, name: string): Promise<Measured> =>
+const crosswalk = (folder: string, ...verb: string[]): Promise<Measured> =>
   new Promise((resolve, reject) => {
     const began = performance.now();
-    const args = ['--import', preload, 'src/main.ts', 'sync', name, '--full', '--json', '--dir', folder];
+    const args = ['--import', preload, 'src/main.ts', ...verb, '--json', '--dir', folder];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let err = '';
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
     child.on('close', (code) => {
-      const peak = /peak (\d+)/u.exec(err)?.[1];
-      if (code !== 0 || peak === undefined) reject(new Error(`sync ended with ${code}: ${err}`));
-      else resolve({ seconds: (performance.now() - began) / 1000, peak: Math.round(Number(peak) / 1024) });
+      const [rss = 0, cpu = 0, blocks = 0] = (/used ([\d ]+)/u.exec(err)?.[1] ?? '').split(' ').map(Number);
+      const seconds = (performance.now() - began) / 1000;
+      if (code !== 0 || rss === 0) reject(new Error(`${verb.join(' ')} ended with ${code}: ${err}`));
+      else resolve({ seconds, peak: Math.round(rss / 1024), cpu: cpu / 1e6, written: blocks / 2048 });
     });
   });
 
@@ -43,16 +46,25 @@ const measure = async (people: number): Promise<void> => {
   for (let n = people / 5; n < people * 1.2; n += 1) erp.put(`e${n}`, person(n));
   const folder = installTables(crm, erp, '{ keys: [[email]], conflict: newest }');
   try {
-    const first = await sync(folder, 'crm-contacts');
-    const file = path.join(folder, '.crosswalk', 'crosswalk.db');
-    const size = statSync(file).size;
-    const again = [await sync(folder, 'crm-contacts'), await sync(folder, 'erp-contacts')];
-    const grown = Math.round((statSync(file).size - size) / 1024);
-    const seconds = again.reduce((sum, one) => sum + one.seconds, 0);
+    const first = await crosswalk(folder, 'sync', 'crm-contacts', '--full');
+    const start = await crosswalk(folder, 'runs');
+    const again = [
+      await crosswalk(folder, 'sync', 'crm-contacts', '--full'),
+      await crosswalk(folder, 'sync', 'erp-contacts', '--full'),
+    ];
+    const sum = (of: (one: Measured) => number): number => again.reduce((all, one) => all + of(one), 0);
+    // Without what any command takes to start.
+    const cpu = [
+      first.cpu - start.cpu,
+      Math.max(
+        0,
+        sum((one) => one.cpu - start.cpu),
+      ),
+    ] as const;
     process.stdout.write(
-      `load ${people} a side, ${crm.rows.size} in all: first ${first.seconds.toFixed(1)} s, ${first.peak} MB at most; ` +
-        `both scanned again ${seconds.toFixed(1)} s (${(seconds / first.seconds).toFixed(2)} of the first, two starts of a process in it), ` +
-        `${Math.max(...again.map(({ peak }) => peak))} MB at most, ${grown} KB more on disk\n`,
+      `load ${people} a side, ${crm.rows.size} in all: first ${first.seconds.toFixed(1)} s, ${cpu[0].toFixed(1)} s CPU, ${first.written.toFixed(1)} MB written, ${first.peak} MB at most; ` +
+        `both scanned again ${sum((one) => one.seconds).toFixed(1)} s, ${cpu[1].toFixed(1)} s CPU (${(cpu[1] / cpu[0]).toFixed(2)} of the first), ` +
+        `${sum((one) => one.written).toFixed(1)} MB written, ${Math.max(...again.map(({ peak }) => peak))} MB at most\n`,
     );
   } finally {
     await Promise.all([crm.close(), erp.close()]);

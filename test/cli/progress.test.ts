@@ -51,6 +51,9 @@ it('a wait that the remote asks for comes on top, and does not spoil the pace', 
   const asked = waiting(pace, at + 30_000, 'too many');
   expect(remainingOf(asked, read, 1000, at)).toBe(36_000);
   expect(remainingOf(asked, read, 1000, at + 10_000)).toBe(26_000);
+  // Who comes again when told to has the pace of before; who was away for long has none.
+  expect(remainingOf(beginPace(asked, at + 31_000, read), read, 1000, at + 31_000)).toBe(6000);
+  expect(rateOf(beginPace(asked, at + 600_000, read), at + 600_000)).toBeNull();
   // With the next page it is over.
   expect(nextPace(asked, at + 31_000, read + 100).waits).toBeUndefined();
 });
