@@ -340,6 +340,16 @@ export const catalogue = {
     text: 'Record {id} did not exist yet at {at}; it was made at {made}.',
     remedy: 'Ask for a later time; crosswalk trace tells its whole story.',
   },
+  'merge-refused': {
+    status: 409,
+    text: '{what}: not merged or taken apart, because {detail}.',
+    remedy: 'Look at both (crosswalk record, crosswalk candidates show); nothing was changed.',
+  },
+  'merge-busy': {
+    status: 409,
+    text: '{what}: not now, because {detail}.',
+    remedy: 'Try it again in a moment; nothing was changed.',
+  },
   'undo-scope': {
     status: 400,
     text: 'What is to be undone is not clear: {detail}.',

@@ -11,6 +11,7 @@ import type { Known } from './config-check.ts';
 import type { ItemResult, JsonSchema, Kind, Look, Page, RemoteObject, Writer } from './connector.ts';
 import { Trouble } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
+import { dedupeSettings } from './identity/settings.ts';
 import { compile } from './mapping/compile.ts';
 import { readEntity, readMapping, type Entity, type MappingDocument } from './mapping/document.ts';
 import { preparing, type Preparing } from './mapping/expressions.ts';
@@ -284,8 +285,8 @@ export const hubEntities = (
   new Map(
     [...entities].map(([name, entity]) => {
       const mark = markOf(entity);
-      const { keys = [], protect = {} } = configured[name] ?? {};
-      return [name, { name, keys, protect, ...(mark === undefined ? {} : { mark }) }];
+      const { keys = [], protect = {}, dedupe = dedupeSettings() } = configured[name] ?? {};
+      return [name, { name, keys, protect, dedupe, ...(mark === undefined ? {} : { mark }) }];
     }),
   );
 

@@ -100,6 +100,10 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}; it came from ${place}`;
     case 'routed':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: decided by the table of ${row.mapping ?? 'no mapping'} (${rule})`;
+    case 'merged':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: came with record ${entry.of ?? '?'}${why}`;
+    case 'unmerged':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}${why}`;
     case 'undone':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: undone by ${entry.source}${why} in ${row.cause}`;
     case 'wrote':

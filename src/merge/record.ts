@@ -92,6 +92,19 @@ export interface LinkState {
   readonly removal?: 'sent' | 'done' | undefined;
   /** Of a link that is gone: who removed the object, and when. */
   readonly gone?: Gone | undefined;
+  /** The records that it came from by merges, the first one first. Absent while it is with its own. */
+  readonly from?: readonly Origin[] | undefined;
+}
+
+/** What a link was to a record that was merged into another: given back as it was if nothing has touched it since. */
+export interface Origin {
+  readonly record: string;
+  /** The link's generation right after the merge. */
+  readonly gen: number;
+  readonly seen: LinkState['seen'];
+  readonly written: LinkState['written'];
+  readonly restored: LinkState['restored'];
+  readonly held: readonly Hold[];
 }
 
 /** `us`: the gateway removed it, because its record was deleted. `them`: somebody there did. */
@@ -151,7 +164,9 @@ export interface Entry {
     | 'noted'
     | 'resolved'
     | 'routed'
-    | 'undone';
+    | 'undone'
+    | 'merged'
+    | 'unmerged';
   readonly before?: Json;
   readonly after?: Json;
   /** The remote's value, where it was not taken. */
@@ -167,6 +182,8 @@ export interface Entry {
   readonly first?: true;
   /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */
   readonly stands?: number;
+  /** `merged`, `unmerged`: the record that the value came from, where that is another. */
+  readonly of?: string;
 }
 
 const canonical = (value: Json): Json => {

@@ -11,6 +11,7 @@ import { isPlaceholder } from './guard.ts';
 import { chainOf, layersOf, type Layers, type Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { isEmpty, same, type Hold, type RecordState } from './record.ts';
+import { intoOf } from './redirect.ts';
 import {
   firstRow,
   isOurs,
@@ -156,6 +157,9 @@ const planField = (
       'a deletion is not taken back: restore the object where it was deleted, and the record comes back',
     );
   if (reachOf(record) !== null) return kept('the record is deleted');
+  const into = intoOf(record);
+  if (into !== null)
+    return kept(`it was merged into ${into}, which has its own value; crosswalk unmerge ${record.id} first`);
   if (record.fields[field]?.version !== last.entry.version)
     return kept('lineage does not tell how it got its present value');
   if (bottom === undefined) {
@@ -206,7 +210,8 @@ const ledgerOf = ({ rows, scope, ledger, targets }: UndoInput): LedgerLine[] => 
     for (const entry of told.body.entries) {
       const { field, verdict } = entry;
       // A decision between two values writes no line, and nor does a mapping that keeps no history.
-      const writes = verdict === 'undone' || (verdict === 'took' && lens?.history.has(field) === true);
+      const isTold = verdict === 'undone' || verdict === 'merged' || verdict === 'unmerged';
+      const writes = isTold || (verdict === 'took' && lens?.history.has(field) === true);
       if (!writes) continue;
       const list = changes.get(field) ?? [];
       list.push({ after: entry.after ?? null, scoped: scope.entry(told, entry) });

@@ -8,6 +8,7 @@ import { linkOf, recordOf } from '../sync/hub.ts';
 import { runOf } from '../sync/runs.ts';
 import { toyFields, toyLens, type ToyObject, type ToySystem } from './toy.ts';
 import { wrongDeletions } from './deletions.ts';
+import { wrongIdentities } from './identities.ts';
 import { lostEdits } from './lost-edits.ts';
 import { wrongUndos } from './undone.ts';
 import type { World } from './world.ts';
@@ -42,6 +43,7 @@ export const finish = async (world: World): Promise<void> => {
   (await books(world)).forEach(say);
   wrongDeletions(world, state).forEach(say);
   lostEdits(world, state).forEach(say);
+  (await wrongIdentities(world, state)).forEach(say);
   (await wrongUndos(world)).forEach(say);
   if (world.violations.length > 0) tell(world, state);
 };

@@ -30,7 +30,8 @@ export const lostEdits = (world: World, state: Snapshot): string[] => {
       for (const field of toyFields) {
         const log = object.log[field] ?? [];
         log.forEach((event, i) => {
-          // What a person did to the whole object afterwards is that person's own doing.
+          // What a person did to the whole object afterwards is that person's own doing: deleted it, or merged it there.
+          if (object.movedTo !== undefined) return;
           if (event.by !== 'person' || (object.deleted && object.lives.at(-1)?.by === 'person')) return;
           const told = bySource.get(`${system.traits.name}/${object.id}/${field}`) ?? [];
           const why = fateOf(world, state, system, object, { field, event, log, i, told });

@@ -75,6 +75,8 @@ export interface ToyObject {
   visibleAt: number;
   createdAt: number;
   deleted: boolean;
+  /** The object that it was merged into there. */
+  movedTo?: string;
   readonly createdBy: string | null;
   readonly log: Record<string, FieldEvent[]>;
   readonly looked: Record<string, Json>;
@@ -310,6 +312,7 @@ const readAll = (system: ToySystem, wire: Wire, ids: readonly string[]): Readonl
   new Map(
     ids.map((id): [string, Look] => {
       const object = system.objects.get(id);
+      if (object?.movedTo !== undefined) return [id, { is: 'moved', to: object.movedTo }];
       if (object === undefined || object.deleted || misses(wire, object)) return [id, { is: 'gone' }];
       return [id, { is: 'object', object: system.deliverLook(object) }];
     }),

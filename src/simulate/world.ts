@@ -19,6 +19,7 @@ import { drawDeletes, drawRules, drawTraits, generator, type Dice } from './draw
 import type { Fault, Tally } from './faults.ts';
 import { forgetCalls } from './forgetting.ts';
 import { Joining } from './joining.ts';
+import { Merges } from './merges.ts';
 import { People } from './people.ts';
 import { sentWrongly } from './sent.ts';
 import { toyKind, toyLens, ToySystem, type ToyHook, type Wire } from './toy.ts';
@@ -44,6 +45,7 @@ export class World implements Wire, Dice {
   readonly random: () => number;
   readonly systems: ToySystem[] = [];
   readonly people = new People(this);
+  readonly merges = new Merges(this);
   readonly store: Store;
   readonly violations: string[] = [];
   /** The item of each call, noted when it reaches the remote. */
@@ -373,11 +375,16 @@ export class World implements Wire, Dice {
     const roll = this.random();
     if (roll < 0.06) this.people.file();
     else if (roll < 0.25) this.people.edit();
-    else if (roll < 0.29) this.people.remove();
+    else if (roll < 0.29) void (this.merges.there() || this.people.remove());
     else if (roll < 0.46) await this.hook();
     else if (roll < 0.88) await this.work();
-    else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.people.resolve());
+    else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.#decide());
     else this.advance(this.chance(0.15) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
+  }
+
+  /** At the hub: about records, or about a conflict. */
+  async #decide(): Promise<void> {
+    if (!(await this.merges.decide())) await this.people.resolve();
   }
 
   pending(): boolean {

@@ -42,12 +42,14 @@ export const tables = {
     indexes: { record: ['record'], sync: ['sync', 'object'] },
   },
   record: {
-    columns: { id: 'text', entity: 'text', version: 'int', at: 'int', fields: 'json' },
+    // `merged`: the record that it was merged into; it stands in the fields too, where it has its history.
+    columns: { id: 'text', entity: 'text', version: 'int', at: 'int', merged: 'text', fields: 'json' },
     key: ['id'],
-    indexes: { entity: ['entity', 'id'] },
+    indexes: { entity: ['entity', 'id'], merged: ['merged', 'id'] },
   },
+  /** `origin`: the record that brought it, where that was merged into `record`. */
   strong_key: {
-    columns: { entity: 'text', key: 'text', record: 'text' },
+    columns: { entity: 'text', key: 'text', record: 'text', origin: 'text' },
     key: ['entity', 'key'],
     indexes: { record: ['record'] },
   },
@@ -182,7 +184,13 @@ export const tables = {
       explanation: 'json',
     },
     key: ['entity', 'a', 'b'],
-    indexes: { at: ['at'], entity: ['entity', 'a', 'b'] },
+    indexes: { at: ['at'], entity: ['entity', 'a', 'b'], b: ['entity', 'b'] },
+  },
+  /** Two records of which a person has said that they are not the same. It outranks keys and scores. */
+  apart: {
+    columns: { a: 'text', b: 'text', entity: 'text', at: 'int', by: 'text', why: 'text' },
+    key: ['a', 'b'],
+    indexes: { a: ['a', 'b'], b: ['b', 'a'] },
   },
   /**
    * References that cannot be followed yet: a place that names an object nobody has seen, or a record that has no

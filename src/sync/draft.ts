@@ -11,6 +11,7 @@ import type { LineageRow } from '../merge/lineage.ts';
 import { isOpen, type Entry, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Key, Row, TableName } from '../store/schema.ts';
 import type { Condition, Group, Operation } from '../store/store.ts';
+import { raise } from './candidates.ts';
 import { isUnwanted } from './deletion.ts';
 import {
   effectOf,
@@ -96,7 +97,7 @@ export class Draft {
     const key = { sync: after.sync, object: after.object };
     this.expect('link', key, before === null ? null : { gen: before.gen, record: before.record });
     const isBack = before !== null && before.state !== 'live' && after.state === 'live';
-    if (before === null || isBack) this.#arrived(linkArrived(this.hub, after));
+    if (before === null || isBack) this.arrived(linkArrived(this.hub, after));
     return this.put('link', linkRow({ ...after, gen: (before?.gen ?? 0) + 1 }));
   }
 
@@ -112,7 +113,7 @@ export class Draft {
     return this;
   }
 
-  /** A key held by another record stays with its holder and raises an exact candidate. */
+  /** Moves the strong keys of a record. One held by another stays with its holder and raises an exact candidate. */
   async #claimKeys(before: RecordState | null, after: RecordState): Promise<void> {
     const entity = this.hub.entities.get(after.entity);
     if (entity === undefined) return;
@@ -125,10 +126,9 @@ export class Draft {
       const holder = await this.hub.store.get('strong_key', at);
       if (holder === undefined) {
         this.expect('strong_key', at, null).put('strong_key', { ...at, record: after.id });
-        this.#arrived(keyArrived(this.hub, entity.name, key, after.id));
+        this.arrived(keyArrived(this.hub, entity.name, key, after.id));
       } else if (holder['record'] !== after.id) {
-        const [a, b] = [String(holder['record']), after.id].sort();
-        this.put('candidate', { entity: entity.name, a, b, why: `same ${key}`, at: this.hub.now() });
+        await raise(this, entity.name, String(holder['record']), after.id, `same ${key}`);
       }
     }
     for (const key of old.filter((one) => !now.includes(one))) {
@@ -140,7 +140,7 @@ export class Draft {
   }
 
   /** Notes that somebody may have waited for this. */
-  #arrived(notes: readonly string[]): void {
+  arrived(notes: readonly string[]): void {
     const now = this.hub.now();
     for (const object of notes) {
       const hint = { cause: 'arrived' };

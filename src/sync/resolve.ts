@@ -5,7 +5,7 @@ import { hashOf, type FieldState, type LinkState, type RecordState } from '../me
 import type { Row } from '../store/schema.ts';
 import { drawFollowing, isUnwanted } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
-import { effectOf, linkOf, loadRecord, type Hub } from './hub.ts';
+import { effectOf, leadsTo, linkOf, loadRecord, type Hub } from './hub.ts';
 
 export interface ConflictKey {
   readonly record: string;
@@ -51,11 +51,12 @@ const drawDecided = async (
 /** False if the conflict is no longer there or was overtaken: look again. */
 export const resolveConflict = async (
   hub: Hub,
-  key: ConflictKey,
+  asked: ConflictKey,
   choice: Choice,
   by: string,
   run: string,
 ): Promise<boolean> => {
+  const key = { ...asked, record: (await leadsTo(hub, asked.record))?.id ?? asked.record };
   const row = await hub.store.get('conflict', { ...key });
   const linkStored = await hub.store.get('link', { sync: key.sync, object: key.object });
   if (row === undefined || linkStored === undefined) return false;
