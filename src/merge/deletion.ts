@@ -78,7 +78,8 @@ export interface Judged {
 /** What others have changed and this remote was never shown; where it never could be, only what is not surely older. */
 const unseen = ({ record, link, span, shown }: Absence): FieldState[] =>
   Object.entries(record.fields).flatMap(([field, state]) => {
-    if (field === mergedField || state.source.startsWith('route:') || state.source === nameOf(link)) return [];
+    if (field === mergedField || state.source.startsWith('route:') || state.source === nameOf(link))
+      return [];
     if (!shown.has(field)) return state.at.to > span.from ? [state] : [];
     const writing = link.written[field];
     const known = Math.max(link.seen[field] ?? 0, writing?.acked === true ? writing.version : 0);

@@ -125,8 +125,19 @@ export const join = (input: JoinInput): Joined => {
       fields[field] = { ...theirs, version };
       changed.push(field);
       const before = mine.value;
-      entries.push({ field, verdict: 'merged', before, after: value, rule, version, at, source, of: loser.id });
-    } else entries.push({ field, verdict: 'overruled', theirs: value, after: mine.value, rule, of: loser.id });
+      entries.push({
+        field,
+        verdict: 'merged',
+        before,
+        after: value,
+        rule,
+        version,
+        at,
+        source,
+        of: loser.id,
+      });
+    } else
+      entries.push({ field, verdict: 'overruled', theirs: value, after: mine.value, rule, of: loser.id });
   }
   const record: RecordState = { ...survivor, version, fields };
   const at = { from: now - 1, to: now };

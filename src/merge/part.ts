@@ -5,7 +5,7 @@
  * survivor. A value of the survivor that came from the other gives way to the one that stood before it.
  */
 import type { Json } from '../connector.ts';
-import { carriedHolds, renumbered, shownOf, type LinkView, type Relinked } from './join.ts';
+import { carriedHolds, expectedOf, renumbered, shownOf, type LinkView, type Relinked } from './join.ts';
 import { isSetting, type Setting, type ToldRow } from './lineage.ts';
 import { isEmpty, same, type Entry, type FieldState, type Hold, type RecordState } from './record.ts';
 import { isReserved, mergedField } from './redirect.ts';
@@ -102,11 +102,29 @@ const survivorsChange = (input: PartInput, field: string, told: readonly Told[])
   const filler = isEmpty(value) ? others.find((one) => !isEmpty(one.fields[field]?.value)) : undefined;
   const filled = filler?.fields[field];
   if (filler !== undefined && filled !== undefined)
-    return changeOf(survivor, field, filled, 'unmerged: another record that is merged here fills it', filler.id);
+    return changeOf(
+      survivor,
+      field,
+      filled,
+      'unmerged: another record that is merged here fills it',
+      filler.id,
+    );
   const at = back?.at ?? { from: now - 1, to: now };
   const source = back?.source ?? by;
   return changeOf(survivor, field, { value, at, source }, 'unmerged: as it was without', back?.of);
 };
+
+/**
+ * What the loser never had, and what its objects may have been given meanwhile: it is empty from now on, so that what is
+ * ours is taken back there.
+ */
+const emptied = ({ loser, own, now, by }: PartInput, fields: Iterable<string>): Change[] =>
+  [...fields].flatMap((field): Change[] => {
+    const isShown = own.some((view) => view.link.state === 'live' && !isEmpty(expectedOf(view, field)));
+    if (loser.fields[field] !== undefined || !isShown) return [];
+    const to = { value: null, at: { from: now - 1, to: now }, source: by };
+    return [changeOf(loser, field, to, 'unmerged: it never had it')];
+  });
 
 /** What the loser's links brought while it was merged. */
 const losersChange = (input: PartInput, field: string, told: readonly Told[]): Change | undefined => {
@@ -131,7 +149,10 @@ export const part = (input: PartInput): Parted => {
   const { survivor, loser, by, now } = input;
   const history = [...historyOf(input)].filter(([field]) => !isReserved(field));
   const mine = history.flatMap(([field, told]) => survivorsChange(input, field, told) ?? []);
-  const theirs = history.flatMap(([field, told]) => losersChange(input, field, told) ?? []);
+  const brought = history.flatMap(([field, told]) => losersChange(input, field, told) ?? []);
+  const had = new Set(brought.map(({ field }) => field));
+  const never = history.map(([field]) => field).filter((field) => !had.has(field));
+  const theirs = [...brought, ...emptied(input, never)];
   const at = { from: now - 1, to: now };
   const version = loser.version + 1;
   const apart: FieldState = { value: null, version, at, source: by, recent: [], returns: 0, chain: 0 };
@@ -149,13 +170,13 @@ export const part = (input: PartInput): Parted => {
     loserChanged: theirs.map(({ field }) => field),
     entries: mine.map(({ entry }) => entry),
     loserEntries: [{ ...back, version, at, source: by }, ...theirs.map(({ entry }) => entry)],
-    own: input.own.map((view) => giveBack(view, survivor, two)),
+    own: input.own.map((view) => giveBack(input, view, two)),
     rest: fields.length === 0 ? [] : input.rest.map((view) => stay(input, view, one, fields)),
   };
 };
 
 /** A link goes back to the record that it came from: exactly as it was, if nothing has touched it since. */
-const giveBack = (view: LinkView, survivor: RecordState, loser: RecordState): Relinked => {
+const giveBack = (input: PartInput, view: LinkView, loser: RecordState): Relinked => {
   const { link } = view;
   const from = link.from ?? [];
   const origin = from.at(-1);
@@ -163,37 +184,67 @@ const giveBack = (view: LinkView, survivor: RecordState, loser: RecordState): Re
   const left = from.length > 1 ? { ...bare, from: from.slice(0, -1) } : bare;
   if (origin?.gen === link.gen) {
     const { seen, written, restored, held } = origin;
-    const entries = held.map(({ field, why, theirs }): Entry => ({ field, verdict: 'held', theirs, held: why }));
+    const entries = held.map(({ field, why, theirs }): Entry => ({
+      field,
+      verdict: 'held',
+      theirs,
+      held: why,
+    }));
     return { link: { ...left, seen, written, restored }, holds: held, entries };
   }
   const carried = carriedHolds(view, loser);
-  return { link: { ...left, ...renumbered(view, survivor, loser) }, ...carried };
+  const own = heldByItself(input, { ...view, holds: carried.holds }, loser, Object.keys(loser.fields));
+  return {
+    link: { ...left, ...renumbered(view, input.survivor, loser) },
+    holds: [...carried.holds, ...own.holds],
+    entries: [...carried.entries, ...own.entries],
+  };
+};
+
+/** Fields that are empty now, and that an object had filled without our writing: it keeps what it holds. */
+const heldByItself = (
+  { loser, rows, now }: PartInput,
+  view: LinkView,
+  record: RecordState,
+  fields: readonly string[],
+): Pick<Relinked, 'holds' | 'entries'> => {
+  const { link, lens } = view;
+  const begin = rows.findLastIndex(({ body }) => body.event === 'merged' && body.other === loser.id);
+  const about = rows
+    .slice(begin)
+    .filter(({ body }) => body.sync === link.sync && body.object === link.object)
+    .flatMap(({ body }) => body.entries);
+  const holds: Hold[] = [];
+  const entries: Entry[] = [];
+  for (const field of link.state === 'live' && lens !== null ? fields : []) {
+    const theirs = shownOf(view)[field];
+    const isHeld = view.holds.some((one) => one.field === field);
+    if (isReserved(field) || theirs === undefined || isEmpty(theirs) || isHeld) continue;
+    if (!isEmpty(record.fields[field]?.value)) continue;
+    if (about.some((entry) => entry.field === field && entry.verdict === 'wrote')) continue;
+    holds.push({ field, why: 'own', theirs, ours: null, at: now });
+    entries.push({
+      field,
+      verdict: 'kept',
+      theirs,
+      rule: 'unmerged: it held this value by itself',
+      held: 'own',
+    });
+  }
+  return { holds, entries };
 };
 
 /** A link stays with the survivor, some of whose fields go back: what we had given to its object is taken back there too. */
 const stay = (input: PartInput, view: LinkView, record: RecordState, fields: readonly string[]): Relinked => {
-  const { survivor, loser, rows, now } = input;
-  const { link, lens } = view;
-  const all = renumbered(view, survivor, record);
+  const { link, holds } = view;
+  const all = renumbered(view, input.survivor, record);
   const isBack = (field: string): boolean => fields.includes(field);
-  const [back, others] = [view.holds.filter((one) => isBack(one.field)), view.holds.filter((one) => !isBack(one.field))];
-  const carried = carriedHolds({ ...view, holds: back }, record);
-  const begin = rows.findLastIndex(({ body }) => body.event === 'merged' && body.other === loser.id);
-  const own: Hold[] = [];
-  const entries: Entry[] = [...carried.entries];
-  for (const field of link.state === 'live' && lens !== null ? fields : []) {
-    const theirs = shownOf(view)[field];
-    const isHeld = view.holds.some((one) => one.field === field);
-    if (theirs === undefined || isEmpty(theirs) || isHeld || !isEmpty(record.fields[field]?.value)) continue;
-    const isGiven = rows.slice(begin).some(({ body }) => {
-      const about = body.sync === link.sync && body.object === link.object;
-      return about && body.entries.some((entry) => entry.field === field && entry.verdict === 'wrote');
-    });
-    if (isGiven) continue;
-    own.push({ field, why: 'own', theirs, ours: null, at: now });
-    entries.push({ field, verdict: 'kept', theirs, rule: 'unmerged: it held this value by itself', held: 'own' });
-  }
-  const pick = <T>(before: Readonly<Record<string, T>>, after: Readonly<Record<string, T>>): Record<string, T> => {
+  const carried = carriedHolds({ ...view, holds: holds.filter(({ field }) => isBack(field)) }, record);
+  const own = heldByItself(input, view, record, fields);
+  const pick = <T>(
+    before: Readonly<Record<string, T>>,
+    after: Readonly<Record<string, T>>,
+  ): Record<string, T> => {
     const kept = Object.entries(before).filter(([field]) => !isBack(field));
     return Object.fromEntries([...kept, ...Object.entries(after).filter(([field]) => isBack(field))]);
   };
@@ -204,7 +255,7 @@ const stay = (input: PartInput, view: LinkView, record: RecordState, fields: rea
       written: pick(link.written, all.written),
       restored: pick(link.restored, all.restored),
     },
-    holds: [...others, ...carried.holds, ...own],
-    entries,
+    holds: [...holds.filter(({ field }) => !isBack(field)), ...carried.holds, ...own.holds],
+    entries: [...carried.entries, ...own.entries],
   };
 };

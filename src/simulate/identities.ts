@@ -2,7 +2,7 @@
 import { strongKeys } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import { same, type Entry } from '../merge/record.ts';
-import { intoOf } from '../merge/redirect.ts';
+import { intoOf, mergedField } from '../merge/redirect.ts';
 import type { Json } from '../connector.ts';
 import type { Snapshot } from './checks.ts';
 import { toyFields } from './toy.ts';
@@ -51,7 +51,9 @@ const stray = async ({ store }: World, { records }: Snapshot): Promise<string[]>
   return wrong;
 };
 
-const valuesOf = (record: Snapshot['records'] extends Map<string, infer R> ? R : never): Record<string, Json> =>
+const valuesOf = (
+  record: Snapshot['records'] extends Map<string, infer R> ? R : never,
+): Record<string, Json> =>
   Object.fromEntries(Object.entries(record.fields).map(([field, { value }]) => [field, value]));
 
 /** A key is with a record that has it, or into which one that had it was merged. */
@@ -60,7 +62,8 @@ const keys = async ({ store }: World, { records }: Snapshot): Promise<string[]> 
   return rows.flatMap((row) => {
     const record = records.get(String(row['record']));
     const origin = row['origin'] === null ? undefined : records.get(String(row['origin']));
-    const has = record !== undefined && strongKeys([['email']], valuesOf(record)).includes(String(row['key']));
+    const has =
+      record !== undefined && strongKeys([['email']], valuesOf(record)).includes(String(row['key']));
     const had = origin !== undefined && intoOf(origin) !== null;
     return has || had ? [] : [`identity: ${row['record']} holds ${row['key']}, which is not its own`];
   });
@@ -91,7 +94,16 @@ interface Step {
 
 const settingsOf = (rows: readonly LineageRow[], field: string): Step[] =>
   rows.flatMap((row) =>
-    row.entries.filter((entry) => entry.field === field && entry.version !== undefined && entry.source !== undefined && entry.verdict !== 'wrote' && entry.verdict !== 'confirmed').map((entry) => ({ row, entry })),
+    row.entries
+      .filter(
+        (entry) =>
+          entry.field === field &&
+          entry.version !== undefined &&
+          entry.source !== undefined &&
+          entry.verdict !== 'wrote' &&
+          entry.verdict !== 'confirmed',
+      )
+      .map((entry) => ({ row, entry })),
   );
 
 /**
@@ -102,13 +114,19 @@ const takenApart = ({ records, lineage }: Snapshot): string[] =>
   [...lineage].flatMap(([loser, rows]) =>
     rows.flatMap((row, i) => {
       const survivor = row.other ?? '';
-      if (row.event !== 'unmerged' || row.entries[0]?.after !== null || !records.has(survivor)) return [];
+      if (row.event !== 'unmerged' || row.entries[0]?.field !== mergedField || !records.has(survivor))
+        return [];
       const begin = rows.findLastIndex((one, n) => n < i && one.event === 'merged' && one.other === survivor);
       const back = rows.slice(0, i).filter((one) => one.event === 'joined' && one.other === survivor);
       const since = back.filter((one) => rows.indexOf(one) > begin);
       const objects = new Set(since.map(({ sync, object }) => `${sync}/${object}`));
       const theirs = lineage.get(survivor) ?? [];
-      const to = theirs.findIndex((one) => one.event === 'unmerged' && one.other === loser && nth(theirs, one, loser, 'unmerged') === nth(rows, row, survivor, 'unmerged'));
+      const to = theirs.findIndex(
+        (one) =>
+          one.event === 'unmerged' &&
+          one.other === loser &&
+          nth(theirs, one, loser, 'unmerged') === nth(rows, row, survivor, 'unmerged'),
+      );
       const from = theirs.slice(0, to).findLastIndex((one) => one.event === 'merged' && one.other === loser);
       const meanwhile = theirs.slice(from, to);
       return toyFields.flatMap((field) => {
@@ -117,16 +135,22 @@ const takenApart = ({ records, lineage }: Snapshot): string[] =>
             (verdict === 'took' || verdict === 'resolved') && objects.has(`${sync}/${object}`),
         );
         const before = settingsOf(rows.slice(0, i), field).at(-1)?.entry.after ?? null;
-        const expected = own.at(-1)?.entry.after ?? before;
+        const last = own.at(-1)?.entry;
+        const expected = last === undefined ? before : (last.after ?? null);
         const got = settingsOf(rows.slice(0, i + 1), field).at(-1)?.entry.after ?? null;
         const wrong = same(got, expected)
           ? []
-          : [`identity: ${loser}.${field} was taken out with ${JSON.stringify(got)}, not ${JSON.stringify(expected)}`];
+          : [
+              `identity: ${loser}.${field} was taken out with ${JSON.stringify(got)}, not ${JSON.stringify(expected)}`,
+            ];
         const kept = settingsOf(theirs.slice(0, to + 1), field).at(-1);
-        const last = kept?.entry.verdict === 'took' && objects.has(`${kept.row.sync}/${kept.row.object}`);
+        const isTheirs = kept?.entry.verdict === 'took' && objects.has(`${kept.row.sync}/${kept.row.object}`);
         const isLate = kept !== undefined && theirs.indexOf(kept.row) >= from;
-        return last && isLate
-          ? [...wrong, `identity: ${survivor}.${field} kept ${JSON.stringify(kept.entry.after)}, which came from an object of ${loser}`]
+        return isTheirs && isLate
+          ? [
+              ...wrong,
+              `identity: ${survivor}.${field} kept ${JSON.stringify(kept.entry.after)}, which came from an object of ${loser}`,
+            ]
           : wrong;
       });
     }),

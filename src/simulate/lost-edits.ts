@@ -109,6 +109,12 @@ const fateOf = (
   return undefined;
 };
 
+/** Lineage of every record that the object was ever linked to. */
+const lineageAbout = ({ lineage }: Snapshot, link: LinkState | undefined): LineageRow[] =>
+  [...lineage.values()]
+    .filter((rows) => rows.some(({ sync, object }) => sync === link?.sync && object === link?.object))
+    .flat();
+
 /** The edit typed what the record held already at some time: nothing to take. */
 const equalToOurs = (
   state: Snapshot,
@@ -117,7 +123,7 @@ const equalToOurs = (
   field: string,
   forms: readonly Json[],
 ): boolean =>
-  (state.lineage.get(link?.record ?? '') ?? []).some((row) =>
+  lineageAbout(state, link).some((row) =>
     row.entries.some((entry) => {
       const after = entry.after ?? null;
       return (
@@ -214,9 +220,15 @@ const typedAt = (
     [...system.objects.values()]
       .filter(({ id }) => objects.has(id))
       .flatMap((object) =>
-        (object.log[field] ?? []).filter((event) => event.by === 'person' && same(event.value, value)),
+        (object.log[field] ?? []).filter(
+          (event) => event.by === 'person' && same(bare(event.value), bare(value)),
+        ),
       ),
   );
+  // What was typed in another case may have become this value by a remote's own doing.
   const [only, ...more] = events;
-  return only === undefined || more.length > 0 || only.at > before ? undefined : only.at;
+  const isIt = only !== undefined && more.length === 0 && same(only.value, value);
+  return !isIt || only.at > before ? undefined : only.at;
 };
+
+const bare = (value: Json): Json => (typeof value === 'string' ? value.trim().toLowerCase() : value);

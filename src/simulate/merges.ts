@@ -32,7 +32,8 @@ export class Merges {
     const gone = world.pick(merged);
     if (gone !== undefined && world.fault('unmerged', 0.35)) return this.#unmerge(gone.id);
     const [one, other] = [world.pick(standing), world.pick(standing)];
-    const pair = told !== undefined && world.chance(0.5) ? told : ([one?.id ?? '', other?.id ?? ''] as [string, string]);
+    const pair =
+      told !== undefined && world.chance(0.5) ? told : ([one?.id ?? '', other?.id ?? ''] as [string, string]);
     if (pair[0] === pair[1] || !world.fault('merged', 0.5)) return false;
     return this.#merge(pair);
   }

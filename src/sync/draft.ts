@@ -5,7 +5,7 @@
  */
 import type { FieldProblem } from '../mapping/lens.ts';
 import type { ItemVerdict } from '../merge/books.ts';
-import { deletedField, lacksObject } from '../merge/deletion.ts';
+import { deletedField, isStanding, lacksObject } from '../merge/deletion.ts';
 import { keysOf } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import { isOpen, type Entry, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
@@ -24,6 +24,7 @@ import {
   type Hub,
   type Sync,
 } from './hub.ts';
+import { aliasKeys } from './keys.ts';
 import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
 
@@ -125,7 +126,7 @@ export class Draft {
       const at = { entity: entity.name, key };
       const holder = await this.hub.store.get('strong_key', at);
       if (holder === undefined) {
-        this.expect('strong_key', at, null).put('strong_key', { ...at, record: after.id });
+        this.expect('strong_key', at, null).put('strong_key', { ...at, record: after.id, origin: null });
         this.arrived(keyArrived(this.hub, entity.name, key, after.id));
       } else if (holder['record'] !== after.id) {
         await raise(this, entity.name, String(holder['record']), after.id, `same ${key}`);
@@ -137,6 +138,8 @@ export class Draft {
       if (holder?.['record'] === after.id)
         this.expect('strong_key', at, { record: after.id }).delete('strong_key', at);
     }
+    const isLiving = before === null || isStanding(before) === isStanding(after);
+    if (!isLiving && this.hub.mutation !== 'keys-of-deleted') await aliasKeys(this, after);
   }
 
   /** Notes that somebody may have waited for this. */

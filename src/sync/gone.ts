@@ -1,5 +1,5 @@
 import type { ItemVerdict } from '../merge/books.ts';
-import { deletedField } from '../merge/deletion.ts';
+import { deletedField, reachOf } from '../merge/deletion.ts';
 import type { Entry, LinkState, RecordState } from '../merge/record.ts';
 import { forgetAwaited } from './awaited.ts';
 import { pairOf } from './candidates.ts';
@@ -67,7 +67,7 @@ export const drawMoved = async (
   const other = await hub.store.get('link', { sync: sync.name, object: to });
   const { removal: _, gone: __, ...rest } = link;
   const record = await loadRecord(hub, link.record);
-  if (other === undefined) {
+  if (other === undefined && reachOf(record) === null) {
     const creates = { sync: sync.name, op: 'create' };
     // What a create of ours may have made is identified first.
     if ((await hub.store.count('call', 'sync', creates)) > 0) return 'wait';

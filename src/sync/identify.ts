@@ -67,7 +67,13 @@ export const identify = async (
     const created = createRecord(draft, sync, sight);
     if (isDeleted) await drawNamesDeleted(draft, created.record, anchored);
     for (const rival of rivals)
-      await raise(draft, sync.entity, created.record.id, rival, 'its key is held by two that are not the same');
+      await raise(
+        draft,
+        sync.entity,
+        created.record.id,
+        rival,
+        'its key is held by two that are not the same',
+      );
     return created;
   }
   if (isDeleted) await drawNamesDeleted(draft, record, anchored);
@@ -154,11 +160,8 @@ const byAnchor = async (draft: Draft, sync: Sync, reading: Reading): Promise<Rec
 };
 
 /** A copy of something that was deleted does not bring it back; people see where it came from. */
-const drawNamesDeleted = (
-  draft: Draft,
-  { id, entity }: RecordState,
-  deleted: RecordState,
-): Promise<void> => raise(draft, entity, id, deleted.id, 'its anchor names a deleted record');
+const drawNamesDeleted = (draft: Draft, { id, entity }: RecordState, deleted: RecordState): Promise<void> =>
+  raise(draft, entity, id, deleted.id, 'its anchor names a deleted record');
 
 /** The record that holds its keys. Of a key that two records share of which somebody has said that they are not the same, nobody can tell: `rivals`. */
 const byKeys = async (

@@ -126,5 +126,8 @@ export const tellApart = async (hub: Hub, a: string, b: string, by: string, run:
     draft.lineage(other.id, { ...body, other: one.id });
     if (await commit(draft)) return;
   }
-  throw new CrosswalkError('merge-busy', { what: `${a} and ${b}`, detail: 'others are changing these records' });
+  throw new CrosswalkError('merge-busy', {
+    what: `${a} and ${b}`,
+    detail: 'others are changing these records',
+  });
 };

@@ -6,23 +6,15 @@
  */
 import { CrosswalkError } from '../errors.ts';
 import { lacksObject, reachOf } from '../merge/deletion.ts';
-import { keysOf } from '../merge/identify.ts';
 import { join, type Joined, type LinkView, type Relinked } from '../merge/join.ts';
 import { same, type LinkState, type RecordState } from '../merge/record.ts';
 import { intoOf } from '../merge/redirect.ts';
 import { drawAwaited } from './awaited.ts';
-import { apartBy, candidatesOf, pairOf, raise } from './candidates.ts';
+import { apartBy, candidatesOf, pairOf } from './candidates.ts';
 import type { Draft } from './draft.ts';
-import {
-  effectOf,
-  linksOf,
-  loadHolds,
-  syncsOfEntity,
-  type EffectRow,
-  type Hub,
-  type Sync,
-} from './hub.ts';
-import { keyArrived, mergedAway, related } from './relations.ts';
+import { effectOf, linksOf, loadHolds, syncsOfEntity, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { moveKeys } from './keys.ts';
+import { mergedAway, related } from './relations.ts';
 
 /** Why a merge or an unmerge cannot be now, or not at all. */
 export interface Bar {
@@ -61,8 +53,7 @@ export const viewsOf = async (
   for (const link of links) {
     const sync = hub.syncs.get(link.sync);
     const holds = await loadHolds(hub, record.id, link.sync, link.object);
-    const lens =
-      sync === undefined ? null : (await related(hub, sync, [link.shadow], record)).sync.lens;
+    const lens = sync === undefined ? null : (await related(hub, sync, [link.shadow], record)).sync.lens;
     views.push({ link, lens, holds });
   }
   return views;
@@ -226,41 +217,6 @@ const tellBoth = (draft: Draft, { joined, survivor, loser }: MergePlan, cause: s
   draft.lineage(loser.id, { cause, version: left, event, other: survivor.id, entries: loserEntries });
 };
 
-/** The loser's keys lead to the survivor, which remembers whose they were. */
-const moveKeys = async (
-  draft: Draft,
-  before: RecordState,
-  after: RecordState,
-  loser: RecordState,
-): Promise<void> => {
-  const { store } = draft.hub;
-  const { entity } = after;
-  const keys = draft.hub.entities.get(entity)?.keys ?? [];
-  const moved = new Set<string>();
-  for (const row of await store.list('strong_key', 'record', { where: { record: loser.id }, limit: 10_000 })) {
-    const at = { entity, key: String(row['key']) };
-    const origin = row['origin'] ?? loser.id;
-    draft.expect('strong_key', at, { record: loser.id });
-    draft.put('strong_key', { ...at, record: after.id, origin });
-    moved.add(at.key);
-  }
-  const [old, now] = [keysOf(keys, before), keysOf(keys, after)];
-  for (const key of now.filter((one) => !old.includes(one) && !moved.has(one))) {
-    const holder = await store.get('strong_key', { entity, key });
-    if (holder === undefined) {
-      draft.expect('strong_key', { entity, key }, null);
-      draft.put('strong_key', { entity, key, record: after.id, origin: null });
-      draft.arrived(keyArrived(draft.hub, entity, key, after.id));
-    } else if (holder['record'] !== after.id)
-      await raise(draft, entity, String(holder['record']), after.id, `same ${key}`);
-  }
-  for (const key of old.filter((one) => !now.includes(one))) {
-    const holder = await store.get('strong_key', { entity, key });
-    if (holder?.['record'] !== after.id) continue;
-    draft.expect('strong_key', { entity, key }, { record: after.id }).delete('strong_key', { entity, key });
-  }
-};
-
 /** What waited for an object or a name of the loser waits for the survivor's; what it was to be created for is no more. */
 const moveWaiting = async (draft: Draft, loser: RecordState): Promise<void> => {
   for (const { name } of syncsOfEntity(draft.hub, loser.entity)) {
@@ -337,10 +293,20 @@ const promiseCreate = async (
   sync: Sync,
   record: RecordState,
   links: readonly LinkState[],
-  { mine, theirs, isChanged }: { readonly mine?: EffectRow | undefined; readonly theirs?: EffectRow | undefined; readonly isChanged: boolean },
+  {
+    mine,
+    theirs,
+    isChanged,
+  }: {
+    readonly mine?: EffectRow | undefined;
+    readonly theirs?: EffectRow | undefined;
+    readonly isChanged: boolean;
+  },
 ): Promise<void> => {
   const own = links.filter((link) => link.sync === sync.name);
-  const undecided = [mine, theirs].find((one) => one?.state === 'parked' && one.reason?.code === 'unknown-outcome');
+  const undecided = [mine, theirs].find(
+    (one) => one?.state === 'parked' && one.reason?.code === 'unknown-outcome',
+  );
   const lacks = lacksObject(record, own, sync);
   if (!lacks && undecided === undefined) {
     if (mine !== undefined) draft.close(mine, 'superseded');

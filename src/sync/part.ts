@@ -4,18 +4,18 @@
  */
 import { isContested, lacksObject, reachOf } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
-import { keysOf } from '../merge/identify.ts';
 import type { Relinked } from '../merge/join.ts';
 import type { ToldRow } from '../merge/lineage.ts';
 import { part, type Parted } from '../merge/part.ts';
 import type { LinkState, RecordState } from '../merge/record.ts';
 import { intoOf } from '../merge/redirect.ts';
-import { drawApart, pairOf, raise } from './candidates.ts';
+import { drawApart, pairOf } from './candidates.ts';
 import { isDoomed } from './deletion.ts';
 import type { Draft } from './draft.ts';
-import { leadsTo, linksOf, loadHolds, membersOf, recordOf, syncsOfEntity, type Hub } from './hub.ts';
+import { leadsTo, linksOf, loadHolds, recordOf, syncsOfEntity, type Hub } from './hub.ts';
 import { busyWith, drawRelinked, effectsOf, linesOf, viewsOf, type Bar } from './join.ts';
-import { keyArrived, related } from './relations.ts';
+import { giveKeysBack } from './keys.ts';
+import { related } from './relations.ts';
 import { toldOf } from './scope.ts';
 
 /** An unmerge as it would be. */
@@ -51,7 +51,10 @@ export const planUnmerge = async (hub: Hub, id: string, by: string): Promise<Unm
   if (survivor.id !== into)
     return { is: 'refused', why: `${into} was merged into another since; unmerge ${into} first` };
   if (reachOf(survivor) !== null)
-    return { is: 'refused', why: `${into} is deleted; restore it first, or nobody can tell whose deletion it is` };
+    return {
+      is: 'refused',
+      why: `${into} is deleted; restore it first, or nobody can tell whose deletion it is`,
+    };
   const links = await linksOf(hub, survivor.id);
   const isBack = (link: LinkState): boolean => link.from?.at(-1)?.record === id;
   const [own, rest] = [links.filter(isBack), links.filter((link) => !isBack(link))];
@@ -96,7 +99,7 @@ export const drawUnmerge = async (draft: Draft, id: string, by: string): Promise
   const left = parted.loser.version;
   draft.lineage(id, { cause: by, version: left, event, other: survivor.id, entries: loserEntries });
   for (const effect of towards) draft.close(effect, 'superseded');
-  await giveKeysBack(draft, plan, parted);
+  await giveKeysBack(draft, survivor, parted);
   drawApart(draft, pairOf(loser.entity, survivor.id, id), by.replace('person:', ''), 'unmerged');
   for (const field of parted.changed) linesOf(draft, survivor, parted.survivor, field, 'unmerged');
   for (const field of parted.loserChanged) linesOf(draft, loser, parted.loser, field, 'unmerged');
@@ -143,49 +146,6 @@ const drawStayed = async (
   if (entries.length === 0) return;
   const { sync, object } = link;
   draft.lineage(survivor.id, { cause, sync, object, version: survivor.version + 1, entries });
-};
-
-/** Keys go back to whom they came from; what one of the two holds by its fields alone is that one's. */
-const giveKeysBack = async (
-  draft: Draft,
-  { survivor, loser }: UnmergePlan,
-  parted: Parted,
-): Promise<void> => {
-  const { hub } = draft;
-  const { entity } = loser;
-  const keys = hub.entities.get(entity)?.keys ?? [];
-  const [mine, theirs] = [keysOf(keys, parted.survivor), keysOf(keys, parted.loser)];
-  const members = new Set(await membersOf(hub, loser.id));
-  const where = { record: survivor.id };
-  const held = new Set<string>();
-  for (const row of await hub.store.list('strong_key', 'record', { where, limit: 10_000 })) {
-    const at = { entity, key: String(row['key']) };
-    const origin = row['origin'] === null ? null : String(row['origin']);
-    const isBack = origin === null ? theirs.includes(at.key) && !mine.includes(at.key) : members.has(origin);
-    held.add(at.key);
-    if (!isBack) {
-      const isFormer = origin === null && !mine.includes(at.key);
-      if (isFormer) draft.expect('strong_key', at, where).delete('strong_key', at);
-      continue;
-    }
-    draft.expect('strong_key', at, where);
-    const isLosers = origin === null || origin === loser.id;
-    if (isLosers && !theirs.includes(at.key)) {
-      draft.delete('strong_key', at);
-      held.delete(at.key);
-    } else draft.put('strong_key', { ...at, record: loser.id, origin: isLosers ? null : origin });
-  }
-  for (const [record, own] of [[survivor.id, mine], [loser.id, theirs]] as const)
-    for (const key of own.filter((one) => !held.has(one))) {
-      held.add(key);
-      const holder = await hub.store.get('strong_key', { entity, key });
-      if (holder === undefined || holder['record'] === survivor.id) {
-        draft.expect('strong_key', { entity, key }, holder === undefined ? null : where);
-        draft.put('strong_key', { entity, key, record, origin: null });
-        draft.arrived(keyArrived(hub, entity, key, record));
-      } else if (holder['record'] !== record)
-        await raise(draft, entity, String(holder['record']), record, `same ${key}`);
-    }
 };
 
 /** Effects towards whatever is behind now, and what either of the two lacks. */

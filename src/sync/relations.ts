@@ -96,8 +96,7 @@ const nameOf = async (
   named: string,
 ): Promise<{ readonly key: string } | { readonly wanted: Wanted }> => {
   const other = await leadsTo(hub, named);
-  if (other === undefined)
-    return { wanted: { want: wants.named(named), when: [], what: `record ${named}` } };
+  if (other === undefined) return { wanted: { want: wants.named(named), when: [], what: `record ${named}` } };
   const { id } = other;
   const when: Condition[] = [{ table: 'record', key: { id }, is: { version: other.version } }];
   const written = (key: string): { readonly key: string } => ({

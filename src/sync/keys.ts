@@ -1,0 +1,131 @@
+/**
+ * Strong keys, where records become one and two again. A key leads to one record; where that took in another which had
+ * brought it, `origin` tells which, so that it can go back.
+ */
+import { isStanding } from '../merge/deletion.ts';
+import { keysOf } from '../merge/identify.ts';
+import type { Parted } from '../merge/part.ts';
+import type { RecordState } from '../merge/record.ts';
+import { mergedField } from '../merge/redirect.ts';
+import { raise } from './candidates.ts';
+import type { Draft } from './draft.ts';
+import { membersOf, recordOf } from './hub.ts';
+import { keyArrived } from './relations.ts';
+
+/** The loser's keys lead to the survivor, which remembers whose they were. */
+export const moveKeys = async (
+  draft: Draft,
+  before: RecordState,
+  after: RecordState,
+  loser: RecordState,
+): Promise<void> => {
+  const { store } = draft.hub;
+  const { entity } = after;
+  const keys = draft.hub.entities.get(entity)?.keys ?? [];
+  const moved = new Set<string>();
+  for (const row of await store.list('strong_key', 'record', {
+    where: { record: loser.id },
+    limit: 10_000,
+  })) {
+    const at = { entity, key: String(row['key']) };
+    const origin = row['origin'] ?? loser.id;
+    draft.expect('strong_key', at, { record: loser.id });
+    draft.put('strong_key', { ...at, record: after.id, origin });
+    moved.add(at.key);
+  }
+  const [old, now] = [keysOf(keys, before), keysOf(keys, after)];
+  for (const key of now.filter((one) => !old.includes(one) && !moved.has(one))) {
+    const holder = await store.get('strong_key', { entity, key });
+    if (holder === undefined) {
+      draft.expect('strong_key', { entity, key }, null);
+      draft.put('strong_key', { entity, key, record: after.id, origin: null });
+      draft.arrived(keyArrived(draft.hub, entity, key, after.id));
+    } else if (holder['record'] !== after.id)
+      await raise(draft, entity, String(holder['record']), after.id, `same ${key}`);
+  }
+  for (const key of old.filter((one) => !now.includes(one))) {
+    const holder = await store.get('strong_key', { entity, key });
+    if (holder?.['record'] !== after.id) continue;
+    draft.expect('strong_key', { entity, key }, { record: after.id }).delete('strong_key', { entity, key });
+  }
+};
+
+/** Keys go back to whom they came from; what one of the two holds by its fields alone is that one's. */
+export const giveKeysBack = async (
+  draft: Draft,
+  before: RecordState,
+  { survivor, loser }: Pick<Parted, 'survivor' | 'loser'>,
+): Promise<void> => {
+  const { hub } = draft;
+  const { entity } = loser;
+  const keys = hub.entities.get(entity)?.keys ?? [];
+  const [mine, theirs] = [keysOf(keys, survivor), keysOf(keys, loser)];
+  const members = new Set(await membersOf(hub, loser.id));
+  const where = { record: before.id };
+  const held = new Set<string>();
+  for (const row of await hub.store.list('strong_key', 'record', { where, limit: 10_000 })) {
+    const at = { entity, key: String(row['key']) };
+    const origin = row['origin'] === null ? null : String(row['origin']);
+    const isBack = origin === null ? theirs.includes(at.key) && !mine.includes(at.key) : members.has(origin);
+    held.add(at.key);
+    if (!isBack) {
+      const isFormer = origin === null && !mine.includes(at.key);
+      if (isFormer) draft.expect('strong_key', at, where).delete('strong_key', at);
+      continue;
+    }
+    draft.expect('strong_key', at, where);
+    const isLosers = origin === null || origin === loser.id;
+    if (isLosers && !theirs.includes(at.key)) {
+      draft.delete('strong_key', at);
+      held.delete(at.key);
+    } else draft.put('strong_key', { ...at, record: loser.id, origin: isLosers ? null : origin });
+  }
+  for (const [record, own] of [
+    [survivor.id, mine],
+    [loser.id, theirs],
+  ] as const)
+    for (const key of own.filter((one) => !held.has(one))) {
+      held.add(key);
+      const holder = await hub.store.get('strong_key', { entity, key });
+      if (holder === undefined || holder['record'] === survivor.id) {
+        draft.expect('strong_key', { entity, key }, holder === undefined ? null : where);
+        draft.put('strong_key', { entity, key, record, origin: null });
+        draft.arrived(keyArrived(hub, entity, key, record));
+      } else if (holder['record'] !== record)
+        await raise(draft, entity, String(holder['record']), record, `same ${key}`);
+    }
+};
+
+/**
+ * A record that is deleted has no keys, not those of records that were merged into it either; once it is there again they
+ * lead to it again, if nobody else has them by then.
+ */
+export const aliasKeys = async (draft: Draft, record: RecordState): Promise<void> => {
+  const { hub } = draft;
+  const { entity, id } = record;
+  if (!isStanding(record)) {
+    for (const row of await hub.store.list('strong_key', 'record', { where: { record: id }, limit: 10_000 }))
+      if (row['origin'] !== null) {
+        const at = { entity, key: String(row['key']) };
+        draft.expect('strong_key', at, { record: id }).delete('strong_key', at);
+      }
+    return;
+  }
+  const keys = hub.entities.get(entity)?.keys ?? [];
+  const own = new Set(keysOf(keys, record));
+  for (const origin of await membersOf(hub, id)) {
+    const row = origin === id ? undefined : await hub.store.get('record', { id: origin });
+    if (row === undefined) continue;
+    const {
+      fields: { [mergedField]: _, ...fields },
+      ...member
+    } = recordOf(row);
+    for (const key of keysOf(keys, { ...member, fields })) {
+      if (own.has(key) || (await hub.store.get('strong_key', { entity, key })) !== undefined) continue;
+      own.add(key);
+      draft
+        .expect('strong_key', { entity, key }, null)
+        .put('strong_key', { entity, key, record: id, origin });
+    }
+  }
+};
