@@ -210,6 +210,11 @@ export const shownOf = ({ link, lens }: Pick<LinkView, 'link' | 'lens'>): Fields
 export const agrees = (lens: Lens, field: string, theirs: Json, ours: Json): boolean =>
   same(theirs, ours) || (!isEmpty(ours) && same(theirs, lens.settle(field, ours)));
 
+const pending = ({ written }: LinkState, field: string): Json | undefined => {
+  const writing = written[field];
+  return writing === undefined || writing.confirmed ? undefined : writing.asked;
+};
+
 /** What a link knows of one record, told in the versions of another that it goes to. */
 export const renumbered = (
   view: LinkView,
@@ -227,7 +232,12 @@ export const renumbered = (
     const isSame = old !== undefined && same(old.value, state.value);
     const knew = isSame && (link.seen[field] ?? 0) >= old.version;
     const theirs = shown[field];
-    const shows = theirs !== undefined && lens !== null && agrees(lens, field, theirs, state.value);
+    const shows =
+      theirs !== undefined &&
+      lens !== null &&
+      agrees(lens, field, theirs, state.value) &&
+      // A write that has still to show may yet make it another.
+      agrees(lens, field, pending(link, field) ?? theirs, state.value);
     seen[field] = knew || shows ? state.version : 0;
     const mark = link.restored[field];
     if (isSame && mark?.version === old.version) restored[field] = { ...mark, version: state.version };

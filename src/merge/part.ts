@@ -40,8 +40,8 @@ export interface Parted {
 
 interface Told {
   readonly setting: Setting;
-  /** True if it came from the loser. */
-  readonly isLosers: boolean;
+  /** Whose it was: the loser's, the survivor's (or of what is still merged into it), or of a record that was taken out before. */
+  readonly of: 'loser' | 'survivor' | 'nobody';
   /** True if it was made while they were one. */
   readonly isLater: boolean;
 }
@@ -49,21 +49,24 @@ interface Told {
 const nameOf = ({ link: { sync, object } }: LinkView): string => `${sync}/${object}`;
 
 /** Every value that the survivor got, by field, and whose it was. */
-const historyOf = ({ loser, rows, own }: PartInput): Map<string, Told[]> => {
-  const objects = new Set(own.map(nameOf));
+const historyOf = ({ loser, rows, own, rest, others }: PartInput): Map<string, Told[]> => {
+  const [losers, mine] = [new Set(own.map(nameOf)), new Set(rest.map(nameOf))];
+  const members = new Set(others.map(({ id }) => id));
   const begin = rows.findLastIndex(({ body }) => body.event === 'merged' && body.other === loser.id);
   const all = new Map<string, Told[]>();
   for (const [i, { body }] of rows.entries()) {
     const place = `${body.sync}/${body.object}`;
     for (const entry of body.entries.filter(isSetting)) {
+      const { verdict, source, of: brought } = entry;
+      const by = verdict === 'took' || verdict === 'resolved' ? place : source;
+      const isHub = verdict === 'undone' || verdict === 'routed';
       const isLater = i >= begin;
-      const { verdict, source, of } = entry;
-      const brought = verdict === 'took' || verdict === 'resolved' ? place : source;
-      const isBrought = verdict !== 'undone' && verdict !== 'routed' && objects.has(brought);
-      const isLosers = isLater && (of === loser.id || isBrought);
+      const isLosers = isLater && (brought === loser.id || (!isHub && losers.has(by)));
+      const isOut =
+        brought === undefined ? !isHub && by.includes('/') && !mine.has(by) : !members.has(brought);
       const list = all.get(entry.field) ?? [];
       all.set(entry.field, list);
-      list.push({ setting: entry, isLosers, isLater });
+      list.push({ setting: entry, of: isLosers ? 'loser' : isOut ? 'nobody' : 'survivor', isLater });
     }
   }
   return all;
@@ -96,8 +99,8 @@ const changeOf = (
 /** What the survivor goes back to in a field that it had from the other; undefined if nothing changes. */
 const survivorsChange = (input: PartInput, field: string, told: readonly Told[]): Change | undefined => {
   const { survivor, others, by, now } = input;
-  if (told.at(-1)?.isLosers !== true) return undefined;
-  const back = told.findLast(({ isLosers }) => !isLosers)?.setting;
+  if (told.at(-1)?.of !== 'loser') return undefined;
+  const back = told.findLast(({ of }) => of === 'survivor')?.setting;
   const value = back?.after ?? null;
   const filler = isEmpty(value) ? others.find((one) => !isEmpty(one.fields[field]?.value)) : undefined;
   const filled = filler?.fields[field];
@@ -129,9 +132,10 @@ const emptied = ({ loser, own, now, by }: PartInput, fields: Iterable<string>): 
 /** What the loser's links brought while it was merged. */
 const losersChange = (input: PartInput, field: string, told: readonly Told[]): Change | undefined => {
   const { loser, now } = input;
-  const last = told.findLast(({ isLosers, isLater, setting }) => {
-    return isLater && isLosers && setting.verdict !== 'merged' && setting.of !== loser.id;
-  })?.setting;
+  const last = told.findLast(
+    ({ of, isLater, setting }) =>
+      isLater && of === 'loser' && setting.verdict !== 'merged' && setting.of !== loser.id,
+  )?.setting;
   const value = last?.after ?? null;
   if (last === undefined || same(value, loser.fields[field]?.value ?? null)) return undefined;
   const at = last.at ?? { from: now - 1, to: now };

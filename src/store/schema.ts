@@ -47,9 +47,9 @@ export const tables = {
     key: ['id'],
     indexes: { entity: ['entity', 'id'], merged: ['merged', 'id'] },
   },
-  /** `origin`: the record that brought it, where that was merged into `record`. */
+  /** `origin`: the record that brought it, where that was merged into `record`. `claims`: how often others wanted it. */
   strong_key: {
-    columns: { entity: 'text', key: 'text', record: 'text', origin: 'text' },
+    columns: { entity: 'text', key: 'text', record: 'text', origin: 'text', claims: 'int' },
     key: ['entity', 'key'],
     indexes: { record: ['record'] },
   },

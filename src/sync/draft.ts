@@ -24,7 +24,7 @@ import {
   type Hub,
   type Sync,
 } from './hub.ts';
-import { aliasKeys } from './keys.ts';
+import { aliasKeys, noteClaim, releaseKey } from './keys.ts';
 import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
 
@@ -130,13 +130,13 @@ export class Draft {
         this.arrived(keyArrived(this.hub, entity.name, key, after.id));
       } else if (holder['record'] !== after.id) {
         await raise(this, entity.name, String(holder['record']), after.id, `same ${key}`);
+        noteClaim(this, holder);
       }
     }
     for (const key of old.filter((one) => !now.includes(one))) {
       const at = { entity: entity.name, key };
       const holder = await this.hub.store.get('strong_key', at);
-      if (holder?.['record'] === after.id)
-        this.expect('strong_key', at, { record: after.id }).delete('strong_key', at);
+      if (holder?.['record'] === after.id) await releaseKey(this, after, key);
     }
     const isLiving = before === null || isStanding(before) === isStanding(after);
     if (!isLiving && this.hub.mutation !== 'keys-of-deleted') await aliasKeys(this, after);

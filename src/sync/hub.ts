@@ -226,7 +226,12 @@ export interface EffectRow {
   readonly most: number;
   readonly call: string | null;
   readonly run: string;
-  readonly reason: { readonly code: string; readonly message: string } | null;
+  readonly reason: {
+    readonly code: string;
+    readonly message: string;
+    /** Records, one by now, of whose creates nobody could tell whether they happened. */
+    readonly of?: readonly string[];
+  } | null;
 }
 
 export const effectOf = (row: Row): EffectRow => row as unknown as EffectRow;

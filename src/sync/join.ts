@@ -304,27 +304,55 @@ const promiseCreate = async (
   },
 ): Promise<void> => {
   const own = links.filter((link) => link.sync === sync.name);
-  const undecided = [mine, theirs].find(
-    (one) => one?.state === 'parked' && one.reason?.code === 'unknown-outcome',
-  );
-  const lacks = lacksObject(record, own, sync);
-  if (!lacks && undecided === undefined) {
+  const of = [mine, theirs].flatMap(undecidedOf);
+  if (of.length > 0)
+    return drawUndecided(draft, { sync: sync.name, record, known: mine, like: mine ?? theirs, of });
+  if (!lacksObject(record, own, sync)) {
     if (mine !== undefined) draft.close(mine, 'superseded');
-    return;
-  }
-  if (undecided !== undefined && undecided === theirs) {
-    if (mine !== undefined) draft.close(mine, 'superseded');
-    draft.count(draft.run, { e_opened: 1, e_parked: 1 });
-    draft.effect(undefined, {
-      ...theirs,
-      record: record.id,
-      wanted: record.version,
-      sent: 0,
-      run: draft.run,
-    });
-    return;
-  }
-  if (isChanged || (mine === undefined && theirs !== undefined)) await draft.promise(sync.name, record, '');
+  } else if (isChanged || (mine === undefined && theirs !== undefined))
+    await draft.promise(sync.name, record, '');
+};
+
+/** The records of whose creates nobody could tell. */
+export const undecidedOf = (effect: EffectRow | undefined): readonly string[] =>
+  effect?.state === 'parked' && effect.reason?.code === 'unknown-outcome'
+    ? (effect.reason.of ?? [effect.record])
+    : [];
+
+/** A create that nobody could tell about waits for a person, with whatever record it is. */
+export const drawUndecided = (
+  draft: Draft,
+  {
+    sync,
+    record,
+    known,
+    like,
+    of,
+  }: {
+    readonly sync: string;
+    readonly record: RecordState;
+    readonly known: EffectRow | undefined;
+    readonly like: EffectRow | undefined;
+    readonly of: readonly string[];
+  },
+): void => {
+  if (like === undefined) return;
+  if (known !== undefined) draft.close(known, 'superseded');
+  draft.count(draft.run, { e_opened: 1, e_parked: 1 });
+  const { message = '' } = like.reason ?? {};
+  const reason = { code: 'unknown-outcome', message, of };
+  const { run } = draft;
+  draft.effect(undefined, {
+    ...like,
+    sync,
+    record: record.id,
+    object: '',
+    state: 'parked',
+    wanted: record.version,
+    call: null,
+    run,
+    reason,
+  });
 };
 
 /** The error in which a person is told of a bar. */

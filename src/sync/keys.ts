@@ -7,9 +7,10 @@ import { keysOf } from '../merge/identify.ts';
 import type { Parted } from '../merge/part.ts';
 import type { RecordState } from '../merge/record.ts';
 import { mergedField } from '../merge/redirect.ts';
-import { raise } from './candidates.ts';
+import type { Row } from '../store/schema.ts';
+import { candidatesOf, raise, sharingKey } from './candidates.ts';
 import type { Draft } from './draft.ts';
-import { membersOf, recordOf } from './hub.ts';
+import { leadsTo, membersOf, recordOf } from './hub.ts';
 import { keyArrived } from './relations.ts';
 
 /** The loser's keys lead to the survivor, which remembers whose they were. */
@@ -40,13 +41,11 @@ export const moveKeys = async (
       draft.expect('strong_key', { entity, key }, null);
       draft.put('strong_key', { entity, key, record: after.id, origin: null });
       draft.arrived(keyArrived(draft.hub, entity, key, after.id));
-    } else if (holder['record'] !== after.id)
-      await raise(draft, entity, String(holder['record']), after.id, `same ${key}`);
+    } else if (holder['record'] !== after.id) await contend(draft, holder, after.id);
   }
   for (const key of old.filter((one) => !now.includes(one))) {
     const holder = await store.get('strong_key', { entity, key });
-    if (holder?.['record'] !== after.id) continue;
-    draft.expect('strong_key', { entity, key }, { record: after.id }).delete('strong_key', { entity, key });
+    if (holder?.['record'] === after.id) await releaseKey(draft, after, key);
   }
 };
 
@@ -91,9 +90,46 @@ export const giveKeysBack = async (
         draft.expect('strong_key', { entity, key }, holder === undefined ? null : where);
         draft.put('strong_key', { entity, key, record, origin: null });
         draft.arrived(keyArrived(hub, entity, key, record));
-      } else if (holder['record'] !== record)
-        await raise(draft, entity, String(holder['record']), record, `same ${key}`);
+      } else if (holder['record'] !== record) await contend(draft, holder, record);
     }
+};
+
+const contend = async (draft: Draft, holder: Row, record: string): Promise<void> => {
+  const { entity, key } = holder;
+  await raise(draft, String(entity), String(holder['record']), record, `same ${String(key)}`);
+  noteClaim(draft, holder);
+};
+
+/** Another wants the key that is held: its holder may not give it up unseen. */
+export const noteClaim = (draft: Draft, holder: Row): void => {
+  const { entity, key, record, claims } = holder;
+  const at = { entity: String(entity), key: String(key) };
+  draft.expect('strong_key', at, { record, claims });
+  draft.put('strong_key', { ...holder, claims: Number(claims ?? 0) + 1 });
+};
+
+/** A record gives a key up: it goes to another that has it too and stood back, so that what is filed under it is found. */
+export const releaseKey = async (draft: Draft, record: RecordState, key: string): Promise<void> => {
+  const { hub } = draft;
+  const { entity, id } = record;
+  const at = { entity, key };
+  const held = await hub.store.get('strong_key', at);
+  const rivals = (await candidatesOf(hub, entity, id)).map((row) =>
+    String(row['a'] === id ? row['b'] : row['a']),
+  );
+  const heirs = [...(await sharingKey(hub, record, key))];
+  for (const rival of rivals) {
+    const other = await leadsTo(hub, rival);
+    if (other !== undefined && keysOf(hub.entities.get(entity)?.keys ?? [], other).includes(key))
+      heirs.push(other);
+  }
+  draft.expect('strong_key', at, { record: id, claims: held?.['claims'] ?? null });
+  const heir = heirs.find((one) => one.id !== id);
+  if (heir === undefined) draft.delete('strong_key', at);
+  else {
+    draft.expect('record', { id: heir.id }, { version: heir.version });
+    draft.put('strong_key', { ...at, record: heir.id, origin: null });
+  }
 };
 
 /**

@@ -12,10 +12,19 @@ import { intoOf } from '../merge/redirect.ts';
 import { drawApart, pairOf } from './candidates.ts';
 import { isDoomed } from './deletion.ts';
 import type { Draft } from './draft.ts';
-import { leadsTo, linksOf, loadHolds, recordOf, syncsOfEntity, type Hub } from './hub.ts';
-import { busyWith, drawRelinked, effectsOf, linesOf, viewsOf, type Bar } from './join.ts';
+import { leadsTo, linksOf, loadHolds, membersOf, recordOf, syncsOfEntity, type Hub } from './hub.ts';
+import {
+  busyWith,
+  drawRelinked,
+  drawUndecided,
+  effectsOf,
+  linesOf,
+  undecidedOf,
+  viewsOf,
+  type Bar,
+} from './join.ts';
 import { giveKeysBack } from './keys.ts';
-import { related } from './relations.ts';
+import { partedNote, related } from './relations.ts';
 import { toldOf } from './scope.ts';
 
 /** An unmerge as it would be. */
@@ -104,6 +113,7 @@ export const drawUnmerge = async (draft: Draft, id: string, by: string): Promise
   for (const field of parted.changed) linesOf(draft, survivor, parted.survivor, field, 'unmerged');
   for (const field of parted.loserChanged) linesOf(draft, loser, parted.loser, field, 'unmerged');
   await promiseParted(draft, plan, parted);
+  draft.arrived(partedNote(hub, loser.entity, [survivor.id, id]));
   return null;
 };
 
@@ -148,9 +158,37 @@ const drawStayed = async (
   draft.lineage(survivor.id, { cause, sync, object, version: survivor.version + 1, entries });
 };
 
+/** Creates that nobody could tell about go back to whom they were of; `<sync>/<record>` of all that there are then. */
+const partUndecided = async (
+  draft: Draft,
+  { loser }: UnmergePlan,
+  parted: Parted,
+): Promise<ReadonlySet<string>> => {
+  const { hub } = draft;
+  const members = await membersOf(hub, loser.id);
+  const found = new Set<string>();
+  for (const effect of await effectsOf(hub, parted.survivor.id)) {
+    const of = undecidedOf(effect);
+    if (effect.object !== '' || of.length === 0) continue;
+    const { sync } = effect;
+    const [theirs, mine] = [
+      of.filter((id) => members.includes(id)),
+      of.filter((id) => !members.includes(id)),
+    ];
+    if (mine.length > 0) found.add(`${sync}/${parted.survivor.id}`);
+    if (theirs.length === 0) continue;
+    found.add(`${sync}/${loser.id}`);
+    if (mine.length === 0) draft.close(effect, 'superseded');
+    else drawUndecided(draft, { sync, record: parted.survivor, known: effect, like: effect, of: mine });
+    drawUndecided(draft, { sync, record: parted.loser, known: undefined, like: effect, of: theirs });
+  }
+  return found;
+};
+
 /** Effects towards whatever is behind now, and what either of the two lacks. */
 const promiseParted = async (draft: Draft, plan: UnmergePlan, parted: Parted): Promise<void> => {
   const { hub } = draft;
+  const undecided = await partUndecided(draft, plan, parted);
   const stays = plan.rest.map((link) => {
     return parted.rest.find((one) => isSame(one.link, link)) ?? { link, holds: null };
   });
@@ -170,7 +208,8 @@ const promiseParted = async (draft: Draft, plan: UnmergePlan, parted: Parted): P
           await draft.promise(sync.name, record, link.object);
       }
       const links = own.map(({ link }) => link);
-      if (lacksObject(record, links, sync)) await draft.promise(sync.name, record, '');
+      const isUndecided = undecided.has(`${sync.name}/${record.id}`);
+      if (!isUndecided && lacksObject(record, links, sync)) await draft.promise(sync.name, record, '');
     }
   }
 };

@@ -153,6 +153,7 @@ const lookUp = async (
     outward: new Map(),
     problems: new Map(),
   };
+  const standing: Fields = sync.lens.read(sights.at(-1) ?? {}).fields;
   for (const sight of sights) {
     const { fields } = sync.lens.read(sight);
     for (const [field, reference] of sync.lens.references) {
@@ -160,7 +161,9 @@ const lookUp = async (
       if (typeof value !== 'string' || tableOf(tables.known, field).has(value)) continue;
       const found = await follow(hub, sync, reference, value);
       if ('record' in found) {
-        const known = await asHeld(hub, record?.fields[field]?.value, found.record);
+        // Somebody who put one name in the place of the other meant it.
+        const isMeant = !isEmpty(standing[field]) && standing[field] !== value;
+        const known = isMeant ? found.record : await asHeld(hub, record?.fields[field]?.value, found.record);
         tableOf(tables.known, field).set(value, known);
         tableOf(tables.named, field).set(known, value);
       } else if ('wanted' in found) tables.inward.set(field, found.wanted);
@@ -270,6 +273,29 @@ export const isNamed = (hub: Hub, entity: string): boolean => {
   entitiesNamed.set(hub.syncs, all);
   return all.has(entity);
 };
+
+const partedMark = 'parted';
+
+/** The note that two records that were one are two again: what names either is written again where it is not right now. */
+export const partedNote = (hub: Hub, entity: string, ids: readonly string[], place = ''): readonly string[] =>
+  isNamed(hub, entity) ? [JSON.stringify([partedMark, entity, ids, place])] : [];
+
+/** What such a note says: the records, and after which place to go on; undefined of any other note. */
+export const partedOf = (
+  note: string,
+): { readonly entity: string; readonly ids: readonly string[]; readonly place: string } | undefined => {
+  const [mark, entity, ids, place] = JSON.parse(note) as [string, string, string[], string];
+  return mark === partedMark ? { entity, ids, place } : undefined;
+};
+
+/** Entities whose records may name those of another, with the syncs that write the names. */
+export const referring = (hub: Hub, entity: string): Map<string, Sync[]> =>
+  Map.groupBy(
+    [...hub.syncs.values()]
+      .filter(({ lens }) => [...lens.references.values()].some(({ to }) => to.includes(entity)))
+      .toSorted((a, b) => (a.entity < b.entity ? -1 : 1)),
+    (sync) => sync.entity,
+  );
 
 /** The note that a link is new. */
 export const linkArrived = (hub: Hub, { sync: name, object, record }: LinkState): readonly string[] => {
