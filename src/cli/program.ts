@@ -8,7 +8,10 @@ export interface Common {
   readonly json: boolean;
 }
 
-type Action = (options: Common & Record<string, unknown>, ...args: string[]) => Promise<number>;
+export type Action = (options: Common & Record<string, unknown>, ...args: string[]) => Promise<number>;
+
+/** Adds a verb that takes --dir and --json. */
+export type Verb = (name: string, description: string, action: Action, parent?: Command) => Command;
 
 /** Runs the command line; resolves with the exit code. */
 export const run = async (argv: readonly string[]): Promise<number> => {
@@ -30,7 +33,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   program.exitOverride();
   // Usage faults are worded below, where programs are answered too.
   program.configureOutput({ outputError: () => undefined });
-  const verb = (name: string, description: string, action: Action, parent: Command = program): Command =>
+  const verb: Verb = (name, description, action, parent = program) =>
     parent
       .command(name)
       .description(description)
@@ -170,6 +173,8 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--ours', 'the record wins', false)
     .option('--theirs', 'the remote wins', false)
     .option('--by <name>');
+  const { deduplicating } = await import('./merging-verbs.ts');
+  await deduplicating(program, verb);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
