@@ -30,4 +30,7 @@ export const knownMutations: readonly {
   { mutation: 'remove-contested', seed: 7, steps: 300 },
   { mutation: 'create-deleted', seed: 1, steps: 300 },
   { mutation: 'keys-of-deleted', seed: 2, steps: 300 },
+  { mutation: 'merge-under-way', seed: 8, steps: 300 },
+  { mutation: 'unmerge-later-edits', seed: 3, steps: 300 },
+  { mutation: 'apart-ignored', seed: 11, steps: 300 },
 ];

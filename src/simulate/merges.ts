@@ -32,8 +32,13 @@ export class Merges {
     const gone = world.pick(merged);
     if (gone !== undefined && world.fault('unmerged', 0.35)) return this.#unmerge(gone.id);
     const [one, other] = [world.pick(standing), world.pick(standing)];
-    const pair =
-      told !== undefined && world.chance(0.5) ? told : ([one?.id ?? '', other?.id ?? ''] as [string, string]);
+    // Who forgets what has been said of two records asks for them again.
+    const apart = world.chance(0.3)
+      ? world.pick(await world.store.list('apart', 'a', { where: {}, limit: 20 }))
+      : undefined;
+    const asked = apart ??
+      (world.chance(0.5) ? candidate : undefined) ?? { a: one?.id ?? '', b: other?.id ?? '' };
+    const pair: [string, string] = [String(asked['a']), String(asked['b'])];
     if (pair[0] === pair[1] || !world.fault('merged', 0.5)) return false;
     return this.#merge(pair);
   }
