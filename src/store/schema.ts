@@ -135,7 +135,7 @@ export const tables = {
   },
   lineage: {
     columns: { record: 'text', at: 'int', run: 'text', body: 'json' },
-    indexes: { record: ['record'], run: ['run'], at: ['at'] },
+    indexes: { record: ['record'], run: ['run'], at: ['at'], seq: ['seq'] },
   },
   /**
    * What a planned piece of work found and did, item by item; `plan` is its run. The item without a name is
@@ -185,6 +185,12 @@ export const tables = {
     },
     key: ['entity', 'a', 'b'],
     indexes: { at: ['at'], entity: ['entity', 'a', 'b'], b: ['entity', 'b'] },
+  },
+  /** Keys under which records that may be alike are found, by the model that is kept for their entity. */
+  likeness: {
+    columns: { entity: 'text', key: 'text', record: 'text' },
+    key: ['entity', 'key', 'record'],
+    indexes: { key: ['entity', 'key', 'record'], record: ['record'] },
   },
   /** Two records of which a person has said that they are not the same. It outranks keys and scores. */
   apart: {

@@ -130,7 +130,8 @@ export const releaseKey = async (draft: Draft, record: RecordState, key: string)
     draft.expect('record', { id: heir.id }, { version: heir.version });
     draft.put('strong_key', { ...at, record: heir.id, origin: null });
     // Who wanted it besides meets its new holder.
-    for (const other of heirs) if (other.id !== id) await raise(draft, entity, heir.id, other.id, `same ${key}`);
+    for (const other of heirs)
+      if (other.id !== id) await raise(draft, entity, heir.id, other.id, `same ${key}`);
   }
 };
 
