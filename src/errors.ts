@@ -351,6 +351,16 @@ export const catalogue = {
     remedy:
       'Decide for ours, let one who may change it decide, or name them under entities.<entity>.protect.',
   },
+  'merge-refused': {
+    status: 409,
+    text: '{what}: not merged or taken apart, because {detail}.',
+    remedy: 'Look at both (crosswalk record, crosswalk candidates show); nothing was changed.',
+  },
+  'merge-busy': {
+    status: 409,
+    text: '{what}: not now, because {detail}.',
+    remedy: 'Try it again in a moment; nothing was changed.',
+  },
   'undo-scope': {
     status: 400,
     text: 'What is to be undone is not clear: {detail}.',

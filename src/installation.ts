@@ -11,6 +11,7 @@ import type { Known } from './config-check.ts';
 import type { ItemResult, JsonSchema, Kind, Look, Page, RemoteObject, Writer } from './connector.ts';
 import { Trouble } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
+import { dedupeSettings } from './identity/settings.ts';
 import { compile } from './mapping/compile.ts';
 import { readEntity, readMapping, type Entity, type MappingDocument } from './mapping/document.ts';
 import { preparing, type Preparing } from './mapping/expressions.ts';
@@ -291,9 +292,9 @@ export const hubEntities = (
   new Map(
     [...entities].map(([name, entity]) => {
       const mark = markOf(entity);
-      const { keys = [], protect = {}, one = {} } = configured[name] ?? {};
+      const { keys = [], protect = {}, one = {}, dedupe = dedupeSettings() } = configured[name] ?? {};
       const ones = Object.keys(one).length === 0 ? {} : { one };
-      return [name, { name, keys, protect, ...ones, ...(mark === undefined ? {} : { mark }) }];
+      return [name, { name, keys, protect, dedupe, ...ones, ...(mark === undefined ? {} : { mark }) }];
     }),
   );
 

@@ -31,4 +31,7 @@ export const knownMutations: readonly {
   { mutation: 'create-deleted', seed: 1, steps: 300 },
   { mutation: 'keys-of-deleted', seed: 2, steps: 300 },
   { mutation: 'whole-lists', seed: 9, steps: 300 },
+  { mutation: 'merge-under-way', seed: 8, steps: 300 },
+  { mutation: 'unmerge-later-edits', seed: 3, steps: 300 },
+  { mutation: 'apart-ignored', seed: 11, steps: 300 },
 ];

@@ -188,12 +188,14 @@ export const record = (options: Common & { at?: string }, id: string): Promise<n
 const tellRecord = ({ record: one, fields, links, holds, planning }: RecordReport): void => {
   const when = one.at === null ? 'now' : `as it was at ${one.at}`;
   say(`${one.label}: record ${one.id} (${one.entity}, version ${one.version}, made ${one.made}), ${when}`);
+  if (one.asked !== null) say(`  record ${one.asked} was merged into it: whatever names that one leads here`);
+  for (const id of one.merged) say(`  merged with it: record ${id} (crosswalk unmerge ${id})`);
   for (const { connection, kind, object, state, since } of links)
     say(`  linked: ${connection}/${kind}/${object} (${state}${since === null ? '' : `, since ${since}`})`);
   for (const { text } of planning) say(text);
-  const rows = fields.map(({ field, value, since, from, because, rule }) => [
+  const rows = fields.map(({ field, value, leadsTo, since, from, because, rule }) => [
     field,
-    JSON.stringify(value),
+    leadsTo === undefined ? JSON.stringify(value) : `${JSON.stringify(value)} (now ${leadsTo})`,
     since ?? '?',
     from,
     [rule, because].filter((text) => text !== null).join('; '),

@@ -1,6 +1,7 @@
 /** The verbs of `crosswalk`, each in a file of its family. */
 import { Command, CommanderError } from 'commander';
 import { CrosswalkError } from '../errors.ts';
+import { deduplicating } from './merging-verbs.ts';
 import { exits, fail } from './output.ts';
 
 export interface Common {
@@ -8,7 +9,15 @@ export interface Common {
   readonly json: boolean;
 }
 
-type Action = (options: Common & Record<string, unknown>, ...args: string[]) => Promise<number>;
+export type Action = (options: Common & Record<string, unknown>, ...args: string[]) => Promise<number>;
+
+/** Adds a verb that takes --dir and --json; loaded only when it is called. */
+export type Verb = (
+  name: string,
+  description: string,
+  load: () => Promise<Action>,
+  parent?: Command,
+) => Command;
 
 /** Runs the command line; resolves with the exit code. */
 export const run = async (argv: readonly string[]): Promise<number> => {
@@ -31,12 +40,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   // Usage faults are worded below, where programs are answered too.
   program.configureOutput({ outputError: () => undefined });
   // Loaded only when it is called: all verbs together take a second of processor time.
-  const verb = (
-    name: string,
-    description: string,
-    load: () => Promise<Action>,
-    parent: Command = program,
-  ): Command =>
+  const verb: Verb = (name, description, load, parent = program) =>
     parent
       .command(name)
       .description(description)
@@ -218,6 +222,8 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--ours', 'the record wins', false)
     .option('--theirs', 'the remote wins', false)
     .option('--by <name>');
+
+  deduplicating(program, verb);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {

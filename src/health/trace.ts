@@ -2,10 +2,11 @@
 import { CrosswalkError } from '../errors.ts';
 import type { Json } from '../connector.ts';
 import { deletedField } from '../merge/deletion.ts';
+import { mergedField } from '../merge/redirect.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import type { Entry, LinkState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
-import { linkOf, recordOf } from '../sync/hub.ts';
+import { linkOf, membersOf, recordOf } from '../sync/hub.ts';
 import { planningSyncs, type Planning } from './planning.ts';
 import type { View } from './reports.ts';
 
@@ -98,8 +99,15 @@ const becameWords = ({ field, change, before, after }: Entry): string =>
     : `${field}: ${change === '' ? 'nothing new' : change}; now ${shown(after)}`;
 
 const words = (view: View, row: LineageRow, entry: Entry): string => {
-  const place = placeOf(view, row.sync, row.object);
+  const place =
+    row.sync === undefined && entry.of !== undefined
+      ? `record ${entry.of}`
+      : placeOf(view, row.sync, row.object);
   if (entry.field === deletedField) return deletionWords(place, row, entry);
+  if (entry.field === mergedField)
+    return (entry.after ?? null) === null
+      ? 'the record stands for itself again'
+      : `the record leads to record ${String(entry.after)} from now on`;
   const { field, rule } = entry;
   const why = rule === undefined ? '' : ` (${rule})`;
   switch (entry.verdict) {
@@ -111,6 +119,10 @@ const words = (view: View, row: LineageRow, entry: Entry): string => {
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: decided by the table of ${row.mapping ?? 'no mapping'} (${rule})`;
     case 'yielded':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}, which came from ${entry.source}`;
+    case 'merged':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: came with record ${entry.of ?? '?'}${why}`;
+    case 'unmerged':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}${why}`;
     case 'undone':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: undone by ${entry.source}${why} in ${row.cause}`;
     case 'wrote':
@@ -156,6 +168,16 @@ const eventWords = (view: View, row: LineageRow): string | undefined => {
       return `${place} was merged into another there`;
     case 'revived':
       return `${place} is there again (${row.cause})`;
+    case 'merged':
+      return `merged with record ${row.other ?? '?'} (${row.cause})`;
+    case 'unmerged':
+      return `taken apart from record ${row.other ?? '?'} (${row.cause})`;
+    case 'apart':
+      return `said to be another than record ${row.other ?? '?'} (${row.cause})`;
+    case 'joined':
+      return `${place} came with record ${row.other ?? '?'}`;
+    case 'parted':
+      return `${place} went to record ${row.other ?? '?'}`;
     case 'notified':
     case 'notified, may be a repeat':
       return `told: ${row.cause}${row.event === 'notified' ? '' : ', perhaps twice'}`;
@@ -174,6 +196,14 @@ const linesOf = (view: View, row: Row, field: string | undefined): TraceLine[] =
   );
 };
 
+/** All lineage of a record, and of what was merged into it, in order. */
+const storyOf = async ({ store }: View, id: string): Promise<Row[]> => {
+  const rows: Row[] = [];
+  for (const record of await membersOf({ store }, id))
+    rows.push(...(await store.list('lineage', 'record', { where: { record }, limit: 10_000 })));
+  return rows.sort((a, b) => Number(a['seq']) - Number(b['seq']));
+};
+
 /** Throws CrosswalkError `trace-nothing` if nothing is known of the object. */
 export const traceReport = async (view: View, query: TraceQuery): Promise<Trace> => {
   const { store, config } = view;
@@ -190,7 +220,7 @@ export const traceReport = async (view: View, query: TraceQuery): Promise<Trace>
   const links = (await store.list('link', 'record', { where: { record: link.record }, limit: 1000 })).map(
     linkOf,
   );
-  const rows = await store.list('lineage', 'record', { where: { record: link.record }, limit: 10_000 });
+  const rows = await storyOf(view, link.record);
   const values = Object.entries(record?.fields ?? {}).filter(
     ([name]) => query.field === undefined || name === query.field,
   );

@@ -20,6 +20,7 @@ import type { RemoteObject, Stamps } from '../connector.ts';
 import type { DeletePolicy, FieldRule } from './policy.ts';
 import { hashOf, type Entry, type FieldState, type Gone, type Hold, type LinkState } from './record.ts';
 import type { RecordState, Span } from './record.ts';
+import { intoOf, mergedField } from './redirect.ts';
 
 /** No field of an entity can have this name. */
 export const deletedField = '$deleted';
@@ -35,6 +36,10 @@ export const reachOf = ({ fields }: Pick<RecordState, 'fields'>): Reach | null =
   const value = fields[deletedField]?.value;
   return value === 'archive' || value === 'propagate' || value === 'withdraw' ? value : null;
 };
+
+/** True if the record stands for something: neither deleted nor merged into another. */
+export const isStanding = (record: Pick<RecordState, 'fields'>): boolean =>
+  reachOf(record) === null && intoOf(record) === null;
 
 /** How the object of a gone link went. */
 export const goneOf = ({ gone, missingSince, lookedUntil }: LinkState): Gone =>
@@ -77,7 +82,8 @@ export interface Judged {
 /** What others have changed and this remote was never shown; where it never could be, only what is not surely older. */
 const unseen = ({ record, link, span, shown }: Absence): FieldState[] =>
   Object.entries(record.fields).flatMap(([field, state]) => {
-    if (state.source.startsWith('route:') || state.source === nameOf(link)) return [];
+    if (field === mergedField || state.source.startsWith('route:') || state.source === nameOf(link))
+      return [];
     if (!shown.has(field)) return state.at.to > span.from ? [state] : [];
     const writing = link.written[field];
     const known = Math.max(link.seen[field] ?? 0, writing?.acked === true ? writing.version : 0);
@@ -230,12 +236,12 @@ interface Creating {
  * is no longer deleted; what somebody there deleted only where the sync resurrects, by a later edit.
  */
 export const lacksObject = (record: RecordState, own: readonly LinkState[], sync: Creating): boolean => {
-  if (!sync.create || reachOf(record) !== null) return false;
+  if (!sync.create || !isStanding(record)) return false;
   if (own.length === 0) return true;
   const last = lastGone(own);
   if (last === undefined || last.by === 'us') return last !== undefined;
-  const { fields } = record;
-  return sync.resurrect === true && Object.values(fields).some((one) => isEdit(one) && isLater(one.at, last));
+  const edits = Object.entries(record.fields).filter(([field, one]) => field !== mergedField && isEdit(one));
+  return sync.resurrect === true && edits.some(([, one]) => isLater(one.at, last));
 };
 
 /** True if this edit, in another system, brings back what was deleted in the sync's own. */

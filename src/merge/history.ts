@@ -90,17 +90,26 @@ class Replay {
     }
   }
 
-  #link(at: number, { sync, object = '', event }: ToldRow['body']): void {
+  #link(at: number, { sync, object = '', event, state = 'live' }: ToldRow['body']): void {
     if (sync === undefined || object === '') return;
     const key = `${sync}/${object}`;
     if (event === 'gone' || event === 'detached') {
       this.links.set(key, { sync, object, state: event, since: at });
-      for (const [id, hold] of this.holds)
-        if (hold.sync === sync && hold.object === object) this.holds.delete(id);
-    } else if (event === 'revived' || !this.links.has(key)) {
+      this.#free(sync, object);
+    } else if (event === 'parted') {
+      this.links.delete(key);
+      this.#free(sync, object);
+    } else if (event === 'joined') this.links.set(key, { sync, object, state, since: at });
+    else if (event === 'revived' || !this.links.has(key)) {
       this.links.set(key, { sync, object, state: 'live', since: at });
       this.#born(sync, object);
     }
+  }
+
+  /** Nothing is held any more on an object that has gone. */
+  #free(sync: string, object: string): void {
+    for (const [id, hold] of this.holds)
+      if (hold.sync === sync && hold.object === object) this.holds.delete(id);
   }
 
   /** What was held before there was an object is held on the object that there is now. */

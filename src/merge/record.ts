@@ -96,6 +96,19 @@ export interface LinkState {
   readonly removal?: 'sent' | 'done' | undefined;
   /** Of a link that is gone: who removed the object, and when. */
   readonly gone?: Gone | undefined;
+  /** The records that it came from by merges, the first one first. Absent while it is with its own. */
+  readonly from?: readonly Origin[] | undefined;
+}
+
+/** What a link was to a record that was merged into another: given back as it was if nothing has touched it since. */
+export interface Origin {
+  readonly record: string;
+  /** The link's generation right after the merge. */
+  readonly gen: number;
+  readonly seen: LinkState['seen'];
+  readonly written: LinkState['written'];
+  readonly restored: LinkState['restored'];
+  readonly held: readonly Hold[];
 }
 
 /** `us`: the gateway removed it, because its record was deleted. `them`: somebody there did. */
@@ -157,7 +170,9 @@ export interface Entry {
     | 'routed'
     /** A flag that at most one has was given up for another record. */
     | 'yielded'
-    | 'undone';
+    | 'undone'
+    | 'merged'
+    | 'unmerged';
   readonly before?: Json;
   readonly after?: Json;
   /** A list: what came, went and changed between the two, in one line. */
@@ -175,6 +190,8 @@ export interface Entry {
   readonly first?: true;
   /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */
   readonly stands?: number;
+  /** `merged`, `unmerged`: the record that the value came from, where that is another. */
+  readonly of?: string;
 }
 
 const canonical = (value: Json): Json => {

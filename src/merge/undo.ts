@@ -6,12 +6,13 @@
  * linked to it) has its own result.
  */
 import type { Json } from '../connector.ts';
-import { deletedField, reachOf } from './deletion.ts';
+import { deletedField, isStanding, reachOf } from './deletion.ts';
 import { isPlaceholder } from './guard.ts';
 import { chainOf, layersOf, type Layers, type Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { isEmpty, same, type Hold, type RecordState } from './record.ts';
 import { anewIn, isWithdrawable, lifeTargets, withdrawTargets } from './undo-life.ts';
+import { intoOf } from './redirect.ts';
 import {
   firstRow,
   isOurs,
@@ -120,7 +121,7 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
 
 /** True if the record would not be there but for the scope, and what was made of it elsewhere can be removed. */
 const isWithdrawn = ({ record, rows, scope, targets }: UndoInput): boolean =>
-  reachOf(record) === null && isMadeBy(rows, scope) && isWithdrawable(targets);
+  isStanding(record) && isMadeBy(rows, scope) && isWithdrawable(targets);
 
 const isMadeBy = (rows: readonly ToldRow[], scope: Scope): boolean =>
   rows.some((told) => told.body.event === 'created' && scope.row(told));
@@ -178,6 +179,7 @@ const workedOn = (
       return `the record was made by this, and ${top.entry.source} has worked on it since (${top.entry.field}, ${iso(top.told.at)})`;
   }
   for (const { link } of targets) {
+    if (link.from !== undefined) return 'the record was made by this, and another was merged into it';
     const first = firstRow(rows, link);
     if (first === undefined || link.state !== 'live' || scope.row(first) || isOurs(first)) continue;
     return `the record was made by this, and ${link.sync}/${link.object} was linked to it since (${iso(first.at)})`;
@@ -213,6 +215,8 @@ const planLife = (input: UndoInput, layers: Layers): FieldUndo => {
   const kept = (why: string): FieldUndo => ({ ...plan, back: plan.now, result: 'kept', why, changes: false });
   if (!plan.changes) return plan;
   if (!isEmpty(plan.back)) return kept('undo deletes nothing: delete it again where it was restored');
+  const into = intoOf(input.record);
+  if (into !== null) return kept(`it was merged into ${into}; crosswalk unmerge ${input.record.id} first`);
   if (isMadeBy(input.rows, input.scope))
     return kept('the record was made and deleted by this: it stays deleted');
   return plan;
@@ -229,6 +233,9 @@ const planField = (
   const { back } = plan;
   const kept = (why: string): FieldUndo => ({ ...plan, back: plan.now, result: 'kept', why, changes: false });
   if (reachOf(record) !== null && !revives) return kept('the record is deleted');
+  const into = intoOf(record);
+  if (into !== null)
+    return kept(`it was merged into ${into}, which has its own value; crosswalk unmerge ${record.id} first`);
   if (!plan.changes) return plan;
   if (others !== undefined) return kept(others);
   const bar = barred(field);
@@ -267,7 +274,8 @@ const ledgerOf = ({ rows, scope, ledger, targets }: UndoInput): LedgerLine[] => 
     for (const entry of told.body.entries) {
       const { field, verdict } = entry;
       // A decision between two values writes no line, and nor does a mapping that keeps no history.
-      const writes = verdict === 'undone' || (verdict === 'took' && lens?.history.has(field) === true);
+      const isTold = verdict === 'undone' || verdict === 'merged' || verdict === 'unmerged';
+      const writes = isTold || (verdict === 'took' && lens?.history.has(field) === true);
       if (!writes) continue;
       const list = changes.get(field) ?? [];
       list.push({ after: entry.after ?? null, scoped: scope.entry(told, entry) });

@@ -11,6 +11,7 @@ import { runOf } from '../sync/runs.ts';
 import { toyLens } from './toy-lens.ts';
 import { allFields, type ToyObject, type ToySystem } from './toy.ts';
 import { wrongDeletions } from './deletions.ts';
+import { wrongIdentities } from './identities.ts';
 import { lostEdits } from './lost-edits.ts';
 import { wrongUndos } from './undone.ts';
 import { lostMembers } from './lost-members.ts';
@@ -48,6 +49,7 @@ export const finish = async (world: World): Promise<void> => {
   (await books(world)).forEach(say);
   wrongDeletions(world, state).forEach(say);
   lostEdits(world, state).forEach(say);
+  (await wrongIdentities(world, state)).forEach(say);
   (await wrongUndos(world)).forEach(say);
   lostMembers(world, state).forEach(say);
   if (world.violations.length > 0) tell(world, state);

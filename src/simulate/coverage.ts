@@ -113,6 +113,13 @@ export const exceptionNames: readonly string[] = [
   'list: kind without read or guard',
   'list: unguarded window',
   'list: write without an answer',
+  'list: of merged records',
+];
+
+/** What became of merges and unmerges that people asked for. */
+export const identityNames: readonly string[] = [
+  ...lives('merge', ['done', 'busy', 'apart', 'refused']),
+  ...lives('unmerge', ['done', 'busy', 'refused']),
 ];
 
 /** Every list by its name in the result. */
@@ -121,6 +128,7 @@ export const lists = {
   rows: mergeRows.filter((row) => beyondRows[row] === undefined),
   deletions: deletionNames,
   undos: undoNames,
+  identities: identityNames,
   guards: guardNames,
   troubles: troubleNames,
   exceptions: exceptionNames,

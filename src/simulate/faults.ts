@@ -32,6 +32,10 @@ export const faultNames = [
   'deletion hook late',
   'deletion hook doubled',
   'restored',
+  'merged',
+  'unmerged',
+  'rejected',
+  'merged there',
   'crash before commit',
   'crash after commit',
 ] as const;

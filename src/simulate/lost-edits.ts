@@ -31,7 +31,8 @@ export const lostEdits = (world: World, state: Snapshot): string[] => {
       for (const field of toyFields) {
         const log = object.log[field] ?? [];
         log.forEach((event, i) => {
-          // What a person did to the whole object afterwards is that person's own doing.
+          // What a person did to the whole object afterwards is that person's own doing: deleted it, or merged it there.
+          if (object.movedTo !== undefined) return;
           if (event.by !== 'person' || (object.deleted && object.lives.at(-1)?.by === 'person')) return;
           const told = bySource.get(`${system.traits.name}/${object.id}/${field}`) ?? [];
           const why = fateOf(world, state, system, object, { field, event, log, i, told });
@@ -109,6 +110,12 @@ const fateOf = (
   return undefined;
 };
 
+/** Lineage of every record that the object was ever linked to. */
+const lineageAbout = ({ lineage }: Snapshot, link: LinkState | undefined): LineageRow[] =>
+  [...lineage.values()]
+    .filter((rows) => rows.some(({ sync, object }) => sync === link?.sync && object === link?.object))
+    .flat();
+
 /** The edit typed what the record held already at some time: nothing to take. */
 const equalToOurs = (
   state: Snapshot,
@@ -117,7 +124,7 @@ const equalToOurs = (
   field: string,
   forms: readonly Json[],
 ): boolean =>
-  (state.lineage.get(link?.record ?? '') ?? []).some((row) =>
+  lineageAbout(state, link).some((row) =>
     row.entries.some((entry) => {
       const after = entry.after ?? null;
       return (
@@ -215,9 +222,15 @@ const typedAt = (
     [...system.objects.values()]
       .filter(({ id }) => objects.has(id))
       .flatMap((object) =>
-        (object.log[field] ?? []).filter((event) => event.by === 'person' && same(event.value, value)),
+        (object.log[field] ?? []).filter(
+          (event) => event.by === 'person' && same(bare(event.value), bare(value)),
+        ),
       ),
   );
+  // What was typed in another case may have become this value by a remote's own doing.
   const [only, ...more] = events;
-  return only === undefined || more.length > 0 || only.at > before ? undefined : only.at;
+  const isIt = only !== undefined && more.length === 0 && same(only.value, value);
+  return !isIt || only.at > before ? undefined : only.at;
 };
+
+const bare = (value: Json): Json => (typeof value === 'string' ? value.trim().toLowerCase() : value);

@@ -93,7 +93,7 @@ export class People {
     for (const { system, hook } of this.#late.splice(0)) system.hooks.push(hook);
     const system = world.pick(world.systems);
     const objects = [...(system?.objects.values() ?? [])];
-    const binned = objects.filter((one) => one.deleted);
+    const binned = objects.filter((one) => one.deleted && one.movedTo === undefined);
     const restores = binned.length > 0 && world.fault('restored', 0.3);
     // Rather what people filed than what the gateway made of it, or nothing is left that it could remove.
     const isOwn = world.chance(0.7);

@@ -9,11 +9,17 @@ export type Counted = Readonly<Record<Section, Readonly<Counts>>>;
 const deletions: ReadonlySet<string> = new Set(deletionNames);
 const undos: ReadonlySet<string> = new Set(undoNames);
 
+const sectionOf = (name: string): Section => {
+  if (name.startsWith('merge: ') || name.startsWith('unmerge: ')) return 'identities';
+  return undos.has(name) || name.startsWith('undo') ? 'undos' : 'rows';
+};
+
 export class Tally implements Counted {
   readonly faults: Counts = {};
   readonly rows: Counts = {};
   readonly deletions: Counts = {};
   readonly undos: Counts = {};
+  readonly identities: Counts = {};
   readonly guards: Counts = {};
   readonly troubles: Counts = {};
   readonly exceptions: Counts = {};
@@ -26,11 +32,10 @@ export class Tally implements Counted {
     this.#add('faults', name, 1);
   }
 
-  /** A row of the merge table, of the one for deletions, or a result of an undo. */
+  /** A row of the merge table, of the one for deletions, or a result of an undo or a merge of records. */
   row(name: string): void {
     const isLife = deletions.has(name) || name.startsWith('gone: ') || name.startsWith('there, ');
-    const section = isLife ? 'deletions' : undos.has(name) || name.startsWith('undo') ? 'undos' : 'rows';
-    this.#add(section, name, 1);
+    this.#add(isLife ? 'deletions' : sectionOf(name), name, 1);
   }
 
   guard(name: string): void {

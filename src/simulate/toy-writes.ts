@@ -8,7 +8,7 @@ import {
   type UpdateItem,
   type Writer,
 } from '../connector.ts';
-import type { ToySystem, Wire } from './toy.ts';
+import type { ToyObject, ToySystem, Wire } from './toy.ts';
 
 const refusal = (system: ToySystem, wire: Wire, n: number): boolean[] => {
   const refused = Array.from({ length: n }, () => wire.refuses(system));
@@ -89,7 +89,7 @@ export const updateAll = (system: ToySystem, wire: Wire, items: readonly UpdateI
     if (refused[i] === true) return { is: 'refused', message: 'not valid', code: 'INVALID' };
     const object = system.objects.get(item.id);
     wire.written(system, item.key, item.id);
-    if (object === undefined || object.deleted) return { is: 'gone' };
+    if (object === undefined || object.deleted) return goneThere(object);
     if (isStale(system, item)) return { is: 'stale' };
     if (!wire.ignores(system))
       system.change(object, item.value as Record<string, Json>, 'gateway', wire.now(), item.key);
@@ -106,12 +106,16 @@ export const updateAll = (system: ToySystem, wire: Wire, items: readonly UpdateI
   );
 };
 
+/** What a system says of an object that is not there, or was merged into another. */
+const goneThere = (object: ToyObject | undefined): ItemResult =>
+  object?.movedTo === undefined ? { is: 'gone' } : { is: 'gone', movedTo: object.movedTo };
+
 const removeOne = (system: ToySystem, wire: Wire, item: RemoveItem): ItemResult => {
   wire.written(system, item.key, item.id);
   if (wire.refuses(system)) return { is: 'refused', message: 'not allowed', code: 'LOCKED' };
   const object = system.objects.get(item.id);
   if (object === undefined || object.deleted)
-    return system.traits.removes === 'silent' ? { is: 'done', id: item.id } : { is: 'gone' };
+    return system.traits.removes === 'silent' ? { is: 'done', id: item.id } : goneThere(object);
   if (isStale(system, item)) return { is: 'stale' };
   if (!wire.ignores(system)) system.live(object, true, 'gateway', wire.now(), item.key);
   return { is: 'done', id: item.id };

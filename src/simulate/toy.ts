@@ -84,6 +84,8 @@ export interface ToyObject {
   visibleAt: number;
   createdAt: number;
   deleted: boolean;
+  /** The object that it was merged into there. */
+  movedTo?: string;
   readonly createdBy: string | null;
   readonly log: Record<string, FieldEvent[]>;
   readonly looked: Record<string, Json>;
@@ -330,6 +332,7 @@ const readAll = (system: ToySystem, wire: Wire, ids: readonly string[]): Readonl
   new Map(
     ids.map((id): [string, Look] => {
       const object = system.objects.get(id);
+      if (object?.movedTo !== undefined) return [id, { is: 'moved', to: object.movedTo }];
       if (object === undefined || object.deleted || misses(wire, object)) return [id, { is: 'gone' }];
       if (wire.outages.denies(object)) return [id, { is: 'denied', why: 'you may not see this object' }];
       return [id, { is: 'object', object: system.deliverLook(object) }];

@@ -12,6 +12,7 @@ import { drawBounds, drawIdChanges, type Bounds } from './bounds.ts';
 import { Engine } from './engine.ts';
 import type { Fault } from './faults.ts';
 import { Joining } from './joining.ts';
+import { Merges } from './merges.ts';
 import { Network } from './network.ts';
 import type { Setup } from './options.ts';
 import { Outages } from './outages.ts';
@@ -36,6 +37,7 @@ export class World implements Dice {
   readonly outages = new Outages(this);
   readonly pauses: Pauses;
   readonly engine: Engine;
+  readonly merges = new Merges(this);
   readonly store: Store;
   readonly violations: string[] = [];
   /** The item of each call that was put on disk. */
@@ -117,12 +119,17 @@ export class World implements Dice {
     const roll = this.random();
     if (roll < 0.06) this.people.file();
     else if (roll < 0.25) this.people.edit();
-    else if (roll < 0.29) this.people.remove();
+    else if (roll < 0.29) void (this.merges.there() || this.people.remove());
     else if (roll < 0.46) await this.network.hook();
     else if (roll < 0.88) await this.engine.work();
-    else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.people.resolve());
+    else if (roll < 0.9) await (this.fault('undo', 0.3) ? this.people.undo() : this.#decide());
     else if (roll < 0.92 && this.pauses.any) await this.pauses.resume();
     else this.advance(this.chance(0.15) ? 20 * 60_000 : Math.floor(this.random() * 20_000));
+  }
+
+  /** At the hub: about records, or about a conflict. */
+  async #decide(): Promise<void> {
+    if (!(await this.merges.decide())) await this.people.resolve();
   }
 
   async #join(step: number): Promise<void> {

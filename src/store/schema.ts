@@ -42,12 +42,14 @@ export const tables = {
     indexes: { record: ['record', 'sync', 'object'], sync: ['sync', 'object'] },
   },
   record: {
-    columns: { id: 'text', entity: 'text', version: 'int', at: 'int', fields: 'json' },
+    // `merged`: the record that it was merged into; it stands in the fields too, where it has its history.
+    columns: { id: 'text', entity: 'text', version: 'int', at: 'int', merged: 'text', fields: 'json' },
     key: ['id'],
-    indexes: { entity: ['entity', 'id'] },
+    indexes: { entity: ['entity', 'id'], merged: ['merged', 'id'] },
   },
+  /** `origin`: the record that brought it, where that was merged into `record`. `claims`: how often others wanted it. */
   strong_key: {
-    columns: { entity: 'text', key: 'text', record: 'text' },
+    columns: { entity: 'text', key: 'text', record: 'text', origin: 'text', claims: 'int' },
     key: ['entity', 'key'],
     indexes: { record: ['record'] },
   },
@@ -133,7 +135,7 @@ export const tables = {
   },
   lineage: {
     columns: { record: 'text', at: 'int', run: 'text', body: 'json' },
-    indexes: { record: ['record'], run: ['run'], at: ['at'] },
+    indexes: { record: ['record'], run: ['run'], at: ['at'], seq: ['seq'] },
   },
   /**
    * What a planned piece of work found and did, item by item; `plan` is its run. The item without a name is
@@ -182,7 +184,19 @@ export const tables = {
       explanation: 'json',
     },
     key: ['entity', 'a', 'b'],
-    indexes: { at: ['at'], entity: ['entity', 'a', 'b'] },
+    indexes: { at: ['at'], entity: ['entity', 'a', 'b'], b: ['entity', 'b'] },
+  },
+  /** Keys under which records that may be alike are found, by the model that is kept for their entity. */
+  likeness: {
+    columns: { entity: 'text', key: 'text', record: 'text' },
+    key: ['entity', 'key', 'record'],
+    indexes: { key: ['entity', 'key', 'record'], record: ['record'] },
+  },
+  /** Two records of which a person has said that they are not the same. It outranks keys and scores. */
+  apart: {
+    columns: { a: 'text', b: 'text', entity: 'text', at: 'int', by: 'text', why: 'text' },
+    key: ['a', 'b'],
+    indexes: { a: ['a', 'b'], b: ['b', 'a'] },
   },
   /**
    * References that cannot be followed yet: a place that names an object nobody has seen, or a record that has no

@@ -111,7 +111,9 @@ const prepareUpdates = async (
     const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
     const link = row === undefined ? undefined : linkOf(row);
     const isAble = sync.kind.update !== undefined || sync.kind.remove !== undefined;
-    if (link === undefined || link.state !== 'live' || !isAble) await supersede(hub, effect, run);
+    // Opened while its record was merged into another, or taken out again: whoever moved the link has seen to it.
+    const isStray = link?.record !== effect.record;
+    if (link === undefined || isStray || link.state !== 'live' || !isAble) await supersede(hub, effect, run);
     else if (link.call !== null || (await unheard(hub, sync, effect))) await postpone(hub, effect, 1000, run);
     else if (guardless(sync, link)) await awaitGuard(hub, effect, run);
     else links.set(effect, link);
@@ -235,6 +237,7 @@ const prepareUpdate = async (
   const effect = effectOf(row);
   const link = linkOf(linkStored);
   if (effect.state !== 'open' || link.call !== null || link.state !== 'live') return undefined;
+  if (link.record !== effect.record) return undefined;
   const record = await loadRecord(hub, link.record);
   const holds = await loadHolds(hub, record.id, sync.name, link.object);
   const draft = new Draft(hub, run);

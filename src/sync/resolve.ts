@@ -9,7 +9,7 @@ import type { Row } from '../store/schema.ts';
 import { drawFollowing, isUnwanted } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
 import { protectedFrom } from './protection.ts';
-import { effectOf, holdOf, linkOf, loadRecord, type Hub } from './hub.ts';
+import { effectOf, holdOf, leadsTo, linkOf, loadRecord, type Hub } from './hub.ts';
 
 export interface ConflictKey {
   readonly record: string;
@@ -96,11 +96,12 @@ const checkProtection = (
  */
 export const resolveConflict = async (
   hub: Hub,
-  key: ConflictKey,
+  asked: ConflictKey,
   choice: Choice,
   by: string,
   run: string,
 ): Promise<boolean> => {
+  const key = { ...asked, record: (await leadsTo(hub, asked.record))?.id ?? asked.record };
   const row = await hub.store.get('conflict', { ...key });
   const linkStored = await hub.store.get('link', { sync: key.sync, object: key.object });
   if (row === undefined || linkStored === undefined) return false;

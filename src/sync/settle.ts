@@ -6,6 +6,7 @@ import type { ItemResult, Trouble } from '../connector.ts';
 import { deletedField, reachOf } from '../merge/deletion.ts';
 import type { LinkState, RecordState, Written } from '../merge/record.ts';
 import { CrosswalkError } from '../errors.ts';
+import { raise } from './candidates.ts';
 import { commit, Draft } from './draft.ts';
 import { touchAgain } from './gone.ts';
 import {
@@ -165,7 +166,7 @@ const drawDone = async (
     stored !== undefined &&
     (stored.record !== item.record || (call.op === 'update' && stored.call !== call.id))
   ) {
-    return drawStray(draft, call, effect, stored, record);
+    return await drawStray(draft, call, effect, stored, record);
   }
   endCall(draft, call);
   closeSent(draft, call, effect);
@@ -232,27 +233,20 @@ const closeSent = (draft: Draft, call: CallRow, effect: EffectRow | undefined): 
  * The answer names an object that belongs to another record: a person must say whether the two are one.
  * Creating again would double the object.
  */
-const drawStray = (
+const drawStray = async (
   draft: Draft,
   call: CallRow,
   effect: EffectRow | undefined,
   stored: LinkState,
   record: RecordState,
-): void => {
+): Promise<void> => {
   endCall(draft, call);
   const own = effect !== undefined && effect.call === call.id ? effect : undefined;
   if (stored.record === record.id) {
     if (own !== undefined) draft.close(own, 'delivered');
     return;
   }
-  const [a, b] = [stored.record, record.id].sort();
-  draft.put('candidate', {
-    entity: record.entity,
-    a,
-    b,
-    why: 'one object answered for both',
-    at: draft.hub.now(),
-  });
+  await raise(draft, record.entity, stored.record, record.id, 'one object answered for both');
   const message = `the remote answered with ${stored.object}, which is linked to record ${stored.record}`;
   if (own !== undefined) parkEffect(draft, own, 'unknown-outcome', message);
 };
