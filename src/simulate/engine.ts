@@ -20,8 +20,8 @@ class Crash extends Error {}
 
 const fallback: FieldRule = {
   role: 'writer',
-  conflict: 'ask',
-  clear: 'restore',
+  conflict: 'newest',
+  clear: 'take',
   protected: false,
   key: false,
 };
@@ -89,7 +89,7 @@ export class Engine {
         kind: toyKind(system, world.network),
         entity: 'person',
         lens: toyLens(system.traits),
-        rules: (field) => rules[field] ?? fallback,
+        rules: (field) => rules[field] ?? { ...fallback, key: field === 'email' },
         inward: true,
         outward: standing === 'in',
         create: true,

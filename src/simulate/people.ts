@@ -25,12 +25,13 @@ export class People {
   #value(field: string): Json {
     this.#values += 1;
     const n = this.#values;
-    if (field === 'email') {
+    if (field === 'email' && !this.#world.isPaced) {
       const roll = this.#world.random();
       // What people type who have none, and what many share: neither is a key.
       if (roll < 0.04) return placeholders[n % placeholders.length] ?? '0';
       return roll < 0.05 ? 'info@x.cn' : roll < 0.2 ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
     }
+    if (field === 'email') return `M${n}@x.cn`;
     const text = `${field === 'stage' ? 's' : 'Nn'}${n}`;
     return field !== 'stage' && this.#world.chance(0.4) ? ` ${text} ` : text;
   }
@@ -40,7 +41,9 @@ export class People {
     if (system === undefined) return;
     const other = this.#world.pick(this.#world.systems.flatMap((one) => [...one.objects.values()]));
     const email =
-      this.#world.chance(0.3) && other !== undefined ? other.value['email'] : this.#value('email');
+      !this.#world.isPaced && this.#world.chance(0.3) && other !== undefined
+        ? other.value['email']
+        : this.#value('email');
     const value = Object.fromEntries(
       toyFields.map((field) => [
         field,
@@ -58,7 +61,7 @@ export class People {
     const field = this.#world.pick(toyFields);
     if (system === undefined || object === undefined || field === undefined) return;
     const old = this.#world.pick(object.log[field] ?? [])?.given ?? null;
-    const roll = this.#world.random();
+    const roll = this.#world.isPaced ? 1 : this.#world.random();
     const value = roll < 0.06 ? null : roll < 0.14 ? old : this.#value(field);
     this.#world.say(`person edits ${object.id}.${field} = ${JSON.stringify(value)}`);
     system.change(object, { [field]: value }, 'person', this.#world.time, null);

@@ -72,6 +72,11 @@ export const mutationNames = [
   'create-deleted',
   'no-grace',
   'keys-of-deleted',
+  'call-not-on-disk',
+  'commit-unconditionally',
+  'shadow-as-asked',
+  'silent-polls',
+  'uncounted-echoes',
 ] as const;
 
 export type Mutation = (typeof mutationNames)[number];
