@@ -36,6 +36,7 @@ export const finish = async (world: World): Promise<void> => {
   const writes = world.systems.reduce((sum, system) => sum + system.gatewayWrites, 0);
   await world.settle(['sweep', 'poll', 'in', 'out'], 2);
   const echoes = world.systems.reduce((sum, system) => sum + system.gatewayWrites, 0) - writes;
+  world.echoes = echoes;
   if (echoes > 0) say(`P10: a further pass wrote ${echoes} times`);
   await world.closeBooks();
   const state = await snapshot(world);

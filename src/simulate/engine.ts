@@ -1,5 +1,6 @@
 /** The gateway's process in the simulator: the production engine over a store that may die at any commit. */
 import { Trouble } from '../connector.ts';
+import type { FieldRule } from '../merge/policy.ts';
 import type { Group, Store } from '../store/store.ts';
 import { catchUp } from '../sync/catch-up.ts';
 import { deliver } from '../sync/deliver.ts';
@@ -18,6 +19,9 @@ import type { World } from './world.ts';
 
 /** The process dies here: nothing may catch it but the engine's own frame. */
 class Crash extends Error {}
+
+/** Where a scenario draws no rules. */
+const paced: FieldRule = { ...plainRule, conflict: 'newest', clear: 'take' };
 
 export class Engine {
   readonly #world: World;
@@ -82,7 +86,7 @@ export class Engine {
         kind: toyKind(system, world.network),
         entity: 'person',
         lens: toyLens(system.traits),
-        rules: (field) => rules[field] ?? plainRule,
+        rules: (field) => rules[field] ?? (world.isPaced ? { ...paced, key: field === 'email' } : plainRule),
         inward: true,
         outward: standing === 'in',
         create: true,

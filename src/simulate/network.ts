@@ -36,6 +36,8 @@ const shown = (result: unknown): string =>
 
 export class Network implements Wire {
   readonly #world: World;
+  /** Requests that asked to read. */
+  reads = 0;
   /** Writes that have reached a system. */
   #sent = 0;
   /** Hooks on their way. */
@@ -69,6 +71,7 @@ export class Network implements Wire {
   }
 
   async request<T>(system: ToySystem, what: 'read' | 'write', effect: () => T): Promise<T> {
+    if (what === 'read') this.reads += 1;
     try {
       const result = await this.#travel(system, what, effect);
       troublesIn(result).forEach((name) => this.#note(name));

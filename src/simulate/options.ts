@@ -1,6 +1,7 @@
 /** What a run of the simulator is asked for on its command line, and the line that asks for it again. */
 import { parseArgs } from 'node:util';
 import { mutationNames, type Mutation } from '../sync/hub.ts';
+import { scenarios } from './scenarios.ts';
 import { faultNames, type Fault } from './faults.ts';
 
 /** All that decides a seed's course, besides the seed. */
@@ -10,6 +11,8 @@ export interface Setup {
   /** How many systems share the entity; absent: the seed decides, two to four. */
   readonly systems?: number;
   readonly mutation?: Mutation;
+  /** Named circumstances; absent: everything is drawn. */
+  readonly scenario?: string;
 }
 
 export interface Asked extends Setup {
@@ -35,6 +38,7 @@ npm run simulate -- --seed S [--steps M] [--say]
   --systems K     2, 3 or 4 systems in the entity (default: the seed decides)
   --faults a,b    only these faults; "none" for none
   --without a,b   all but these
+  --scenario s    named circumstances: ${Object.keys(scenarios).join(', ')}
   --mutation m    breaks the engine on purpose
   --no-shrink     does not look for a smaller course that fails alike
   --json          one line with the result
@@ -66,6 +70,15 @@ export const faultsOf = (only: string | undefined, without: string | undefined):
   return on;
 };
 
+/** The faults of a scenario, as they would be asked for. */
+const faultsIn = (name: string | undefined): string | undefined => {
+  if (name === undefined) return undefined;
+  const scenario = Object.hasOwn(scenarios, name) ? scenarios[name] : undefined;
+  if (scenario === undefined)
+    throw new NotAsked(`unknown scenario ${name}; there are: ${Object.keys(scenarios).join(', ')}`);
+  return scenario.faults.join(',') || 'none';
+};
+
 const mutationOf = (text: string): Mutation => {
   const known = mutationNames.find((name) => name === text);
   if (known === undefined)
@@ -85,6 +98,7 @@ export const readOptions = (args: readonly string[]): Asked => {
       systems: { type: 'string' },
       faults: { type: 'string' },
       without: { type: 'string' },
+      scenario: { type: 'string' },
       mutation: { type: 'string' },
       'no-shrink': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -95,7 +109,8 @@ export const readOptions = (args: readonly string[]): Asked => {
     from: whole(values.seed === undefined ? 'from' : 'seed', values.seed ?? values.from),
     seeds: values.seed === undefined ? whole('seeds', values.seeds, 1) : 1,
     steps: whole('steps', values.steps, 1),
-    faults: faultsOf(values.faults, values.without),
+    faults: faultsOf(values.faults ?? faultsIn(values.scenario), values.without),
+    ...(values.scenario === undefined ? {} : { scenario: values.scenario }),
     ...(values.systems === undefined ? {} : { systems: whole('systems', values.systems, 2, 4) }),
     ...(values.mutation === undefined ? {} : { mutation: mutationOf(values.mutation) }),
     json: values.json,
@@ -108,7 +123,7 @@ const listed = (names: readonly Fault[]): string =>
   names.map((name) => name.replaceAll(' ', '-')).join(',') || 'none';
 
 /** The one command that runs a seed again. */
-export const replayOf = (seed: number, { steps, faults, systems, mutation }: Setup): string => {
+export const replayOf = (seed: number, { steps, faults, systems, mutation, scenario }: Setup): string => {
   const on = faultNames.filter((name) => faults.has(name));
   const off = faultNames.filter((name) => !faults.has(name));
   const which =
@@ -116,6 +131,7 @@ export const replayOf = (seed: number, { steps, faults, systems, mutation }: Set
   return [
     `npm run simulate -- --seed ${seed} --steps ${steps}`,
     systems === undefined ? '' : ` --systems ${systems}`,
+    scenario === undefined ? '' : ` --scenario '${scenario}'`,
     which,
     mutation === undefined ? '' : ` --mutation ${mutation}`,
   ].join('');

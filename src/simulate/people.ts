@@ -41,12 +41,13 @@ export class People {
     if (isListField(field)) return filedList(field, this.#hand());
     this.#values += 1;
     const n = this.#values;
-    if (field === 'email') {
+    if (field === 'email' && !this.#world.isPaced) {
       const roll = this.#world.random();
       // What people type who have none, and what many share: neither is a key.
       if (roll < 0.04) return placeholders[n % placeholders.length] ?? '0';
       return roll < 0.05 ? 'info@x.cn' : roll < 0.2 ? `Same${n % 7}@x.cn` : `M${n}@x.cn`;
     }
+    if (field === 'email') return `M${n}@x.cn`;
     const text = `${field === 'stage' ? 's' : 'Nn'}${n}`;
     return field !== 'stage' && this.#world.chance(0.4) ? ` ${text} ` : text;
   }
@@ -56,7 +57,9 @@ export class People {
     if (system === undefined) return;
     const other = this.#world.pick(this.#world.systems.flatMap((one) => [...one.objects.values()]));
     const email =
-      this.#world.chance(0.3) && other !== undefined ? other.value['email'] : this.#value('email');
+      !this.#world.isPaced && this.#world.chance(0.3) && other !== undefined
+        ? other.value['email']
+        : this.#value('email');
     const value = Object.fromEntries(
       allFields.map((field) => [
         field,
@@ -74,7 +77,7 @@ export class People {
     const field = this.#world.pick(allFields);
     if (system === undefined || object === undefined || field === undefined) return;
     const old = this.#world.pick(object.log[field] ?? [])?.given ?? null;
-    const roll = this.#world.random();
+    const roll = this.#world.isPaced ? 1 : this.#world.random();
     const value = isListField(field)
       ? editedList(field, this.#hand(), object.value[field] ?? null, [old])
       : roll < 0.06

@@ -1,5 +1,6 @@
 import { finish } from './checks.ts';
 import type { Tally } from './tally.ts';
+import { figuresOf, type Figures } from './figures.ts';
 import type { Setup } from './options.ts';
 import { World } from './world.ts';
 
@@ -8,6 +9,7 @@ export interface SeedResult {
   /** How many systems shared the entity. */
   readonly systems: number;
   readonly violations: readonly string[];
+  readonly figures: Figures;
 }
 
 export interface SeedOptions extends Setup {
@@ -27,7 +29,7 @@ export const runSeed = async (seed: number, options: SeedOptions): Promise<SeedR
   for (let i = 0; i < options.steps; i += 1) await world.step();
   await finish(world);
   await world.store.close();
-  return { seed, systems: world.systems.length, violations: world.violations };
+  return { seed, systems: world.systems.length, violations: world.violations, figures: figuresOf(world) };
 };
 
 /** Seeds one after the other. */

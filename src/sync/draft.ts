@@ -91,6 +91,7 @@ export class Draft {
 
   /** `n` items of `run` end with `verdict`. */
   settleItems(run: string, verdict: ItemVerdict, n: number): this {
+    if (this.hub.mutation === 'uncounted-echoes' && verdict === 'echo') return this;
     return this.count(run, { open: -n, [verdict]: n });
   }
 
@@ -179,6 +180,7 @@ export class Draft {
   }
 
   lineage(record: string, row: LineageRow): this {
+    if (this.hub.mutation === 'silent-polls' && row.cause.startsWith('poll ')) return this;
     return this.append('lineage', { record, at: this.hub.now(), run: this.run, body: row });
   }
 
@@ -319,7 +321,8 @@ export class Draft {
       key: { id },
       row,
     }));
-    return { when: this.#when, write: [...this.#write, ...counts] };
+    const when = this.hub.mutation === 'commit-unconditionally' ? [] : this.#when;
+    return { when, write: [...this.#write, ...counts] };
   }
 
   /** Tells the lanes, once the group is durable. */

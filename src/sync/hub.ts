@@ -84,6 +84,11 @@ export const mutationNames = [
   'merge-under-way',
   'unmerge-later-edits',
   'apart-ignored',
+  'call-not-on-disk',
+  'commit-unconditionally',
+  'shadow-as-asked',
+  'silent-polls',
+  'uncounted-echoes',
 ] as const;
 
 export type Mutation = (typeof mutationNames)[number];

@@ -4,7 +4,7 @@
  */
 import type { ItemResult, Trouble } from '../connector.ts';
 import { deletedField, reachOf } from '../merge/deletion.ts';
-import type { LinkState, RecordState, Written } from '../merge/record.ts';
+import { overlay, type LinkState, type RecordState, type Written } from '../merge/record.ts';
 import { CrosswalkError } from '../errors.ts';
 import { raise } from './candidates.ts';
 import { commit, Draft } from './draft.ts';
@@ -202,7 +202,9 @@ const drawDone = async (
   // Nothing was shown: the shadow stays, and what was asked counts as expected until a look confirms it. A kind
   // that cannot be read waits for its next page or hook. (Taking what was accepted for the shadow, as first
   // designed, made a write that was dropped in silence look like a person's edit back.)
-  draft.link(stored ?? null, { ...link, lookedUntil: now });
+  const shadow =
+    hub.mutation === 'shadow-as-asked' ? overlay(link.shadow, sync.lens.shadow(item.value)) : link.shadow;
+  draft.link(stored ?? null, { ...link, shadow, lookedUntil: now });
   if (sync.kind.read !== undefined) touchAgain(draft, sync, done.id, 0, 'confirm');
 };
 

@@ -49,10 +49,11 @@ describe('the kernel over toy systems', () => {
   it.each(knownMutations)(
     'catches the mutation $mutation',
     { timeout: 120_000 },
-    async ({ mutation, seed, steps }) => {
+    async ({ mutation, seed, steps, systems }) => {
       // The known seed comes first; a change of the engine's course may call for one of its neighbours.
       for (let next = seed; next < seed + 60; next += 1) {
-        const { violations } = await runSeed(next, { steps, faults, tally: new Tally(), mutation });
+        const only = systems === undefined ? {} : { systems };
+        const { violations } = await runSeed(next, { steps, faults, tally: new Tally(), mutation, ...only });
         if (violations.length > 0) return;
       }
       expect.fail(`no seed from ${seed} to ${seed + 59} catches ${mutation}`);
