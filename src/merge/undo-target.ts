@@ -75,7 +75,8 @@ export const ownValue = (
   const { field, now, back, changes } = change;
   const { link, lens } = target;
   const shown = shownBy(target)[field];
-  if (!changes || link.state !== 'live' || isPending(link, field)) return undefined;
+  // A call that is under way has only what `written` says it has.
+  if (!changes || link.state !== 'live' || link.written[field]?.confirmed === false) return undefined;
   // What the mapping cannot read there is somebody's, and nobody can tell whose.
   if (link.left?.[field] !== undefined) return null;
   if (shown === undefined || isEmpty(shown)) return undefined;
@@ -121,6 +122,14 @@ const hasFromScope = (
 /** A write of ours may still change what it shows. */
 const isPending = (link: LinkState, field: string): boolean =>
   link.call !== null || link.written[field]?.confirmed === false;
+
+/** True if nobody can tell yet whether what it shows is its own: a write of ours may still reach it. */
+export const isUnsure = (target: TargetView, field: string): boolean => {
+  const { state, written } = target.link;
+  const writing = written[field];
+  const isOpen = writing !== undefined && !writing.acked && !writing.confirmed;
+  return state === 'live' && isOpen && !isEmpty(shownBy(target)[field]);
+};
 
 const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
   !same(shown, value) && !same(shown, lens.settle(field, value));

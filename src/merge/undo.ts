@@ -15,6 +15,7 @@ import { intoOf } from './redirect.ts';
 import {
   firstRow,
   isOurs,
+  isUnsure,
   ownValue,
   targetOf,
   toCreate,
@@ -79,7 +80,7 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
   const held: { sync: string; object: string; hold: Hold }[] = [];
   const lines = ledgerOf(input);
   const fields = touched.map(([field, one]) => {
-    const plan = planField(input, field, one, others);
+    const plan = surely(input, planField(input, field, one, others));
     if (plan.result === 'kept') return { ...plan, targets: [{ target: 'record', ...resultOf(plan) }] };
     const chain = chainOf(one);
     const found = input.targets.flatMap((target) => {
@@ -138,6 +139,25 @@ const workedOn = (
     return `the record was made by this, and ${link.sync}/${link.object} was linked to it since (${iso(first.at)})`;
   }
   return undefined;
+};
+
+/** Nothing is emptied while nobody can tell whose value it is: undone once more, after the write has ended, it is told. */
+const surely = ({ targets }: UndoInput, plan: FieldUndo): FieldUndo => {
+  if (!plan.changes || !isEmpty(plan.back)) return plan;
+  const unsure = targets.find((target) => isUnsure(target, plan.field));
+  if (unsure === undefined) return plan;
+  const { sync, object } = unsure.link;
+  const why = `a write to ${sync}/${object} is under way: undo it once more when it has ended`;
+  return {
+    field: plan.field,
+    now: plan.now,
+    back: plan.now,
+    changes: false,
+    stands: 0,
+    targets: [],
+    result: 'kept',
+    why,
+  };
 };
 
 const planField = (

@@ -160,7 +160,8 @@ const overriding = (world: World, state: Snapshot): string[] =>
             (one) =>
               one.index < index &&
               one.entry.field === field &&
-              (one.entry.verdict === 'took' || one.entry.verdict === 'resolved'),
+              // What another record had brought, and took with it again, stands no more.
+              ['took', 'resolved', 'merged', 'unmerged'].includes(one.entry.verdict),
           ),
         )
         .find(
