@@ -128,6 +128,14 @@ const hasFromScope = (
 /** A write of ours may still change what it shows. (A call under way changes what it writes, and nothing else.) */
 const isPending = (link: LinkState, field: string): boolean => link.written[field]?.confirmed === false;
 
+/** True if nobody can tell yet whether what it shows is its own: a write of ours may still reach it. */
+export const isUnsure = (target: TargetView, field: string): boolean => {
+  const { state, written } = target.link;
+  const writing = written[field];
+  const isOpen = writing !== undefined && !writing.acked && !writing.confirmed;
+  return state === 'live' && isOpen && !isEmpty(shownBy(target)[field]);
+};
+
 const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
   !shows(lens, field, shown, value);
 

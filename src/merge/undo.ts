@@ -16,6 +16,7 @@ import { intoOf } from './redirect.ts';
 import {
   firstRow,
   isOurs,
+  isUnsure,
   ownValue,
   targetOf,
   toCreate,
@@ -89,7 +90,9 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
   const made = revives ? anewIn(input.targets) : new Set<string>();
   const fields = touched.map(([field, one]) => {
     const plan =
-      field === deletedField ? planLife(input, one) : planField(input, field, one, { others, revives });
+      field === deletedField
+        ? planLife(input, one)
+        : surely(input, planField(input, field, one, { others, revives }));
     if (plan.result === 'kept') return { ...plan, targets: [{ target: 'record', ...resultOf(plan) }] };
     const record: TargetUndo = { target: 'record', result: 'restored' };
     if (field === deletedField)
@@ -185,6 +188,25 @@ const workedOn = (
     return `the record was made by this, and ${link.sync}/${link.object} was linked to it since (${iso(first.at)})`;
   }
   return undefined;
+};
+
+/** Nothing is emptied while nobody can tell whose value it is: undone once more, after the write has ended, it is told. */
+const surely = ({ targets }: UndoInput, plan: FieldUndo): FieldUndo => {
+  if (!plan.changes || !isEmpty(plan.back)) return plan;
+  const unsure = targets.find((target) => isUnsure(target, plan.field));
+  if (unsure === undefined) return plan;
+  const { sync, object } = unsure.link;
+  const why = `a write to ${sync}/${object} is under way: undo it once more when it has ended`;
+  return {
+    field: plan.field,
+    now: plan.now,
+    back: plan.now,
+    changes: false,
+    stands: 0,
+    targets: [],
+    result: 'kept',
+    why,
+  };
 };
 
 /** The field as it was before the scope, if what the scope gave it still stands. */

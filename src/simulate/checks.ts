@@ -163,9 +163,11 @@ const doubles = (world: World, state: Snapshot): string[] =>
     });
   });
 
-/** True if an object was deleted when the next one was made, or up to the look just before. */
+/** True if an object was deleted, or merged into another, when the next one was made, or up to the look just before. */
 const wasGone = ({ objects }: ToySystem, id: string, next = ''): boolean => {
   const made = objects.get(next)?.createdAt ?? 0;
+  const movedAt = objects.get(id)?.movedAt;
+  if (movedAt !== undefined && movedAt <= made) return true;
   const lives = objects.get(id)?.lives.filter(({ at }) => at <= made) ?? [];
   const looked = lives.findLast(({ at }) => at <= made - 30_000);
   return looked?.deleted === true || lives.some(({ at, deleted }) => deleted && at > made - 30_000);

@@ -176,7 +176,8 @@ const overriding = (world: World, state: Snapshot): string[] =>
             (one) =>
               one.index < index &&
               one.entry.field === field &&
-              ['took', 'resolved', 'undone'].includes(one.entry.verdict),
+              // What another record had brought, and took with it again, stands no more.
+              ['took', 'resolved', 'undone', 'merged', 'unmerged'].includes(one.entry.verdict),
           ),
         )
         .find(

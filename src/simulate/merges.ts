@@ -102,5 +102,6 @@ const absorb = (system: ToySystem, stays: ToyObject, goes: ToyObject, now: numbe
   system.change(goes, {}, 'person', now, null);
   goes.deleted = true;
   goes.movedTo = stays.id;
+  goes.movedAt = now;
   system.change(stays, Object.fromEntries(patch), 'person', now, null);
 };

@@ -86,6 +86,7 @@ export interface ToyObject {
   deleted: boolean;
   /** The object that it was merged into there. */
   movedTo?: string;
+  movedAt?: number;
   readonly createdBy: string | null;
   readonly log: Record<string, FieldEvent[]>;
   readonly looked: Record<string, Json>;

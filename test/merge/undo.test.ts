@@ -81,7 +81,7 @@ it.each([
   expect(fields.map(({ targets }) => targets.at(-1)?.result)).toEqual(['kept', 'kept']);
 });
 
-it('a value that is being written there is owed, for nobody knows yet what it shows', () => {
+it('a value that is being written there is kept for now, for nobody knows yet whose it is', () => {
   const writing: Written = {
     asked: 'Ann',
     settled: 'Ann',
@@ -93,5 +93,6 @@ it('a value that is being written there is owed, for nobody knows yet what it sh
   };
   const { held, fields } = plan({ call: 'c1', written: { name: writing } });
   expect(held.map(({ hold }) => hold.field)).toEqual(['email']);
-  expect(fields.map(({ targets }) => targets.at(-1)?.result)).toEqual(['kept', 'owed']);
+  expect(fields.map(({ result }) => result)).toEqual(['restored', 'kept']);
+  expect(fields.at(-1)?.why).toContain('a write to A/A1 is under way');
 });
