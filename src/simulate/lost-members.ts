@@ -78,6 +78,8 @@ interface Case {
   readonly told: readonly Told[];
   /** The calls of which lineage says what they wrote; of others the outcome was never told. */
   readonly answered: ReadonlySet<string>;
+  /** True if an undo changed the list: whoever edited it before is in dispute with that. */
+  readonly isUndone: boolean;
   /** True if a record of the object was merged into another, or taken out again. */
   readonly isMerged: boolean;
   /** What any entry of the record made of what. */
@@ -194,9 +196,9 @@ const unauthored = ({ world, field, log, told, answered, isMerged }: Case): stri
 };
 
 /** Where a policy overruled somebody, somebody (or a system by itself) had edited the same row elsewhere, or a write of ours had not shown. */
-const undisputed = ({ field, log, told, others }: Case): string[] =>
+const undisputed = ({ field, log, told, others, isUndone }: Case): string[] =>
   told.flatMap(({ entry, answers }) => {
-    if (entry.verdict !== 'overruled' || answers || !isDecided(entry)) return [];
+    if (entry.verdict !== 'overruled' || answers || isUndone || !isDecided(entry)) return [];
     const lost = changes(atomsOf(field, entry.after), atomsOf(field, entry.theirs));
     return lost.flatMap(({ atom, after }) => {
       const isEdit = log.some(
@@ -251,6 +253,7 @@ const caseOf = (
     field,
     log: object.log[field] ?? [],
     told: toldOf(rows, name, object.id, field),
+    isUndone: entries.some(({ verdict }) => verdict === 'undone'),
     isMerged: rows.some(({ event }) => event === 'merged' || event === 'unmerged'),
     answered: new Set(
       rows.flatMap(({ cause, entries: all }) =>

@@ -34,6 +34,18 @@ const troublesIn = (result: unknown): string[] => {
 const shown = (result: unknown): string =>
   (result instanceof Map ? JSON.stringify([...result]) : JSON.stringify(result)).slice(0, 2000);
 
+/** The effect of a request whose answer gets lost: nobody has seen what it shows. */
+const unheard = (system: ToySystem, effect: () => unknown): (() => void) => {
+  return () => {
+    system.unheard = true;
+    try {
+      effect();
+    } finally {
+      system.unheard = false;
+    }
+  };
+};
+
 export class Network implements Wire {
   readonly #world: World;
   /** Requests that asked to read. */
@@ -98,7 +110,7 @@ export class Network implements Wire {
     await this.#meanwhile();
     if (what === 'read' && this.fault('read cut', 0.01))
       throw new Trouble('unknown', { message: 'connection reset' });
-    if (what === 'write') this.#cut(effect);
+    if (what === 'write') this.#cut(unheard(system, effect));
     const result = effect();
     world.say(`${system.traits.name} ${what} ${shown(result)}`);
     world.time += 1 + Math.floor(world.random() * 40);
@@ -107,7 +119,7 @@ export class Network implements Wire {
   }
 
   /** Cuts a write, if it is to be cut: before it takes effect, after, or long before. */
-  #cut(effect: () => unknown): void {
+  #cut(effect: () => void): void {
     const cut = (): Trouble => new Trouble('unknown', { message: 'timed out' });
     if (this.fault('write cut before effect', 0.02)) throw cut();
     if (this.fault('write lands late', 0.015)) {

@@ -122,6 +122,8 @@ export class ToySystem {
   readonly late: { id: string; at: number }[] = [];
   tick = 0;
   gatewayWrites = 0;
+  /** What it answers now gets lost on the way. */
+  unheard = false;
   #next = 100;
 
   constructor(traits: ToyTraits) {
@@ -232,8 +234,10 @@ export class ToySystem {
 
   /** As `show`, and remembered as delivered to the gateway. */
   deliverLook(object: ToyObject): RemoteObject {
-    Object.assign(object.looked, object.value);
-    object.lastLookTick = this.tick;
+    if (!this.unheard) {
+      Object.assign(object.looked, object.value);
+      object.lastLookTick = this.tick;
+    }
     return this.show(object);
   }
 }
