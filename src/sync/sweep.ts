@@ -42,6 +42,7 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
   let cursor: Cursor = stored.page === null ? { ...stored, until: hub.now(), run: null } : stored;
   cursor = await paced(hub, cursor);
   let read = 0;
+  let losses = 0;
   for (;;) {
     const since = Math.max(0, cursor.since - lateness - resolution - skew);
     const from = hub.now();
@@ -49,7 +50,18 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
     // The window's end is open towards the remote's clock, which may run ahead of ours.
     const window = { since, until: cursor.until + skew + 1 };
     const page = await patient(hub, cursor, async () => kind.changes?.(window, cursor.page) ?? ending);
-    if (page === 'lost') return { ...(await readAnew(hub, lane, cursor)), read };
+    if (page === 'lost') {
+      losses += 1;
+      if (cursor.page === null || losses > mostLosses)
+        return { ...(await readAnew(hub, lane, cursor)), read };
+      // The window is known: only the place in it is lost.
+      hub.alarm(
+        `source ${lane}`,
+        'the remote lost our place among its changes: they are read from the first page again',
+      );
+      cursor = { ...cursor, page: null };
+      continue;
+    }
     const done = page.next === null;
     const next: Cursor = done
       ? { lane, since: cursor.until, until: cursor.until, page: null, run: cursor.run, pace: null }
@@ -62,6 +74,9 @@ export const poll = async (hub: Hub, lane: string): Promise<Swept> => {
     }
   }
 };
+
+/** A place that is lost as often in one reading is not looked for again. */
+const mostLosses = 3;
 
 const ending: Page = { objects: [], next: null };
 
@@ -110,7 +125,12 @@ export const sweep = async (hub: Hub, lane: string, absent = false): Promise<Swe
   let losses = 0;
   for (;;) {
     const from = hub.now();
-    const page = await patient(hub, cursor, async () => kind.scan?.(cursor.page) ?? ending, losses < 3);
+    const page = await patient(
+      hub,
+      cursor,
+      async () => kind.scan?.(cursor.page) ?? ending,
+      losses < mostLosses,
+    );
     if (page === 'lost') {
       losses += 1;
       cursor = await scanAgain(hub, lane, cursor);
