@@ -188,8 +188,14 @@ const joinLink = (
       if (theirs === undefined || held.has(field) || shows(view.lens, field, theirs, ours)) continue;
       const verdict = verdicts.get(field);
       const isKey = isSecond && input.keys.has(field);
-      const why = isKey ? 'kept' : isEmpty(theirs) ? undefined : verdict?.hold;
-      const rule = isKey ? 'merged: a second object keeps its own keys' : (verdict?.rule ?? stands);
+      // What its own record had not taken either: nothing empty is written over it.
+      const isLeft = isEmpty(ours) && !isEmpty(theirs);
+      const why = isLeft ? 'empty' : isKey ? 'kept' : isEmpty(theirs) ? undefined : verdict?.hold;
+      const rule = isLeft
+        ? 'merged: empty is not written over filled'
+        : isKey
+          ? 'merged: a second object keeps its own keys'
+          : (verdict?.rule ?? stands);
       if (why === undefined) {
         if (!isEmpty(theirs)) entries.push({ field, verdict: 'overruled', theirs, after: ours, rule });
         continue;

@@ -117,13 +117,20 @@ const survivorsChange = (input: PartInput, field: string, told: readonly Told[])
   return changeOf(survivor, field, { value, at, source }, 'unmerged: as it was without', back?.of);
 };
 
+/** True if an object shows something there, or may come to by a write of ours. */
+const mayShow = (view: LinkView, field: string): boolean => {
+  const writing = view.link.written[field];
+  const isOpen = writing !== undefined && !writing.confirmed;
+  return !isEmpty(expectedOf(view, field)) || (isOpen && !isEmpty(writing.asked));
+};
+
 /**
  * What the loser never had, and what its objects may have been given meanwhile: it is empty from now on, so that what is
  * ours is taken back there.
  */
 const emptied = ({ loser, own, now, by }: PartInput, fields: Iterable<string>): Change[] =>
   [...fields].flatMap((field): Change[] => {
-    const isShown = own.some((view) => view.link.state === 'live' && !isEmpty(expectedOf(view, field)));
+    const isShown = own.some((view) => view.link.state !== 'detached' && mayShow(view, field));
     if (loser.fields[field] !== undefined || !isShown) return [];
     const to = { value: null, at: { from: now - 1, to: now }, source: by };
     return [changeOf(loser, field, to, 'unmerged: it never had it')];
