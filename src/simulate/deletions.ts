@@ -26,11 +26,11 @@ const objectsOf = (
   state: Snapshot,
   record: string,
 ): { system: ToySystem; object: ToyObject }[] =>
-  state.links.flatMap((link) => {
-    const system = link.record === record ? systemOf(world, link.sync) : undefined;
-    const object = system?.objects.get(link.object);
-    return system === undefined || object === undefined ? [] : [{ system, object }];
-  });
+  world.systems.flatMap((system) =>
+    [...system.objects.values()]
+      .filter(({ id }) => (state.lineage.get(record) ?? []).some(({ object }) => object === id))
+      .map((object) => ({ system, object })),
+  );
 
 const byPerson = ({ lives }: ToyObject, until: number): LifeEvent | undefined =>
   lives.findLast(({ by, deleted, at }) => by === 'person' && deleted && at <= until);

@@ -102,7 +102,9 @@ const fateOf = (
     world.options.tally.exception('kind without read or guard');
     return undefined;
   }
-  if (next.lastLookTick >= event.tick)
+  // What a page showed while a call was under way, that call could not know.
+  const sentAt = world.calls.get(next.call ?? '')?.sentAt ?? Number.POSITIVE_INFINITY;
+  if (next.lastLookTick >= event.tick && sentAt > event.at)
     return `it was seen, no lineage names it, and ${next.call} wrote ${JSON.stringify(next.given)} over it`;
   if (system.traits.guarded)
     return `${next.call} wrote ${JSON.stringify(next.given)} over it on a guarded remote`;

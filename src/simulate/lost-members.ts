@@ -84,7 +84,7 @@ interface Case {
   readonly isMerged: boolean;
   /** What any entry of the record made of what. */
   readonly course: readonly { readonly before: Atoms; readonly after: Atoms }[];
-  /** The same list of the record's other objects, and whether their systems make of it what nobody has declared. */
+  /** The same list of the record's other objects, and whether it may be nobody's doing: a system's own, or a create's. */
   readonly others: readonly { readonly log: readonly FieldEvent[]; readonly strange: boolean }[];
 }
 
@@ -145,7 +145,8 @@ const fateOf = (one: Case, i: number, change: AtomChange): string | undefined =>
     world.options.tally.exception('list: kind without read or guard');
     return undefined;
   }
-  if (over.lastLookTick >= event.tick)
+  const sentAt = world.calls.get(over.call ?? '')?.sentAt ?? Number.POSITIVE_INFINITY;
+  if (over.lastLookTick >= event.tick && sentAt > event.at)
     return `it was seen, no lineage names it, and ${over.call} wrote over it`;
   if (system.traits.guarded) return `${over.call} wrote over it on a guarded remote`;
   world.options.tally.exception('list: unguarded window');
@@ -239,34 +240,38 @@ const caseOf = (
   field: ListField,
 ): Case => {
   const { name } = system.traits;
-  const record = state.links.find((one) => one.sync === name && one.object === object.id)?.record ?? '';
   // Of every record that it was ever linked to.
   const rows = [...state.lineage.values()]
     .filter((all) => all.some((row) => row.sync === name && row.object === object.id))
     .flat();
-  const ids = new Set(state.links.filter((one) => one.record === record).map((one) => one.object));
+  const ids = new Set(rows.map((row) => row.object));
   const entries = rows.flatMap((row) => row.entries.filter((entry) => entry.field === field));
+  const answered = new Set(
+    rows.flatMap(({ cause, entries: all }) =>
+      all.some(({ verdict }) => verdict === 'wrote') ? [cause.replace(/^call /u, '')] : [],
+    ),
+  );
   return {
     world,
     system,
     object,
     field,
+    answered,
     log: object.log[field] ?? [],
     told: toldOf(rows, name, object.id, field),
     isUndone: entries.some(({ verdict }) => verdict === 'undone'),
     isMerged: rows.some(({ event }) => event === 'merged' || event === 'unmerged'),
-    answered: new Set(
-      rows.flatMap(({ cause, entries: all }) =>
-        all.some(({ verdict }) => verdict === 'wrote') ? [cause.replace(/^call /u, '')] : [],
-      ),
-    ),
     course: entries
       .filter(({ after }) => after !== undefined)
       .map(({ before, after }) => ({ before: atomsOf(field, before), after: atomsOf(field, after) })),
     others: world.systems.flatMap(({ traits, objects }) =>
       [...objects.values()]
         .filter(({ id }) => ids.has(id) && id !== object.id)
-        .map(({ log }) => ({ log: log[field] ?? [], strange: traits.normalise?.declared === false })),
+        .map(({ log, createdBy }) => ({
+          log: log[field] ?? [],
+          // What a create without an answer had made is found as if somebody had filed it.
+          strange: traits.normalise?.declared === false || (createdBy !== null && !answered.has(createdBy)),
+        })),
     ),
   };
 };
