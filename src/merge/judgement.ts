@@ -169,8 +169,12 @@ export class Judgement {
   /** Both sides show the same: whatever was pending on this field is done. */
   meet(field: string, theirs: Json): void {
     this.seen[field] = this.fieldVersion(field);
-    if (this.written[field]?.confirmed === false) this.confirm(field, theirs);
-    else this.release(field);
+    const writing = this.written[field];
+    if (writing?.confirmed === false) return this.confirm(field, theirs);
+    // Both sides have come to another value than we once wrote: should it come back there, that is a change.
+    const isOld = writing !== undefined && !shows(this.input.lens, field, theirs, writing.asked);
+    if (isOld && !same(theirs, writing.settled)) delete this.written[field];
+    this.release(field);
   }
 
   /** The remote shows what was written, whatever else it shows: a hold from before the write is over. */

@@ -176,7 +176,7 @@ export const drawMerge = async (
   tellBoth(draft, plan, how.cause);
   await moveKeys(draft, survivor, joined.survivor, loser);
   for (const effect of effects) if (!draft.ended(effect)) draft.close(effect, 'superseded');
-  await moveWaiting(draft, loser);
+  await moveWaiting(draft, loser, how.cause);
   await moveCandidates(draft, survivor, loser);
   drawLines(draft, survivor, joined);
   await promiseMerged(draft, plan, { effects, creates });
@@ -230,11 +230,16 @@ const tellBoth = (draft: Draft, { joined, survivor, loser }: MergePlan, cause: s
 };
 
 /** What waited for an object or a name of the loser waits for the survivor's; what it was to be created for is no more. */
-const moveWaiting = async (draft: Draft, loser: RecordState): Promise<void> => {
+const moveWaiting = async (draft: Draft, loser: RecordState, cause: string): Promise<void> => {
   for (const { name } of syncsOfEntity(draft.hub, loser.entity)) {
     await drawAwaited(draft, { lane: `out:${name}`, object: '', record: loser.id }, new Map());
-    for (const { field } of await loadHolds(draft.hub, loser.id, name, ''))
+    const holds = await loadHolds(draft.hub, loser.id, name, '');
+    if (holds.length === 0) continue;
+    for (const { field } of holds)
       draft.delete('conflict', { record: loser.id, field, sync: name, object: '' });
+    const rule = 'merged: nothing is made for it any more';
+    const entries = holds.map(({ field }) => ({ field, verdict: 'met' as const, rule }));
+    draft.lineage(loser.id, { cause, sync: name, object: '', version: 0, entries });
   }
   draft.arrived(mergedAway(draft.hub, loser));
 };

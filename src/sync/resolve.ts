@@ -131,7 +131,16 @@ export const resolveConflict = async (
   const isShown =
     choice === 'theirs' &&
     (lens === undefined || listed === null || shows(lens, key.field, shown, state?.value ?? null));
-  const seen = isShown ? { ...link.seen, [key.field]: version } : link.seen;
+  const known = link.seen[key.field] ?? 0;
+  // That there is to be nothing is written too, by a person's word: also where an undo had left what stands there.
+  const until = isShown
+    ? version
+    : choice === 'ours' && state !== undefined
+      ? Math.min(known, state.version - 1)
+      : known;
+  const seen = { ...link.seen, [key.field]: until };
+  const isLeft = choice === 'ours' && state === undefined && !isEmpty(shown);
+  const left = { field: key.field, why: 'empty' as const, theirs: shown, ours: null, at: now };
   draft.link(link, { ...link, restored, seen });
   draft.expect('conflict', { ...key }, { at: row['at'] }).delete('conflict', { ...key });
   draft.lineage(record.id, {
@@ -139,8 +148,9 @@ export const resolveConflict = async (
     sync: key.sync,
     object: key.object,
     version,
-    entries: [{ ...entry, rule: `decided by ${by}` }],
+    entries: [{ ...entry, rule: `decided by ${by}`, ...(isLeft ? { held: left.why } : {}) }],
   });
+  if (isLeft) draft.holds(record.id, link, [left], []);
   // Ours stands by a person's word: what somebody deleted before that may come back by it.
   await draft.promiseAll(record, [choice === 'theirs' ? key.field : deletedField], link);
   if (!isShown && link.state === 'live' && hub.syncs.get(key.sync)?.outward === true)
