@@ -19,9 +19,10 @@ interface Decided {
   readonly by: Readonly<Record<Winner, Set<string>>>;
 }
 
-const deciding = (judge: Judgement, field: string, rule: FieldRule): Decided => {
+const deciding = (judge: Judgement, field: string, rule: FieldRule, shadow: Json | undefined): Decided => {
   const by: Decided['by'] = { theirs: new Set(), ours: new Set(), hold: new Set() };
   const state = judge.fields[field];
+  const moved = shadow === undefined || judge.fieldVersion(field) > (judge.seen[field] ?? 0);
   const told = (why: 'cleared' | 'conflict', winner: Winner, name: string): Winner => {
     by[winner].add(name);
     judge.rows.push(`list: ${why}, ${winner}`);
@@ -35,6 +36,8 @@ const deciding = (judge: Judgement, field: string, rule: FieldRule): Decided => 
       return 'ours';
     }
     if (why === 'cleared') return told(why, clearing[rule.clear], `clear ${rule.clear}`);
+    // Ours is what was to be restored there: nobody here has changed it since.
+    if (!moved) return told(why, 'theirs', 'changed there only');
     const decided = winnerOf(rule, judge.span, spanOfPaths(state, paths));
     return told(why, decided.winner, decided.by);
   };
@@ -74,7 +77,7 @@ export const judgeList = (
     writing === undefined || writing.confirmed
       ? undefined
       : { value: writing.asked, acked: judge.written[field]?.acked === true };
-  const decided = deciding(judge, field, rule);
+  const decided = deciding(judge, field, rule, shadow);
   const { value, other, taken } = combine(listed, { base: shadow, theirs, ours, asked }, decided.decide);
   if (asked?.acked === true && taken) judge.confirm(field, theirs);
   if (!taken) judge.rows.push('list: not as asked');

@@ -24,23 +24,46 @@ const forbids = (wire: Wire, n: number): void => {
 };
 
 /** Where a call is of one item, its result is that of the call: 404, 409, 422. */
-const answered = (system: ToySystem, wire: Wire, results: ItemResult[]): ItemResult[] => {
+const answered = (system: ToySystem, results: ItemResult[]): ItemResult[] => {
   const [only] = results;
   if (system.traits.batch === 1 && results.length === 1 && only !== undefined) {
     if (only.is === 'gone' || only.is === 'stale') throw new Trouble(only.is, { message: 'not as it was' });
     if (only.is === 'refused')
       throw new Trouble('refused', { message: only.message, ...(only.code ? { code: only.code } : {}) });
   }
-  // Expiry inside a 200: the call went well, and one of its items was given up.
-  return results.length > 1 && wire.fault('answer cut short', 0.03) ? results.slice(0, -1) : results;
+  return results;
 };
 
-/** One item of a call, whose outcome the answer may not tell, whether it took effect or not. */
-const told = (system: ToySystem, wire: Wire, write: () => ItemResult): ItemResult => {
-  const unknown = { is: 'unknown' as const, message: 'the deadline of this item has passed' };
-  if (system.traits.batch > 1 && wire.fault('item unknown before effect', 0.015)) return unknown;
-  const result = write();
-  return system.traits.batch > 1 && wire.fault('item unknown after effect', 0.015) ? unknown : result;
+/** Writes without anybody hearing of what it shows then. */
+const unheard = <T>(system: ToySystem, is: boolean, write: () => T): T => {
+  const before = system.unheard;
+  system.unheard = before || is;
+  try {
+    return write();
+  } finally {
+    system.unheard = before;
+  }
+};
+
+const unknown = { is: 'unknown' as const, message: 'the deadline of this item has passed' };
+
+/** Item after item of a call; the answer may not tell the outcome of one, whether it took effect or not. */
+const each = <Item>(
+  system: ToySystem,
+  wire: Wire,
+  items: readonly Item[],
+  write: (item: Item, i: number) => ItemResult,
+): ItemResult[] => {
+  // Expiry inside a 200: the call went well, and one of its items was given up.
+  const most = items.length > 1 && wire.fault('answer cut short', 0.03) ? items.length - 1 : items.length;
+  const isMany = system.traits.batch > 1;
+  const results = items.map((item, i): ItemResult => {
+    if (isMany && wire.fault('item unknown before effect', 0.015)) return unknown;
+    const isLost = isMany && wire.fault('item unknown after effect', 0.015);
+    const result = unheard(system, isLost || i >= most, () => write(item, i));
+    return isLost ? unknown : result;
+  });
+  return answered(system, results.slice(0, most));
 };
 
 export const createAll = (system: ToySystem, wire: Wire, items: readonly CreateItem[]): ItemResult[] => {
@@ -63,11 +86,7 @@ export const createAll = (system: ToySystem, wire: Wire, items: readonly CreateI
       ...(system.traits.answers ? { object: system.deliverLook(object) } : {}),
     };
   };
-  return answered(
-    system,
-    wire,
-    items.map((item, i) => told(system, wire, () => create(item, i))),
-  );
+  return each(system, wire, items, create);
 };
 
 const isStale = (
@@ -99,11 +118,7 @@ export const updateAll = (system: ToySystem, wire: Wire, items: readonly UpdateI
       ...(system.traits.answers ? { object: system.deliverLook(object) } : {}),
     };
   };
-  return answered(
-    system,
-    wire,
-    items.map((item, i) => told(system, wire, () => update(item, i))),
-  );
+  return each(system, wire, items, update);
 };
 
 /** What a system says of an object that is not there, or was merged into another. */
@@ -130,8 +145,8 @@ export const toyRemover = (system: ToySystem, wire: Wire): Writer<RemoveItem> =>
       const cut = (): Trouble => new Trouble('unknown', { message: 'timed out' });
       forbids(wire, items.length);
       if (wire.fault('remove cut before effect', 0.25)) throw cut();
-      const results = items.map((item) => told(system, wire, () => removeOne(system, wire, item)));
+      const results = each(system, wire, items, (item) => removeOne(system, wire, item));
       if (wire.fault('remove cut after effect', 0.3)) throw cut();
-      return answered(system, wire, results);
+      return results;
     }),
 });
