@@ -155,7 +155,11 @@ const doubles = (world: World, state: Snapshot): string[] =>
         world.options.tally.exception('restored unseen where nothing can be read');
         return [];
       }
-      if (standing.length > 1 && editedBeyondSearch(system, standing)) {
+      // An undo emptied the record meanwhile: then only what can be searched for tells.
+      const isUndone = (state.lineage.get(record) ?? []).some(({ entries }) =>
+        entries.some(({ verdict }) => verdict === 'undone'),
+      );
+      if (standing.length > 1 && editedBeyondSearch(system, standing, isUndone)) {
         world.options.tally.exception('create edited beyond search');
         return [];
       }
@@ -174,12 +178,17 @@ const wasGone = ({ objects }: ToySystem, id: string, next = ''): boolean => {
 };
 
 /** No anchor, and everything that the first create had sent was changed there before anyone looked. */
-const editedBeyondSearch = ({ traits, objects }: ToySystem, [first]: readonly string[]): boolean => {
+const editedBeyondSearch = (
+  { traits, objects }: ToySystem,
+  [first]: readonly string[],
+  isUndone: boolean,
+): boolean => {
   if (traits.anchored) return false;
   // Without a list of changes, only what can be searched for counts.
-  const fields = traits.polled
-    ? allFields
-    : allFields.filter((field) => field === 'email' || field === 'name');
+  const fields =
+    traits.polled && !isUndone
+      ? allFields
+      : allFields.filter((field) => field === 'email' || field === 'name');
   const logs = fields.map((field) => objects.get(first ?? '')?.log[field] ?? []);
   const sent = logs.filter((log) => log[0]?.by === 'gateway' && log[0].value !== null);
   return sent.every(

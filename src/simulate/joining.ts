@@ -54,7 +54,7 @@ export class Joining {
   async doubled(system: ToySystem, email: unknown, store: Store): Promise<string | undefined> {
     const id = this.#standing.get(system.traits.name)?.get(String(email));
     const object = id === undefined ? undefined : system.objects.get(id);
-    const stood = object !== undefined && object.lives.length === 0;
+    const stood = object !== undefined && object.lives.length === 0 && object.movedTo === undefined;
     if (id === undefined || !stood || object.value['email'] !== email) return undefined;
     const link = (await store.get('link', { sync: system.traits.name, object: id })) as LinkState | undefined;
     return link === undefined ? `double: created ${String(email)}, which stood there as ${id}` : undefined;
