@@ -37,9 +37,9 @@ const deciding = (judge: Judgement, field: string, rule: FieldRule, shadow: Json
     }
     if (why === 'cleared') return told(why, clearing[rule.clear], `clear ${rule.clear}`);
     // Ours is what was to be restored there: nobody here has changed it since.
-    if (!moved) return told(why, 'theirs', 'changed there only');
+    if (why === 'cell' && !moved) return told('conflict', 'theirs', 'changed there only');
     const decided = winnerOf(rule, judge.span, spanOfPaths(state, paths));
-    return told(why, decided.winner, decided.by);
+    return told('conflict', decided.winner, decided.by);
   };
   return { decide, by };
 };

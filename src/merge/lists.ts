@@ -149,7 +149,7 @@ export type Winner = 'theirs' | 'ours' | 'hold';
  * `conflict`: both sides changed it. `cleared`: a cell was emptied there. `missing`: a row is not there, and rows are
  * not to be taken away. `paths` name what is decided (see `pathsOf`).
  */
-export type Decide = (why: 'conflict' | 'cleared' | 'missing', paths: readonly string[]) => Winner;
+export type Decide = (why: 'conflict' | 'cell' | 'cleared' | 'missing', paths: readonly string[]) => Winner;
 
 export interface Sides {
   /** What the remote showed last. */
@@ -275,7 +275,7 @@ class Combining {
       // As for a field: what may be cleared is still a conflict where ours has moved.
       if (winner !== 'theirs' || !moved) return pick(winner, undefined, here);
     }
-    return moved ? pick(this.decide('conflict', path), there, here) : [there, there];
+    return moved ? pick(this.decide('cell', path), there, here) : [there, there];
   }
 }
 
