@@ -44,6 +44,34 @@ it('lets what waits go on each time that somebody allows it above the budget', a
   expect(await over()).toContain('3 creates are wanted, 0 were made');
 });
 
+it('lets what waits go on each time where the budget is by the run', async () => {
+  const perRun: Budget = { creates: [], updates: [{ text: '2/run', per: 'run', most: 2 }], removes: [] };
+  const pair = new Pair({ sync: (sync) => (sync.name === 'B' ? { ...sync, budget: perRun } : sync) });
+  const b = pair.hub.syncs.get('B');
+  if (b === undefined) throw new Error('no B');
+  const files = Array.from({ length: 5 }, (_, n) => pair.file(pair.a, { email: `m${n}@x.cn` }));
+  await pair.sync();
+  const run = await standingRun(pair.hub, 'upkeep', 'A/person', new Set());
+  const deliverNow = async (): Promise<string | undefined> => {
+    pair.time += 100_000;
+    return (await deliver(pair.hub, b, await standingRun(pair.hub, 'upkeep', 'test', new Set()))).over;
+  };
+  for (let round = 1; round <= 3; round += 1) {
+    // One run opens all that is to be written.
+    for (const file of files) {
+      pair.edit(pair.a, file, { note: `round ${round}` });
+      await pair.hear(pair.a, file);
+    }
+    pair.time += 1000;
+    await intake(pair.hub, 'A/person', run);
+    expect(await deliverNow(), `round ${round}`).toContain('the budget is 2/run');
+    await grantOpen(pair.hub, 'B', false, 'test');
+    await pair.takeIn();
+    expect(await deliverNow(), `round ${round}`).toBeUndefined();
+    expect([...pair.b.objects.values()].every(({ value }) => value['note'] === `round ${round}`)).toBe(true);
+  }
+});
+
 /** A process that dies when it wants to make one more commit than so many. */
 const dyingAfter = (most: number, hub: Hub): Hub => {
   let commits = 0;
