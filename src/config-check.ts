@@ -23,6 +23,8 @@ export interface Known {
       readonly entity: string;
       readonly connector: string;
       readonly kind: string;
+      /** By field: what tells the rows of a table apart, null for a field that is none. */
+      readonly rowKeys?: ReadonlyMap<string, string | null>;
       /** Fields that name another record. */
       readonly references?: readonly {
         readonly field: string;
@@ -33,6 +35,8 @@ export interface Known {
   >;
   /** Fields by entity name. */
   readonly entities: ReadonlyMap<string, readonly string[]>;
+  /** Fields that are true or false, by entity name. */
+  readonly flags?: ReadonlyMap<string, readonly string[]>;
   /** Fields that are filled in every whole record, by entity name. */
   readonly required?: ReadonlyMap<string, readonly string[]>;
 }
@@ -55,6 +59,7 @@ export interface Source {
 export interface SourceEntity {
   readonly keys?: string[][];
   readonly protect?: string[] | Record<string, string[]>;
+  readonly one?: Record<string, string>;
   readonly owners?: Record<string, string>;
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly clear?: ClearPolicy | Record<string, ClearPolicy>;
@@ -219,6 +224,7 @@ const checkEntities = (check: Check): void => {
         check.name('connection', owner, new Set(spokes), here, ` with a sync of ${entity}`);
     }
     checkProtect(check, entity, source.protect ?? []);
+    checkOne(check, entity, source.one ?? {});
     for (const part of ['conflict', 'clear'] as const)
       check.fields(entity, source[part], [...at, part], true);
     checkPolicy(check, entity, source.conflict, [...at, 'conflict']);
@@ -244,6 +250,17 @@ const checkProtect = (check: Check, entity: string, protect: string[] | Record<s
       const person = each.startsWith('person:') || each.includes('@');
       if (!person) check.connection(each, [...at, field]);
     }
+  }
+};
+
+/** A flag is true or false, and what it is one of is another field. */
+const checkOne = (check: Check, entity: string, one: Record<string, string>): void => {
+  for (const [flag, by] of Object.entries(one)) {
+    const at = ['entities', entity, 'one', flag];
+    if (!check.field(entity, flag, at) || !check.field(entity, by, at)) continue;
+    const flags = check.known.flags?.get(entity) ?? [];
+    if (!flags.includes(flag) || flag === by)
+      check.tell('config-one', pointerOf(at), { field: flag, entity });
   }
 };
 
@@ -281,7 +298,25 @@ const checkResurrect = (check: Check, name: string, sync: SourceSync): void => {
   check.tell('config-resurrect', pointerOf(['syncs', name, 'resurrect']), { sync: name, detail });
 };
 
+/** Rows merge by their key, so that all syncs of an entity must know them by the same. */
+const checkRowKeys = (check: Check): void => {
+  const known = new Map<string, { readonly mapping: string; readonly key: string | null }>();
+  for (const [name, { mapping }] of Object.entries(check.source.syncs ?? {})) {
+    const { entity = '', rowKeys = new Map<string, null>() } = check.known.mappings.get(mapping) ?? {};
+    for (const [field, key] of rowKeys) {
+      const first = known.get(`${entity} ${field}`);
+      if (first === undefined) known.set(`${entity} ${field}`, { mapping, key });
+      if (first === undefined || first.key === key) continue;
+      const words = (one: string | null): string => (one === null ? 'no rows' : `key ${one}`);
+      const keys = { oneKey: words(first.key), otherKey: words(key) };
+      const params = { one: first.mapping, other: mapping, field, entity, ...keys };
+      check.tell('config-row-key', pointerOf(['syncs', name, 'mapping']), params);
+    }
+  }
+};
+
 const checkSyncs = (check: Check): void => {
+  checkRowKeys(check);
   const seen = new Map<string, string>();
   const { connections = {} } = check.source;
   for (const [name, sync] of Object.entries(check.source.syncs ?? {})) {

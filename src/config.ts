@@ -39,6 +39,8 @@ export interface EntityConfig {
   readonly keys: readonly (readonly string[])[];
   /** Protected fields, and the connections or persons that may change them nevertheless. */
   readonly protect: ByField<readonly string[]>;
+  /** Flags that at most one record has of those that name the same: by flag, the field that names it. */
+  readonly one: ByField<string>;
   /** The owning connection of a field. */
   readonly owners: ByField<string>;
   readonly conflict: ByField<ConflictPolicy>;
@@ -216,9 +218,8 @@ const entityConfig = (name: string, source: SourceEntity): EntityConfig => {
   return {
     name,
     keys: source.keys ?? [],
-    protect: Array.isArray(protect)
-      ? named(protect.map((field) => [field, []]))
-      : named(Object.entries(protect)),
+    protect: named(Array.isArray(protect) ? protect.map((field) => [field, []]) : Object.entries(protect)),
+    one: named(Object.entries(source.one ?? {})),
     owners: named(Object.entries(source.owners ?? {})),
     conflict: byField(source.conflict),
     clear: byField(source.clear),

@@ -117,6 +117,11 @@ export const catalogue = {
     remedy:
       'Name one place, or start the steps with one that composes several: person-name takes two or three, join any number.',
   },
+  'mapping-row-key': {
+    status: 422,
+    text: 'The rows of field {field} are told apart by {key}, and {key} is not {detail} as they are.',
+    remedy: 'Let the key go both ways ("flow"), or the table only one.',
+  },
   'mapping-types': {
     status: 422,
     text: 'Field {field}: {detail}.',
@@ -346,6 +351,22 @@ export const catalogue = {
     text: 'Record {id} did not exist yet at {at}; it was made at {made}.',
     remedy: 'Ask for a later time; crosswalk trace tells its whole story.',
   },
+  protected: {
+    status: 409,
+    text: 'Field {field} of record {record} is protected: {who} may change it.',
+    remedy:
+      'Decide for ours, let one who may change it decide, or name them under entities.<entity>.protect.',
+  },
+  'merge-refused': {
+    status: 409,
+    text: '{what}: not merged or taken apart, because {detail}.',
+    remedy: 'Look at both (crosswalk record, crosswalk candidates show); nothing was changed.',
+  },
+  'merge-busy': {
+    status: 409,
+    text: '{what}: not now, because {detail}.',
+    remedy: 'Try it again in a moment; nothing was changed.',
+  },
   'undo-scope': {
     status: 400,
     text: 'What is to be undone is not clear: {detail}.',
@@ -562,6 +583,12 @@ export const catalogue = {
     text: 'The policy owner is set for {field}, which has no owner in entity {entity}.',
     remedy: 'Name a connection for it under entities.{entity}.owners, or choose newest, keep or ask.',
   },
+  'config-one': {
+    status: 422,
+    text: 'At most one may have {field} of entity {entity}, and {field} is not true or false, or names itself.',
+    remedy:
+      'Name a field of type boolean under entities.{entity}.one, such as main, and the field that says whose it is.',
+  },
   'config-two-owners': {
     status: 422,
     text: 'Field {field} of entity {entity} has two owners, {one} and {other}.',
@@ -576,6 +603,11 @@ export const catalogue = {
     status: 422,
     text: 'Field {field} of mapping {mapping} names a {entity}, and {detail}.',
     remedy: '{instead}, or take the field out of the mapping.',
+  },
+  'config-row-key': {
+    status: 422,
+    text: 'Mappings {one} and {other} do not tell the rows of {field} of entity {entity} apart alike: {oneKey}, and {otherKey}.',
+    remedy: 'Give both the same key, one that both systems know, such as a line number: rows merge by it.',
   },
   'config-same-sync': {
     status: 422,

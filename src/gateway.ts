@@ -21,6 +21,7 @@ import { accept } from './sync/accept.ts';
 import type { Hub, Sync } from './sync/hub.ts';
 import { forgiveIds } from './sync/ids.ts';
 import { Lanes } from './sync/lanes.ts';
+import { claimFormer } from './sync/one.ts';
 import { tellRemapped } from './sync/remap.ts';
 import { allWrites, readSwitches, type Switches } from './sync/switches.ts';
 
@@ -131,6 +132,7 @@ export class Gateway {
   async start(): Promise<void> {
     await this.schemas.begin();
     await tellRemapped(this.hub);
+    await claimFormer(this.hub);
     await this.lanes.recover();
     this.#started = true;
     this.#dispatcher.start((lane) => this.lanes.work(lane), this.lanes.names());

@@ -11,6 +11,7 @@ import type { Known } from './config-check.ts';
 import type { ItemResult, JsonSchema, Kind, Look, Page, RemoteObject, Writer } from './connector.ts';
 import { Trouble } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
+import { dedupeSettings } from './identity/settings.ts';
 import { compile } from './mapping/compile.ts';
 import { readEntity, readMapping, type Entity, type MappingDocument } from './mapping/document.ts';
 import { preparing, type Preparing } from './mapping/expressions.ts';
@@ -95,6 +96,7 @@ export const knownOf = (
         entity,
         connector: remote.connector,
         kind: remote.kind,
+        rowKeys: new Map(Object.entries(fields).map(([field, { rows }]) => [field, rows?.key ?? null])),
         references: Object.entries(fields).flatMap(([field, { reference }]) =>
           reference === undefined ? [] : [{ field, ...referenceOf(reference) }],
         ),
@@ -102,6 +104,12 @@ export const knownOf = (
     ]),
   ),
   entities: new Map([...entities].map(([name, entity]) => [name, [...entity.fields.keys()]])),
+  flags: new Map(
+    [...entities].map(([name, { fields }]) => [
+      name,
+      [...fields].filter(([, schema]) => schema['type'] === 'boolean').map(([field]) => field),
+    ]),
+  ),
   required: new Map(
     [...entities].map(
       ([
@@ -284,8 +292,9 @@ export const hubEntities = (
   new Map(
     [...entities].map(([name, entity]) => {
       const mark = markOf(entity);
-      const { keys = [], protect = {} } = configured[name] ?? {};
-      return [name, { name, keys, protect, ...(mark === undefined ? {} : { mark }) }];
+      const { keys = [], protect = {}, one = {}, dedupe = dedupeSettings() } = configured[name] ?? {};
+      const ones = Object.keys(one).length === 0 ? {} : { one };
+      return [name, { name, keys, protect, dedupe, ...ones, ...(mark === undefined ? {} : { mark }) }];
     }),
   );
 

@@ -12,9 +12,10 @@ const known: Known = {
     ['hubspot-contact', { entity: 'contact', connector: 'hubspot', kind: 'contact' }],
   ]),
   entities: new Map([
-    ['contact', ['name', 'mobile', 'email', 'stage', 'customerId']],
+    ['contact', ['name', 'mobile', 'email', 'stage', 'customerId', 'main']],
     ['deal', ['title', 'amount']],
   ]),
+  flags: new Map([['contact', ['main']]]),
 };
 
 const good = `
@@ -297,9 +298,51 @@ describe('faults of sense', () => {
     expect(changed('owners: { stage: crm }', 'owners: {}')[0]).toMatch(/config-no-owner .*all fields/u);
   });
 
+  test.each([
+    ['{ mian: customerId }', 'did you mean "main"?'],
+    ['{ main: customer }', 'did you mean "customerId"?'],
+    ['{ stage: customerId }', 'stage is not true or false'],
+    ['{ main: main }', 'or names itself'],
+    ['[main]', 'must be an object'],
+  ])('one: %s', (text, words) => {
+    const found = changed('    owners:', `    one: ${text}\n    owners:`);
+    expect(found).toEqual([expect.stringContaining(words)]);
+  });
+
+  test('one: a flag and whose it is', () => {
+    const text = good.replace('    owners:', '    one: { main: customerId }\n    owners:');
+    expect(config(text).entities['contact']?.one).toEqual({ main: 'customerId' });
+    expect(config(good).entities['contact']?.one).toEqual({});
+  });
+
   test('two syncs of one connection through one mapping', () => {
     const twice = `${base.replace('notices:', '  again: { connection: crm, mapping: jdy-contact, direction: in }\nnotices:')}`;
     expect(told(twice)).toEqual([expect.stringMatching(/^16 config-same-sync .*crm-contacts and again/u)]);
+  });
+
+  test('all syncs of an entity know the rows of a table by the same key', () => {
+    const rowKeys = (key: string | null) => ({ rowKeys: new Map([['lines', key]]) });
+    const reading = (one: string | null, other: string | null) =>
+      readConfig(
+        good,
+        'crosswalk.yaml',
+        {
+          ...known,
+          mappings: new Map([
+            ['jdy-contact', { entity: 'contact', connector: 'jiandaoyun', kind: 'contact', ...rowKeys(one) }],
+            [
+              'hubspot-contact',
+              { entity: 'contact', connector: 'hubspot', kind: 'contact', ...rowKeys(other) },
+            ],
+          ]),
+        },
+        {},
+      ).faults.map((fault) => fault.message);
+    expect(reading('line', 'line')).toEqual([]);
+    expect(reading('line', 'sku')).toEqual([
+      'crosswalk.yaml:16 /syncs/hubspot-contacts/mapping: Mappings jdy-contact and hubspot-contact do not tell the rows of lines of entity contact apart alike: key line, and key sku.',
+    ]);
+    expect(reading('line', null)[0]).toContain('key line, and no rows');
   });
 
   test('a server beyond this machine needs a token, by reference', () => {

@@ -33,6 +33,8 @@ export interface StoryOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Folder of mappings and the like, written into the installation before it opens. */
   readonly files?: Readonly<Record<string, string>>;
+  /** The clock of the systems and of the gateway, UTC ms; the machine's if absent. */
+  now?(): number;
 }
 
 export const usual = `
@@ -52,19 +54,23 @@ export class Story {
   readonly environment: Readonly<Record<string, string>>;
   gateway: Gateway | undefined;
   #web: { close(): Promise<void> } | undefined;
+  readonly #clock: Pick<StoryOptions, 'now'>;
 
   private constructor(
     folder: string,
     port: number,
-    hubspot: Served<unknown>,
-    crm: Served<unknown>,
-    environment: Readonly<Record<string, string>>,
+    systems: { readonly hubspot: Served<unknown>; readonly crm: Served<unknown> },
+    options: {
+      readonly clock: Pick<StoryOptions, 'now'>;
+      readonly environment: Readonly<Record<string, string>>;
+    },
   ) {
-    this.environment = environment;
+    this.environment = options.environment;
     this.folder = folder;
     this.port = port;
-    this.hubspot = hubspot;
-    this.crm = crm;
+    this.hubspot = systems.hubspot;
+    this.crm = systems.crm;
+    this.#clock = options.clock;
   }
 
   static async begin(options: StoryOptions = {}): Promise<Story> {
@@ -72,7 +78,9 @@ export class Story {
     const hooks = `http://127.0.0.1:${port}/hooks`;
     const { sandbox: hubspotOptions, ...hubspotServe } = options.hubspot ?? {};
     const { sandbox: crmOptions, ...crmServe } = options.crm ?? {};
+    const clock = options.now === undefined ? {} : { now: options.now };
     const hubspot = await serve(await loadSandbox('hubspot'), {
+      ...clock,
       ...hubspotServe,
       options: {
         token: 'pat-story',
@@ -87,6 +95,7 @@ export class Story {
       },
     });
     const crm = await serve(await loadSandbox('jiandaoyun'), {
+      ...clock,
       ...crmServe,
       options: {
         apiKey: 'story-key',
@@ -111,12 +120,12 @@ ${options.config ?? usual}`,
     );
     for (const [name, text] of Object.entries(options.files ?? {}))
       writeFileSync(path.join(folder, name), text);
-    return new Story(folder, port, hubspot, crm, options.environment ?? {});
+    return new Story(folder, port, { hubspot, crm }, { clock, environment: options.environment ?? {} });
   }
 
   async open(): Promise<Gateway> {
     const log = pino({ level: process.env['STORY_LOG'] ?? 'silent' }, pino.destination(2));
-    this.gateway = await Gateway.open(this.folder, { environment: this.environment, log });
+    this.gateway = await Gateway.open(this.folder, { ...this.#clock, environment: this.environment, log });
     this.#web = await listen(this.gateway, { port: this.port });
     await this.gateway.start();
     return this.gateway;

@@ -24,6 +24,27 @@ insert('README.md', 'errors', [
   ),
 ]);
 
+interface Scenario {
+  readonly writesPerChange: number;
+  readonly readsPerChange: number;
+  readonly echoes: number;
+  readonly lost: number;
+  readonly duplicates: number;
+  readonly passes: { readonly mean: number; readonly p99: number; readonly most: number } | null;
+}
+
+const { scenarios } = JSON.parse(readFileSync('test/proof/scenarios.json', 'utf8')) as {
+  scenarios: Readonly<Record<string, Scenario>>;
+};
+insert('README.md', 'scenarios', [
+  '| Scenario | Writes per change | Reads per change | Echo writes | Lost edits | Duplicates | Passes to rest: mean, p99, most |',
+  '| --- | --- | --- | --- | --- | --- | --- |',
+  ...Object.entries(scenarios).map(
+    ([name, { writesPerChange, readsPerChange, echoes, lost, duplicates, passes }]) =>
+      `| ${name} | ${writesPerChange} | ${readsPerChange} | ${echoes} | ${lost} | ${duplicates} | ${passes === null ? 'not paced' : `${passes.mean}, ${passes.p99}, ${passes.most}`} |`,
+  ),
+]);
+
 insert('mappings/README.md', 'steps', [
   '| Step | Class | What it does |',
   '| --- | --- | --- |',

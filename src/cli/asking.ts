@@ -2,6 +2,7 @@
 import { readSwitches } from '../sync/switches.ts';
 import { CrosswalkError } from '../errors.ts';
 import { typedMoment } from '../health/moment.ts';
+import { readingWords } from '../health/reading.ts';
 import { recordReport, type RecordReport } from '../health/record.ts';
 import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
@@ -60,6 +61,11 @@ export const status = (options: Common): Promise<number> =>
           ]),
         ),
       );
+      for (const one of report.readings) {
+        const quiet = one.quiet ?? 0;
+        const still = quiet > 60 && one.waits === null ? ` (no page for ${age(quiet * 1000)})` : '';
+        say(`READING ${readingWords(one, view.now())}${still}`);
+      }
       say(
         table(
           ['kind', 'schema', 'as of', 'drift'],
@@ -144,6 +150,7 @@ export const trace = (options: Common & { field?: string }, object: string): Pro
       );
       for (const link of report.links)
         say(`  linked: ${link.connection}/${link.kind}/${link.object} (${link.state})`);
+      for (const { text } of report.planning) say(text);
       say(
         table(
           ['when', 'what'],
@@ -175,14 +182,17 @@ export const record = (options: Common & { at?: string }, id: string): Promise<n
   });
 };
 
-const tellRecord = ({ record: one, fields, links, holds }: RecordReport): void => {
+const tellRecord = ({ record: one, fields, links, holds, planning }: RecordReport): void => {
   const when = one.at === null ? 'now' : `as it was at ${one.at}`;
   say(`${one.label}: record ${one.id} (${one.entity}, version ${one.version}, made ${one.made}), ${when}`);
+  if (one.asked !== null) say(`  record ${one.asked} was merged into it: whatever names that one leads here`);
+  for (const id of one.merged) say(`  merged with it: record ${id} (crosswalk unmerge ${id})`);
   for (const { connection, kind, object, state, since } of links)
     say(`  linked: ${connection}/${kind}/${object} (${state}${since === null ? '' : `, since ${since}`})`);
-  const rows = fields.map(({ field, value, since, from, because, rule }) => [
+  for (const { text } of planning) say(text);
+  const rows = fields.map(({ field, value, leadsTo, since, from, because, rule }) => [
     field,
-    JSON.stringify(value),
+    leadsTo === undefined ? JSON.stringify(value) : `${JSON.stringify(value)} (now ${leadsTo})`,
     since ?? '?',
     from,
     [rule, because].filter((text) => text !== null).join('; '),

@@ -17,6 +17,7 @@ import { askLive, type LiveKind } from './live.ts';
 import { hinted } from '../mapping/finding.ts';
 import { nearest } from '../mapping/nearest.ts';
 import { clashOf } from '../mapping/when.ts';
+import { planningSyncs, type Planning } from '../health/planning.ts';
 import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
 
@@ -242,6 +243,7 @@ const checkDrift = (
 interface Checked {
   readonly findings: Found[];
   readonly live: readonly LiveKind[];
+  readonly planning: readonly Planning[];
 }
 
 interface CheckOptions {
@@ -313,7 +315,7 @@ const checkAll = async (folder: string, { mappings, live: ask }: CheckOptions): 
     const key = `${code}\n${place}\n${message}`;
     return !told.has(key) && told.add(key) !== undefined;
   });
-  return { findings, live };
+  return { findings, live, planning: config === undefined ? [] : planningSyncs(config) };
 };
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
@@ -331,17 +333,23 @@ export const check = async (options: Common & CheckOptions): Promise<number> => 
     });
   const isFile = statSync(options.dir, { throwIfNoEntry: false })?.isFile() === true;
   const folder = path.resolve(isFile ? path.dirname(options.dir) : options.dir);
-  const { findings, live } = await checkAll(folder, options);
+  const { findings, live, planning } = await checkAll(folder, options);
   const wrong = findings.filter((one) => one.severity === 'error');
   const errors = wrong.length;
   const warnings = findings.filter((one) => one.severity === 'warning').length;
   if (options.json)
-    json({ ok: errors === 0, findings, ...(options.live === true ? { live: live.map(liveJson) } : {}) });
+    json({
+      ok: errors === 0,
+      findings,
+      planning,
+      ...(options.live === true ? { live: live.map(liveJson) } : {}),
+    });
   else {
     const told = live.filter((one) => one.live !== null).map((one) => one.lane);
     if (told.length > 0) say(`the remotes told what they are like now: ${told.join(', ')}`);
     for (const { severity, code, place, message, remedy } of findings)
       say(`${severity} ${code}: ${place === '' ? '' : `${place}: `}${message}\n  ${remedy}`);
+    for (const { text } of planning) say(text);
     const also = warnings === 0 ? '' : `, ${plural(warnings, 'warning')}`;
     say(errors === 0 ? `all is well${also}` : `${plural(errors, 'error')}${also}`);
   }

@@ -125,7 +125,7 @@ export const resume = (
       const propagates = sync.deletes === 'propagate';
       const { creates, updates, removes } = await grantOpen(view, name, propagates, me(options));
       await view.switches.resume(key);
-      const removed = propagates ? ` and ${removes} removals` : '';
+      const removed = propagates || removes > 0 ? ` and ${removes} removals` : '';
       return done(
         options,
         `${name} goes on, with ${creates} creates and ${updates} updates${removed} above its budget`,

@@ -10,16 +10,17 @@ import type { Entity } from '../mapping/document.ts';
 import { nearest } from '../mapping/nearest.ts';
 import { findStore, openStore, placeWords, whereIs } from '../store/open.ts';
 import type { Group, Store } from '../store/store.ts';
+import { isStanding } from '../merge/deletion.ts';
+import { endOfLineage, keepModel, scored, textOf } from '../sync/alike.ts';
+import { apartBy } from '../sync/candidates.ts';
 import { recordOf } from '../sync/hub.ts';
 import type { Asked, DedupeOptions, Outcome, Subject } from './dedupe.ts';
 import { chooseFields } from './dedupe-fields.ts';
+import { me } from './deciding.ts';
 import { exits, say } from './output.ts';
 
 /** Records a page, and candidates a commit. */
 const page = 1000;
-
-const textOf = (value: unknown): string =>
-  typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '';
 
 /** By the field's name and the schema: a list of words is no likeness, and a `name` that is personal is a person's. */
 const guessField = (entity: Entity, name: string): SortName | null => {
@@ -80,14 +81,12 @@ const read = async (
   const builder = new TableBuilder(chosen.fields);
   const ids: string[] = [];
   const times: { created: number; updated: number }[] = [];
-  for (;;) {
-    const after = ids.at(-1);
-    const rows = await store.list('record', 'entity', {
-      where: { entity: entity.name },
-      limit: page,
-      ...(after === undefined ? {} : { after }),
-    });
+  for (let after = ''; ;) {
+    const where = { entity: entity.name };
+    const rows = await store.list('record', 'entity', { where, after, limit: page });
     for (const record of rows.map(recordOf)) {
+      after = record.id;
+      if (!isStanding(record)) continue;
       builder.add(chosen.fields.map(({ name }) => textOf(record.fields[name]?.value)));
       ids.push(record.id);
       const changes = Object.values(record.fields).map(({ at }) => at.to);
@@ -124,16 +123,12 @@ const save = async (store: Store, entity: string, { subject, pairs, learnt }: Ou
   const known = new Map(old.map((row) => [`${row['a']} ${row['b']}`, row]));
   const groups: Group[] = [];
   const at = Date.now();
+  let count = 0;
   for (const [i, one] of pairs.a.entries()) {
     const [a = '', b = ''] = [subject.id(one), subject.id(pairs.b[i] ?? 0)].sort();
-    const { probability, bits, against, fields, proof } = learnt.scorer.explain(one, pairs.b[i] ?? 0);
-    const explanation = {
-      bits,
-      against,
-      proof,
-      fields: fields.map(({ field, sort, level, bits: each }) => ({ field, sort, level, bits: each })),
-    };
-    const row = { score: Math.round(probability * 1_000_000), explanation };
+    if ((await apartBy({ store }, a, b)) !== undefined) continue;
+    count += 1;
+    const row = scored(learnt.scorer.explain(one, pairs.b[i] ?? 0));
     const exact = known.get(`${a} ${b}`)?.['score'] === null;
     known.delete(`${a} ${b}`);
     const key = { entity, a, b };
@@ -155,7 +150,7 @@ const save = async (store: Store, entity: string, { subject, pairs, learnt }: Ou
         ],
       });
   for (let from = 0; from < groups.length; from += page) await store.commit(groups.slice(from, from + page));
-  return pairs.a.length;
+  return count;
 };
 
 /** Searches the records of an entity; the store is only read, but with --save. */
@@ -171,7 +166,9 @@ export const fromStore = async (
   const reading = await findStore(where, { readOnly: true });
   if (reading === undefined) throw new CrosswalkError('store-missing', { file: placeWords(where) });
   let subject: Subject;
+  let began = 0;
   try {
+    began = await endOfLineage(reading);
     subject = await read(reading, installation, one, asked);
   } finally {
     await reading.close();
@@ -183,7 +180,12 @@ export const fromStore = async (
   const store = await openStore(where);
   try {
     const count = await save(store, entity, outcome);
-    if (!options.json) say(`${count} candidates are kept in the store`);
+    const { model } = outcome.learnt;
+    await keepModel(store, { entity, model, at: Date.now() }, began, me({}));
+    if (!options.json)
+      say(
+        `${count} candidates are kept in the store; what arrives from now on is compared by what was learnt`,
+      );
   } finally {
     await store.close();
   }

@@ -17,16 +17,17 @@ export interface StepResult {
   readonly lines: readonly string[];
 }
 
-type Step = (systems: Systems) => Promise<StepResult>;
-type Fields = Record<string, unknown>;
+export type Step = (systems: Systems) => Promise<StepResult>;
+export type Fields = Record<string, unknown>;
 
 const patience = 20_000;
 
 /** What `look` finds, asked again until it finds something or patience ends. */
-const eventually = async <Found>(
+export const eventually = async <Found>(
   look: () => Promise<Found | undefined | false>,
+  most = patience,
 ): Promise<Found | undefined> => {
-  const end = Date.now() + patience;
+  const end = Date.now() + most;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;
@@ -35,7 +36,7 @@ const eventually = async <Found>(
   }
 };
 
-const call = async (
+export const call = async (
   method: string,
   url: string,
   headers: Record<string, string>,
@@ -52,7 +53,7 @@ const call = async (
 
 // ---------------------------------------------------------------- the systems, as a person sees them
 
-const hubspot = (
+export const hubspot = (
   systems: Systems,
   method: string,
   path: string,
@@ -72,7 +73,7 @@ const contact = async (systems: Systems, id: string): Promise<Fields> => {
   return (properties ?? {}) as Fields;
 };
 
-const crm = (
+export const crm = (
   { crm: { url, key, app, form } }: Systems,
   path: string,
   body: Fields,
@@ -101,10 +102,11 @@ const editCrm = async (systems: Systems, id: unknown, person: string, fields: Fi
   await crm(systems, 'update', { data_id: id, data }, person);
 };
 
-const api = (systems: Systems, method: string, path: string, body?: unknown): Promise<Fields> =>
+export const api = (systems: Systems, method: string, path: string, body?: unknown): Promise<Fields> =>
   call(method, `${systems.gateway}/api/v1/${path}`, {}, body);
 
-const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value ?? null));
+export const text = (value: unknown): string =>
+  typeof value === 'string' ? value : JSON.stringify(value ?? null);
 
 // ---------------------------------------------------------------- the story
 
@@ -156,7 +158,7 @@ const edit: Step = async (systems) => {
   };
 };
 
-const messages = async (systems: Systems): Promise<string[]> => {
+export const messages = async (systems: Systems): Promise<string[]> => {
   const said = (await call('GET', `${systems.wecom.url}/sandbox/messages`, {})) as unknown;
   const list = Array.isArray(said) ? said : ((said as { messages?: unknown[] }).messages ?? []);
   return (list as { text?: string }[]).map((one) => one.text ?? '');

@@ -7,12 +7,14 @@ import { closeConnections, openConnections } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { createExchange } from '../exchange.ts';
 import { CrosswalkError } from '../errors.ts';
+import { planningSyncs } from '../health/planning.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
 import { usesOf } from '../live-schemas.ts';
 import { driftCounts, driftOf, type DriftFinding } from '../mapping/drift.ts';
 import { isOverdue, lastBackup, nextBackup } from '../store/backups.ts';
-import { isFleeting, openStore, placeWords, whereIs } from '../store/open.ts';
+import { findStore, isFleeting, openStore, placeWords, whereIs } from '../store/open.ts';
 import type { WholeStore } from '../store/store.ts';
+import { readSwitches, type Switches } from '../sync/switches.ts';
 import { holderOf } from './holder.ts';
 import { askSession, type LiveKind } from './live.ts';
 import { exits, json, say, table, wordsOf } from './output.ts';
@@ -236,6 +238,22 @@ const noteClock = ({ skew }: Clocks, note: Note): void => {
   note('clock', state, text, state === 'ok' ? '' : remedy);
 };
 
+/** Undefined where there is no store yet, or none that can be read: what is wrong with it has been noted by then. */
+const switchesOf = async (config: Config): Promise<Switches | undefined> => {
+  const store = await findStore(whereIs(config, process.env)).catch(() => undefined);
+  try {
+    return store && (await readSwitches(store));
+  } finally {
+    await store?.close();
+  }
+};
+
+/** Nothing is wrong with a sync that only plans, unless somebody waits for what it would write. */
+const notePlanning = async (config: Config, note: Note): Promise<void> => {
+  for (const { sync, text } of planningSyncs(config, await switchesOf(config)))
+    note(`sync ${sync}`, 'warn', text);
+};
+
 export const doctor = async (options: Common): Promise<number> => {
   const findings: Finding[] = [];
   const note: Note = (what, state, text, remedy = '') => void findings.push({ what, state, text, remedy });
@@ -246,6 +264,7 @@ export const doctor = async (options: Common): Promise<number> => {
     note('configuration', 'ok', config.file);
     await tryStore(config, note);
     const clocks: Clocks = { skew: undefined };
+    await notePlanning(config, note);
     for (const name of Object.keys(config.connections)) await tryConnection(installation, name, clocks, note);
     noteClock(clocks, note);
   } catch (error) {

@@ -111,7 +111,11 @@ const make = async (
   const spokes = spokesOf(hub, one, switches);
   const before = await count(store);
   const run = await standingRun(hub, 'upkeep', 'plan', new Set());
-  const bar = new ReadingBar(store, one.lane, quiet);
+  const bar = new ReadingBar(
+    store,
+    spokes.map(({ lane }) => lane),
+    quiet,
+  );
   const timer = setInterval(() => void bar.show(), 250);
   try {
     const read = await readAll(hub, one, spokes, full === true, false);

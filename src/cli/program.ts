@@ -1,14 +1,24 @@
 /** The verbs of `crosswalk`, each in a file of its family. */
 import { Command, CommanderError } from 'commander';
 import { CrosswalkError } from '../errors.ts';
+import { deduplicating } from './merging-verbs.ts';
 import { exits, fail } from './output.ts';
+import { wholeStore } from './store-verbs.ts';
 
 export interface Common {
   readonly dir: string;
   readonly json: boolean;
 }
 
-type Action = (options: Common & Record<string, unknown>, ...args: string[]) => Promise<number>;
+export type Action = (options: Common & Record<string, unknown>, ...args: string[]) => Promise<number>;
+
+/** Adds a verb that takes --dir and --json; loaded only when it is called. */
+export type Verb = (
+  name: string,
+  description: string,
+  load: () => Promise<Action>,
+  parent?: Command,
+) => Command;
 
 /** Runs the command line; resolves with the exit code. */
 export const run = async (argv: readonly string[]): Promise<number> => {
@@ -30,7 +40,8 @@ export const run = async (argv: readonly string[]): Promise<number> => {
   program.exitOverride();
   // Usage faults are worded below, where programs are answered too.
   program.configureOutput({ outputError: () => undefined });
-  const verb = (name: string, description: string, action: Action, parent: Command = program): Command =>
+  // Loaded only when it is called: all verbs together take a second of processor time.
+  const verb: Verb = (name, description, load, parent = program) =>
     parent
       .command(name)
       .description(description)
@@ -40,61 +51,55 @@ export const run = async (argv: readonly string[]): Promise<number> => {
         const command = given.at(-1) as Command;
         const options = command.opts() as Common & Record<string, unknown>;
         try {
-          exit = await action(options, ...(command.processedArgs as string[]));
+          exit = await (await load())(options, ...(command.processedArgs as string[]));
         } catch (error) {
           exit = fail(error, options.json);
         }
       });
-  const { init } = await import('./init.ts');
-  const { check } = await import('./checking.ts');
-  const { map } = await import('./mapping.ts');
-  const { explain } = await import('./explaining.ts');
-  const { simulateRouting } = await import('./routing.ts');
-  const { serve, demoVerb } = await import('./running.ts');
-  const { sync } = await import('./syncing.ts');
-  const { dedupe } = await import('./dedupe.ts');
-  const { doctor } = await import('./doctor.ts');
-  const { status, runs, trace, record } = await import('./asking.ts');
-  const {
-    parkedList,
-    parkedShow,
-    parkedReplay,
-    parkedDrop,
-    conflictsList,
-    conflictsResolve,
-    pause,
-    publish,
-    resume,
-  } = await import('./deciding.ts');
-  const { planApply, planShow, remap, repair, reroute } = await import('./plans.ts');
-  verb('init [folder]', 'scaffold an installation', init).option('--force', 'overwrite', false);
-  verb('demo', 'three sandboxes, a gateway and a story', demoVerb).option(
-    '--once',
-    'play the story and leave',
+  verb('init [folder]', 'scaffold an installation', async () => (await import('./init.ts')).init).option(
+    '--force',
+    'overwrite',
     false,
   );
-  verb('serve', 'run the gateway', serve).option('--host <host>').option('--port <port>');
-  verb('check', 'check config, mappings and connectors', check)
+  verb('demo', 'three sandboxes, a gateway and a story', async () => (await import('./running.ts')).demoVerb)
+    .option('--once', 'play the story and leave', false)
+    .option('--scenario <name>', 'another story: incident, a batch that sets every customer_id to "0"');
+  verb('serve', 'run the gateway', async () => (await import('./running.ts')).serve)
+    .option('--host <host>')
+    .option('--port <port>');
+  verb('check', 'check config, mappings and connectors', async () => (await import('./checking.ts')).check)
     .option('--mappings <folder>', 'only the mappings and entities of a folder, without a configuration')
     .option('--live', 'ask the remote systems what has changed there; without it nothing is sent', false);
-  verb('map <mapping>', 'map records, NDJSON in and out', map)
+  verb('map <mapping>', 'map records, NDJSON in and out', async () => (await import('./mapping.ts')).map)
     .option('--file <file>', 'instead of standard input')
     .option('--reverse', 'from entity to remote', false)
     .option('--why', 'for each record, which value came from where and through what', false)
     .option('--roster <file>', 'colleagues and teams for routing tables, instead of those in the store')
     .option('--at <time>', 'tables decide as if it were that time');
-  verb('explain <mapping>', 'what a mapping does, field by field, both ways', explain)
+  verb(
+    'explain <mapping>',
+    'what a mapping does, field by field, both ways',
+    async () => (await import('./explaining.ts')).explain,
+  )
     .option('--docs', 'with what each step that it uses does', false)
     .option('--html', 'as a picture: one page that needs nothing else', false)
     .option('--openlineage', 'its lineage as OpenLineage job events, one JSON a line', false);
-  verb('simulate-routing <mapping>', 'where records would go by the tables of a mapping', simulateRouting)
+  verb(
+    'simulate-routing <mapping>',
+    'where records would go by the tables of a mapping',
+    async () => (await import('./routing.ts')).simulateRouting,
+  )
     .option('--file <file>', 'records, one JSON object a line, instead of made-up ones')
     .option('--entity', 'the file holds fields of the entity, not objects of the remote', false)
     .option('--count <n>', 'how many records are made up', '1000')
     .option('--seed <n>', 'the same seed makes the same records', '1')
     .option('--roster <file>', 'colleagues and teams, {"employee": […]}, instead of those in the store')
     .option('--at <time>', 'as if it were that time');
-  verb('dedupe [entity]', 'records that may be one: of the store, of a file, of two files', dedupe)
+  verb(
+    'dedupe [entity]',
+    'records that may be one: of the store, of a file, of two files',
+    async () => (await import('./dedupe.ts')).dedupe,
+  )
     .option('--file <file>', 'a table (CSV) instead of the store')
     .option('--against <file>', 'pairs between the two files only')
     .option('--fields <fields>', 'what is compared, with its sort: name:person,mobile:phone; else guessed')
@@ -108,36 +113,63 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--explain <n>', 'tell field by field the n strongest and the n most doubtful pairs')
     .option('--model <file>', 'what was learnt: used if it is there, else written')
     .option('--save', 'keep candidates in the store', false);
-  verb('status', 'what is connected, waiting, parked, paused', status);
-  verb('runs', 'runs with their books', runs).option('--limit <n>', 'how many', '20');
-  verb('sync <sync>', 'poll and deliver now', sync)
+  verb(
+    'status',
+    'what is connected, waiting, parked, paused',
+    async () => (await import('./asking.ts')).status,
+  );
+  verb('runs', 'runs with their books', async () => (await import('./asking.ts')).runs).option(
+    '--limit <n>',
+    'how many',
+    '20',
+  );
+  verb('sync <sync>', 'poll and deliver now', async () => (await import('./syncing.ts')).sync)
     .option('--full', 'sweep everything', false)
     .option('--absent', 'with --full: look at what the scan no longer shows, however much it is', false)
     .option('--plan', 'only show what would be written', false)
     .option('--wait <seconds>', 'how long to wait where a running gateway does the work', '300');
-  verb('trace <object>', 'the story of connection/kind/id, one line per hop', trace).option(
-    '--field <field>',
-  );
+  verb(
+    'trace <object>',
+    'the story of connection/kind/id, one line per hop',
+    async () => (await import('./asking.ts')).trace,
+  ).option('--field <field>');
   verb(
     'record <id>',
     'a record, every value with who gave it; by its id or connection/kind/id',
-    record,
+    async () => (await import('./asking.ts')).record,
   ).option('--at <time>', 'as it was then');
-  const { undo, undoStatusOf } = await import('./undoing.ts');
-  const undoing = verb('undo [run]', 'take back what a run, a connection or a span of time changed', undo)
+  const undoing = verb(
+    'undo [run]',
+    'take back what a run, a connection or a span of time changed',
+    async () => (await import('./undoing.ts')).undo,
+  )
     .option('--connection <name>', 'what came from it')
     .option('--from <time>', 'what happened from then on')
     .option('--to <time>', 'until then')
     .option('--apply', 'do it; without, the plan is shown', false)
     .option('--by <name>', 'who approves it')
     .option('--wait <seconds>', 'how long to wait where a running gateway does the work', '300');
-  verb('status <run>', 'what has become of an undo', undoStatusOf, undoing);
-  verb('reroute <sync>', 'plan where its tables would put records now', reroute).option(
-    '--field <field>',
-    'only this one',
+  verb(
+    'status <run>',
+    'what has become of an undo',
+    async () => (await import('./undoing.ts')).undoStatusOf,
+    undoing,
   );
-  verb('remap <sync>', 'plan what a changed mapping reads otherwise than the records have it', remap);
-  verb('repair <entity>', 'plan a computed value for selected records', repair)
+  verb(
+    'reroute <sync>',
+    'plan where its tables would put records now',
+    async () => (await import('./plans.ts')).reroute,
+  ).option('--field <field>', 'only this one');
+  verb(
+    'remap <sync>',
+    'plan what a changed mapping reads otherwise than the records have it',
+    async () => (await import('./plans.ts')).remap,
+  );
+  verb(
+    'repair <entity>',
+    'plan a computed value for selected records',
+    async () => (await import('./plans.ts')).repair,
+  )
     .requiredOption('--field <field>', 'the field that gets it')
     .requiredOption(
       '--expression <jsonata>',
@@ -145,50 +177,55 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     )
     .option('--where <conditions>', 'which records, such as \'{"customerId": {"empty": true}}\'');
   const plan = program.command('plan').description('changes that wait for approval');
-  verb('show <plan>', 'its items', planShow, plan);
-  verb('apply <plan>', 'make them; what has moved since is shown anew instead', planApply, plan)
+  verb('show <plan>', 'its items', async () => (await import('./plans.ts')).planShow, plan);
+  verb(
+    'apply <plan>',
+    'make them; what has moved since is shown anew instead',
+    async () => (await import('./plans.ts')).planApply,
+    plan,
+  )
     .option('--item <id>', 'only this one')
     .option('--by <name>', 'who approves it');
-  verb('pause <name>', 'stop a connection, the writing of a sync, or all writing', pause).option(
-    '--why <text>',
-  );
-  verb('resume <name>', 'start it again', resume)
+  verb(
+    'pause <name>',
+    'stop a connection, the writing of a sync, or all writing',
+    async () => (await import('./deciding.ts')).pause,
+  ).option('--why <text>');
+  verb('resume <name>', 'start it again', async () => (await import('./deciding.ts')).resume)
     .option('--over-budget', 'a sync: allow all that waits to be written now, above its budget', false)
     .option('--by <name>', 'who decides');
-  verb('publish <sync>', 'let a sync write that only planned so far', publish)
+  verb(
+    'publish <sync>',
+    'let a sync write that only planned so far',
+    async () => (await import('./deciding.ts')).publish,
+  )
     .option('--withdraw', 'let it only plan again', false)
     .option('--by <name>', 'who decides');
-  verb('doctor', 'try credentials, store, disk, clock, public address', doctor);
-  const { storeBackup, storeCopy, storeRestore, storeVerify } = await import('./store.ts');
-  const store = program.command('store').description('the store as a whole');
-  verb('copy', 'move a stopped installation to another store, verified', storeCopy, store).requiredOption(
-    '--to <place>',
-    'postgres://…, or a file; it must be empty',
-  );
   verb(
-    'backup <file>',
-    'one moment of the store in a file, while the gateway works on',
-    storeBackup,
-    store,
-  ).option('--verify', 'restore it elsewhere and replay its lineage', false);
-  verb(
-    'restore <file>',
-    'fill an empty store from a backup, whichever store it came from',
-    storeRestore,
-    store,
+    'doctor',
+    'try credentials, store, disk, clock, public address',
+    async () => (await import('./doctor.ts')).doctor,
   );
-  verb('verify', 'replay the lineage of every record and compare', storeVerify, store);
+  wholeStore(program, verb);
   const parked = program.command('parked').description('items that wait for a person');
-  verb('list', 'all of them', parkedList, parked);
-  verb('show <id>', 'one with its input', parkedShow, parked);
-  verb('replay <id>', 'try it again', parkedReplay, parked);
-  verb('drop <id>', 'give it up', parkedDrop, parked).option('--yes', 'really', false).option('--by <name>');
+  verb('list', 'all of them', async () => (await import('./deciding.ts')).parkedList, parked);
+  verb('show <id>', 'one with its input', async () => (await import('./deciding.ts')).parkedShow, parked);
+  verb('replay <id>', 'try it again', async () => (await import('./deciding.ts')).parkedReplay, parked);
+  verb('drop <id>', 'give it up', async () => (await import('./deciding.ts')).parkedDrop, parked)
+    .option('--yes', 'really', false)
+    .option('--by <name>');
   const conflicts = program.command('conflicts').description('fields that wait for a decision');
-  verb('list', 'all of them', conflictsList, conflicts).option('--all', 'declared divergences too', false);
-  verb('resolve <id>', 'decide', conflictsResolve, conflicts)
+  verb('list', 'all of them', async () => (await import('./deciding.ts')).conflictsList, conflicts).option(
+    '--all',
+    'declared divergences too',
+    false,
+  );
+  verb('resolve <id>', 'decide', async () => (await import('./deciding.ts')).conflictsResolve, conflicts)
     .option('--ours', 'the record wins', false)
     .option('--theirs', 'the remote wins', false)
     .option('--by <name>');
+
+  deduplicating(program, verb);
   try {
     await program.parseAsync([...argv]);
   } catch (error) {

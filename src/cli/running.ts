@@ -10,9 +10,9 @@ import { hold } from './holder.ts';
 import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
 
-export const demoVerb = async (options: Common & { once?: boolean }): Promise<number> => {
+export const demoVerb = async (options: Common & { once?: boolean; scenario?: string }): Promise<number> => {
   const { demo } = await import('./demo.ts');
-  return demo({ once: options.once === true, json: options.json });
+  return demo({ once: options.once === true, json: options.json, scenario: options.scenario });
 };
 
 interface ServeOptions extends Common {

@@ -8,6 +8,7 @@ import type { SyncConfig } from '../config.ts';
 import { Trouble } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
+import { planningSyncs, type Planning } from '../health/planning.ts';
 import type { View } from '../health/reports.ts';
 import { loadInstallation } from '../installation.ts';
 import { findStore, placeWords, whereIs, type Where } from '../store/open.ts';
@@ -80,7 +81,7 @@ const ask = async (view: View, one: SyncConfig, options: Options, seconds: numbe
     by: 'crosswalk sync',
   };
   await store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
-  const progress = new ReadingBar(store, lane, options.json);
+  const progress = new ReadingBar(store, [lane], options.json);
   let run: string | null = null;
   const isRead = async (): Promise<boolean> => {
     if ((await store.get('setting', key)) !== undefined) return false;
@@ -103,7 +104,7 @@ const ask = async (view: View, one: SyncConfig, options: Options, seconds: numbe
     run === null || (await store.get('run', { id: run }))?.['state'] !== 'open';
   await until(isSettled, end, progress);
   progress.end();
-  return report(await runAt(store, run), options.json);
+  return report(await runAt(store, run), planningSyncs(view.config, switches, one.entity), options.json);
 };
 
 // ---------------------------------------------------------------- in this process
@@ -143,7 +144,8 @@ const readAndDeliver = async (
   stillHeld: () => void,
 ): Promise<number> => {
   const { hub, store } = gateway;
-  const progress = new ReadingBar(store, one.lane, options.json);
+  const lanes = spokesOf(hub, one, gateway.switches).map(({ lane }) => lane);
+  const progress = new ReadingBar(store, [one.lane, ...lanes], options.json);
   const timer = setInterval(() => void progress.show(), 250);
   let read: string | null = null;
   let trouble: unknown;
@@ -158,12 +160,13 @@ const readAndDeliver = async (
     progress.end();
   }
   const run = await runAt(store, read);
-  if (trouble === undefined) return report(run, options.json);
+  const planning = planningSyncs(gateway.installation.config, gateway.switches, one.entity);
+  if (trouble === undefined) return report(run, planning, options.json);
   if (options.json) {
-    json({ run, error: errorJson(wordsOf(trouble)) });
+    json({ run, planning, error: errorJson(wordsOf(trouble)) });
     return exits.remote;
   }
-  report(run, false);
+  report(run, planning, false);
   return fail(trouble, false);
 };
 
@@ -221,9 +224,11 @@ export const drain = async (
 
 // ---------------------------------------------------------------- telling
 
-const report = (run: Run | null, asJson: boolean): number => {
-  if (asJson) json({ run });
-  else if (run === null) say('nothing has changed there');
+const report = (run: Run | null, planning: readonly Planning[], asJson: boolean): number => {
+  if (asJson) json({ run, planning });
+  else for (const { text } of planning) say(text);
+  if (asJson) return codeOf(run);
+  if (run === null) say('nothing has changed there');
   else {
     const { read, open, items, effects } = run;
     const head = ['state', 'read', 'applied', 'echo', 'unchanged', 'filtered', 'parked', 'failed', 'open'];
@@ -246,6 +251,10 @@ const report = (run: Run | null, asJson: boolean): number => {
     if (run.note !== null) say(run.note);
     if (open + effects.open > 0) say('what is still open goes on when the gateway runs');
   }
-  const wrong = run !== null && (run.state === 'failed' || run.items.parked + run.items.failed > 0);
-  return wrong ? exits.wrong : exits.ok;
+  return codeOf(run);
 };
+
+const codeOf = (run: Run | null): number =>
+  run !== null && (run.state === 'failed' || run.items.parked + run.items.failed > 0)
+    ? exits.wrong
+    : exits.ok;

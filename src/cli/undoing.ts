@@ -8,6 +8,8 @@ import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { undoPlan, undoStatus, type Counts, type UndoReport } from '../health/undo.ts';
+import { deletedField } from '../merge/deletion.ts';
+import { same } from '../merge/record.ts';
 import { placeWords, whereIs } from '../store/open.ts';
 import { finishUndos } from '../sync/owed.ts';
 import { runOf } from '../sync/runs.ts';
@@ -147,21 +149,23 @@ const value = (given: unknown): string => {
   return text.length > 40 ? `${text.slice(0, 39)}…` : text;
 };
 
+const whatWords = ({ kind, field, now, back, result }: UndoItem): string => {
+  if (kind !== 'field') return kind;
+  if (field === deletedField && result === 'kept') return 'its deletion';
+  if (field === deletedField) return back === null ? 'its deletion taken back' : 'withdrawn';
+  return result === 'kept' || same(now ?? null, back ?? null)
+    ? `${field} ${value(now)}`
+    : `${field} ${value(now)} → ${value(back)}`;
+};
+
 const cells = (item: UndoItem, isPlan: boolean): string[] => {
-  const { kind, field, now, back, label, result, targets } = item;
-  const what = kind === 'field' ? `${field} ${value(now)} → ${value(back)}` : kind;
+  const { label, result, targets } = item;
   const words = result === 'owed' && isPlan ? 'to restore' : result;
   const whys = new Set([item.why, ...targets.map((one) => one.why)].filter((why) => why !== undefined));
   const where = targets
     .filter(({ sync }) => sync !== undefined)
     .map((one) => `${one.target} ${one.result === 'owed' && isPlan ? 'to write' : one.result}`);
-  return [
-    label,
-    kind === 'field' && result === 'kept' ? `${field} ${value(now)}` : what,
-    words,
-    where.join(', '),
-    [...whys].join('; '),
-  ];
+  return [label, whatWords(item), words, where.join(', '), [...whys].join('; ')];
 };
 
 const countWords = (counts: Counts, owed: string): string =>

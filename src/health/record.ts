@@ -2,15 +2,21 @@
 import type { Json } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import { recordThen, type FieldThen, type RecordThen } from '../merge/history.ts';
-import { labelOf } from '../merge/record.ts';
-import { holdOf, linkOf, recordOf } from '../sync/hub.ts';
+import { labelOf, type Span } from '../merge/record.ts';
+import { mergedField } from '../merge/redirect.ts';
+import { holdOf, leadsTo, linkOf, membersOf, recordOf } from '../sync/hub.ts';
 import { lineageOf } from '../sync/prune.ts';
+import { planningSyncs, type Planning } from './planning.ts';
 import type { View } from './reports.ts';
 
 /** Times are ISO 8601 with offset. */
 export interface RecordReport {
   readonly record: {
     readonly id: string;
+    /** The id that was asked for, where that was merged into this record; else null. */
+    readonly asked: string | null;
+    /** Records that were merged into this one. */
+    readonly merged: readonly string[];
     readonly entity: string;
     /** A name, a number, an address: whatever it was known by. */
     readonly label: string;
@@ -39,11 +45,15 @@ export interface RecordReport {
     readonly theirs: Json;
     readonly since: string;
   }[];
+  /** Syncs of the entity that write nothing yet. */
+  readonly planning: readonly Planning[];
 }
 
 export interface RecordField {
   readonly field: string;
   readonly value: Json;
+  /** Of a value that names a record which was merged: where it leads. */
+  readonly leadsTo?: string;
   readonly version: number;
   /** When the record got the value. */
   readonly since: string | null;
@@ -69,7 +79,7 @@ const placeOf = ({ config }: Pick<View, 'config'>, source: string): string => {
 };
 
 /** A record's own id, or `connection/kind/object` of an object that is linked to it. */
-const findId = async ({ store, config }: View, id: string): Promise<string> => {
+export const findId = async ({ store, config }: View, id: string): Promise<string> => {
   const [connection = '', kind = '', ...rest] = id.split('/');
   if (rest.length === 0) return id;
   for (const sync of Object.values(config.syncs)) {
@@ -80,14 +90,48 @@ const findId = async ({ store, config }: View, id: string): Promise<string> => {
   throw new CrosswalkError('trace-nothing', { object: id });
 };
 
-const fieldReport = (
+/** The record that an id led to at some time, or leads to now. */
+const standingAt = async (view: View, id: string, at: number | undefined): Promise<string> => {
+  const { store } = view;
+  if (at === undefined) return (await leadsTo({ store }, id))?.id ?? id;
+  for (let record = id; ;) {
+    const { rows } = await lineageOf(store, record);
+    const into = recordThen(rows, { at }).fields[mergedField]?.value;
+    if (typeof into !== 'string') return record;
+    record = into;
+  }
+};
+
+/** Where a value leads that is the id of a record which was merged into another. */
+const leading = async ({ store }: View, value: Json): Promise<string | undefined> => {
+  if (typeof value !== 'string' || (await store.get('record', { id: value })) === undefined) return undefined;
+  const end = await leadsTo({ store }, value);
+  return end?.id === value ? undefined : end?.id;
+};
+
+const fieldReport = async (
   view: View,
   field: string,
   { value, version, source, at }: Pick<FieldThen, 'value' | 'version' | 'source' | 'at'>,
   then: FieldThen | undefined,
+): Promise<RecordField> =>
+  fieldOf(view, field, { value, version, source, at }, then, await leading(view, value));
+
+const fieldOf = (
+  view: View,
+  field: string,
+  {
+    value,
+    version,
+    source,
+    at,
+  }: Pick<FieldThen, 'value' | 'version' | 'source'> & { readonly at: Span | undefined },
+  then: FieldThen | undefined,
+  end: string | undefined,
 ): RecordField => ({
   field,
   value,
+  ...(end === undefined ? {} : { leadsTo: end }),
   version,
   since: then === undefined ? null : iso(then.since),
   changed: at === undefined ? null : { from: iso(Math.max(0, at.from)), to: iso(Math.max(0, at.to)) },
@@ -99,12 +143,15 @@ const fieldReport = (
 });
 
 /**
- * A record by its own id or by that of a linked object. With `at` (UTC ms): as it was then. Throws
+/**
+ * A record by its own id, by that of one that was merged into it, or by that of a linked object. With `at` (UTC ms): as
+ * it was then, which is the other itself as long as it was not merged. Throws
  * CrosswalkError `not-there`, `trace-nothing` (an object that no record knows), `record-unborn`, `record-pruned`.
  */
 export const recordReport = async (view: View, id: string, at?: number): Promise<RecordReport> => {
   const { store, config } = view;
-  const record = await findId(view, id);
+  const asked = await findId(view, id);
+  const record = await standingAt(view, asked, at);
   const row = await store.get('record', { id: record });
   if (row === undefined) throw new CrosswalkError('not-there', { what: 'record', id });
   const { rows, reaches } = await lineageOf(store, record);
@@ -122,6 +169,8 @@ export const recordReport = async (view: View, id: string, at?: number): Promise
   return {
     record: {
       id: record,
+      asked: asked === record ? null : asked,
+      merged: at === undefined ? (await membersOf({ store }, record)).slice(1) : [],
       entity: stored.entity,
       label: labelOf(record, fields),
       version: at === undefined ? stored.version : then.version,
@@ -129,7 +178,11 @@ export const recordReport = async (view: View, id: string, at?: number): Promise
       at: at === undefined ? null : iso(at),
       reaches: reaches === null ? null : iso(reaches),
     },
-    fields: Object.entries(fields).map(([field, one]) => fieldReport(view, field, one, then.fields[field])),
+    fields: await Promise.all(
+      Object.entries(fields)
+        .filter(([field]) => field !== mergedField)
+        .map(([field, one]) => fieldReport(view, field, one, then.fields[field])),
+    ),
     links: links.map(({ sync, object, state }) => {
       const known = since.get(`${sync}/${object}`);
       const { connection = '', kind = '' } = config.syncs[sync] ?? {};
@@ -143,6 +196,7 @@ export const recordReport = async (view: View, id: string, at?: number): Promise
       theirs,
       since: iso(from),
     })),
+    planning: planningSyncs(config, view.switches, stored.entity),
   };
 };
 

@@ -12,6 +12,7 @@ import type { Store } from '../store/store.ts';
 import { idOf, idParts } from '../sync/decide.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import { allWrites, settingsUnder, type Pause, type Switches } from '../sync/switches.ts';
+import { readingsOf, type Reading } from './reading.ts';
 import { schemasReport, type SchemaStatus } from './schemas.ts';
 
 export interface View {
@@ -53,6 +54,8 @@ export interface Status {
   }[];
   readonly syncs: readonly SyncStatus[];
   readonly schemas: readonly SchemaStatus[];
+  /** Full scans and polls that are under way. */
+  readonly readings: readonly Reading[];
   readonly parked: number;
   readonly conflicts: number;
   readonly candidates: number;
@@ -125,6 +128,11 @@ export const statusReport = async (view: View): Promise<Status> => {
     })),
     syncs,
     schemas: await schemasReport(store, config),
+    readings: await readingsOf(
+      store,
+      syncs.map((sync) => `${sync.connection}/${sync.kind}`),
+      view.now(),
+    ),
     parked:
       (await store.count('parked', 'at', {})) + (await store.count('effect', 'state', { state: 'parked' })),
     conflicts: await store.count('conflict', 'open', { open: 1 }),

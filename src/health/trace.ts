@@ -2,10 +2,12 @@
 import { CrosswalkError } from '../errors.ts';
 import type { Json } from '../connector.ts';
 import { deletedField } from '../merge/deletion.ts';
+import { mergedField } from '../merge/redirect.ts';
 import type { LineageRow, ToldRow } from '../merge/lineage.ts';
 import type { Entry, LinkState } from '../merge/record.ts';
-import { linkOf, recordOf } from '../sync/hub.ts';
+import { linkOf, membersOf, recordOf } from '../sync/hub.ts';
 import { lineageOf } from '../sync/prune.ts';
+import { planningSyncs, type Planning } from './planning.ts';
 import type { View } from './reports.ts';
 
 export interface TraceLine {
@@ -29,6 +31,8 @@ export interface Trace {
     readonly state: string;
   }[];
   readonly lines: readonly TraceLine[];
+  /** Syncs of the entity that write nothing yet. */
+  readonly planning: readonly Planning[];
 }
 
 export interface TraceQuery {
@@ -88,18 +92,37 @@ const deletionWords = (place: string, row: LineageRow, entry: Entry): string => 
   }
 };
 
+/** A field's new value; of a list also what came and went. */
+const becameWords = ({ field, change, before, after }: Entry): string =>
+  change === undefined
+    ? `${field} = ${shown(after)}, was ${shown(before)}`
+    : `${field}: ${change === '' ? 'nothing new' : change}; now ${shown(after)}`;
+
 const words = (view: View, row: LineageRow, entry: Entry): string => {
-  const place = placeOf(view, row.sync, row.object);
+  const place =
+    row.sync === undefined && entry.of !== undefined
+      ? `record ${entry.of}`
+      : placeOf(view, row.sync, row.object);
   if (entry.field === deletedField) return deletionWords(place, row, entry);
+  if (entry.field === mergedField)
+    return (entry.after ?? null) === null
+      ? 'the record stands for itself again'
+      : `the record leads to record ${String(entry.after)} from now on`;
   const { field, rule } = entry;
   const why = rule === undefined ? '' : ` (${rule})`;
   switch (entry.verdict) {
     case 'took':
-      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: came from ${place}${why}, through ${row.mapping ?? 'no mapping'}, because of ${row.cause}`;
+      return `${becameWords(entry)}: came from ${place}${why}, through ${row.mapping ?? 'no mapping'}, because of ${row.cause}`;
     case 'resolved':
-      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}; it came from ${place}`;
+      return `${becameWords(entry)}: ${rule}; it came from ${place}`;
     case 'routed':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: decided by the table of ${row.mapping ?? 'no mapping'} (${rule})`;
+    case 'yielded':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: ${rule}, which came from ${entry.source}`;
+    case 'merged':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: came with record ${entry.of ?? '?'}${why}`;
+    case 'unmerged':
+      return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}${why}`;
     case 'undone':
       return `${field} = ${shown(entry.after)}, was ${shown(entry.before)}: undone by ${entry.source}${why} in ${row.cause}`;
     case 'wrote':
@@ -145,6 +168,16 @@ const eventWords = (view: View, row: LineageRow): string | undefined => {
       return `${place} was merged into another there`;
     case 'revived':
       return `${place} is there again (${row.cause})`;
+    case 'merged':
+      return `merged with record ${row.other ?? '?'} (${row.cause})`;
+    case 'unmerged':
+      return `taken apart from record ${row.other ?? '?'} (${row.cause})`;
+    case 'apart':
+      return `said to be another than record ${row.other ?? '?'} (${row.cause})`;
+    case 'joined':
+      return `${place} came with record ${row.other ?? '?'}`;
+    case 'parted':
+      return `${place} went to record ${row.other ?? '?'}`;
     case 'notified':
     case 'notified, may be a repeat':
       return `told: ${row.cause}${row.event === 'notified' ? '' : ', perhaps twice'}`;
@@ -159,7 +192,10 @@ const condensedLines = (body: LineageRow, at: string, field: string | undefined)
     .filter((entry) => (field === undefined || entry.field === field) && entry.source !== undefined)
     .map((entry) => ({
       at,
-      text: `${entry.field} = ${shown(entry.after)}, from ${entry.source} (${body.cause}); what was before has been pruned`,
+      text:
+        entry.field === mergedField
+          ? `the record ${(entry.after ?? null) === null ? 'stands for itself' : `leads to record ${String(entry.after)}`}; what was before has been pruned`
+          : `${entry.field} = ${shown(entry.after)}, from ${entry.source} (${body.cause}); what was before has been pruned`,
     }));
 
 const linesOf = (view: View, row: ToldRow, field: string | undefined): TraceLine[] => {
@@ -171,6 +207,13 @@ const linesOf = (view: View, row: ToldRow, field: string | undefined): TraceLine
   return [...(event === undefined ? [] : [event]), ...entries.map((entry) => words(view, body, entry))].map(
     (text) => ({ at, text }),
   );
+};
+
+/** All lineage of a record, and of what was merged into it, in order. */
+const storyOf = async ({ store }: View, id: string): Promise<ToldRow[]> => {
+  const rows: ToldRow[] = [];
+  for (const record of await membersOf({ store }, id)) rows.push(...(await lineageOf(store, record)).rows);
+  return rows.sort((a, b) => a.seq - b.seq);
 };
 
 /** Throws CrosswalkError `trace-nothing` if nothing is known of the object. */
@@ -189,7 +232,7 @@ export const traceReport = async (view: View, query: TraceQuery): Promise<Trace>
   const links = (await store.list('link', 'record', { where: { record: link.record }, limit: 1000 })).map(
     linkOf,
   );
-  const { rows } = await lineageOf(store, link.record);
+  const rows = await storyOf(view, link.record);
   const values = Object.entries(record?.fields ?? {}).filter(
     ([name]) => query.field === undefined || name === query.field,
   );
@@ -211,6 +254,7 @@ export const traceReport = async (view: View, query: TraceQuery): Promise<Trace>
       state,
     })),
     lines: rows.flatMap((row) => linesOf(view, row, query.field)),
+    planning: planningSyncs(config, view.switches, record?.entity ?? syncs[0]?.entity),
   };
 };
 
@@ -235,5 +279,8 @@ const waitingTrace = async (
   ];
   if (lines.length === 0)
     throw new CrosswalkError('trace-nothing', { object: `${connection}/${kind}/${id}` });
-  return { record: null, links: [], lines };
+  const entity = Object.values(view.config.syncs).find(
+    (sync) => `${sync.connection}/${sync.kind}` === lane,
+  )?.entity;
+  return { record: null, links: [], lines, planning: planningSyncs(view.config, view.switches, entity) };
 };

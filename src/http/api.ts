@@ -20,7 +20,9 @@ import { traceReport } from '../health/trace.ts';
 import { undoPlan, undoStatus } from '../health/undo.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
 import type { UndoScope } from '../sync/scope.ts';
+import { allWrites } from '../sync/switches.ts';
 import { openUndo } from '../sync/undo.ts';
+import { deciding, optional, textOf, type On } from './candidates.ts';
 
 export const viewOf = ({ store, switches, hub, installation }: Gateway): View => ({
   store,
@@ -65,14 +67,6 @@ const guard =
     next();
   };
 
-const textOf = (value: unknown, name: string): string => {
-  if (typeof value === 'string' && value !== '' && value.length <= 1000) return value;
-  throw new CrosswalkError('request-shape', { detail: `${name} must be a text` });
-};
-
-const optional = (value: unknown, name: string): string | undefined =>
-  value === undefined ? undefined : textOf(value, name);
-
 const timeOf = (value: unknown, name: string): number | undefined => {
   const text = optional(value, name);
   const moment = text === undefined ? undefined : momentOf(text);
@@ -100,14 +94,12 @@ const scopeOf = (body: Record<string, unknown> | undefined): UndoScope => {
 const mostItems = 10_000;
 const limitOf = (value: unknown): number => Math.max(0, Math.min(mostItems, Number(value ?? 1000) || 0));
 
-type Handler = (request: Request) => Promise<unknown>;
-
 export const api = (gateway: Gateway, token: string | undefined): Router => {
   const router = express.Router();
   const view = viewOf(gateway);
   router.use(guard(token));
   router.use(express.json({ limit: '64kb' }));
-  const on = (method: 'get' | 'post', path: string, handler: Handler): void => {
+  const on: On = (method, path, handler) => {
     router[method](path, (request: Request, response: Response, next: NextFunction) => {
       handler(request).then((value) => response.json(value ?? { ok: true }), next);
     });
@@ -153,6 +145,7 @@ export const api = (gateway: Gateway, token: string | undefined): Router => {
   on('get', '/undo/:run', ({ params, query }) =>
     undoStatus(gateway.store, String(params['run']), limitOf(query['limit'])),
   );
+  deciding(gateway, view, on);
   for (const what of ['connections', 'syncs'] as const) {
     on('post', `/${what}/:name/pause`, async ({ params, body }) =>
       gateway.switches.pause(
@@ -177,6 +170,9 @@ export const api = (gateway: Gateway, token: string | undefined): Router => {
 
 const named = (gateway: Gateway, what: 'connections' | 'syncs', name: unknown): string => {
   const text = String(name);
+  // All writing, as in `crosswalk pause all`.
+  if (what === 'syncs' && text === 'all' && !Object.hasOwn(gateway.installation.config.syncs, text))
+    return allWrites;
   if (!Object.hasOwn(gateway.installation.config[what], text))
     throw new CrosswalkError('not-there', { what: what.slice(0, -1), id: text });
   return text;

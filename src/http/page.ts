@@ -1,4 +1,5 @@
 /** The status page: plain, self-contained, readable on a phone, made anew for each visit. */
+import { readingWords } from '../health/reading.ts';
 import type { RunReport, Status } from '../health/reports.ts';
 import type { DriftFinding } from '../mapping/drift.ts';
 
@@ -52,6 +53,7 @@ export const statusPage = (status: Status, runs: readonly RunReport[]): string =
   ]),
   'None.',
 )}
+${status.readings.length === 0 ? '' : `<h2>Reading 读取中</h2>${status.readings.map((one) => `<p>${escaped(readingWords(one, Date.parse(status.at)))}</p>`).join('')}`}
 <h2>Connections 连接</h2>${table(
   ['name', 'connector', 'state'],
   status.connections.map((one) => [

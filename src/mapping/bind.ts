@@ -359,6 +359,7 @@ export const bind = (
     ),
     ...(document.routes === undefined ? {} : { router: bindRoutes(document.routes, personal) }),
     applies: appliesTo(document.when),
+    shape: (field) => bound.get(field)?.shape ?? 'value',
     pointers: (field) => bound.get(field)?.segments.map(placePointer) ?? [],
     read: generated ? fastReader(all, anchorOf, slow) : slow,
     write: (fields, base, id) => {

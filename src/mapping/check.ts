@@ -94,6 +94,14 @@ const plainOf = (document: MappingDocument): MappingDocument => {
   return plain;
 };
 
+/** What is read must be told apart when it is read, and what is written there. */
+const checkRowKey = (check: Check, field: string, { rows, flow = 'both' }: FieldRule): void => {
+  const own = rows?.fields[rows.key]?.flow ?? 'both';
+  if (rows === undefined || own === 'both' || own === flow) return;
+  const detail = own === 'in' ? 'written' : 'read';
+  check.tell('mapping-row-key', `/fields/${field}/rows/key`, { field, key: rows.key, detail });
+};
+
 /** The fields of a row, as those of an object of their own. */
 const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSchema): void => {
   const rows = rule.rows;
@@ -120,6 +128,7 @@ const checkRows = (check: Check, name: string, rule: FieldRule, schema: JsonSche
     check.tell('mapping-field-unknown', `${above}/key`, { field: rows.key, entity: entity.name, hint });
   }
   refuseComputed(check, above, rows.fields);
+  checkRowKey(check, name, rule);
   for (const [inner, own] of Object.entries(rows.fields)) checkField(inside, inner, own);
   checkSamePlace(inside);
   checkUnmapped(inside);

@@ -2,14 +2,15 @@ import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { fallbacksOf, partsOf, placesOf } from './document.ts';
 import type { FieldRule, Overflow } from './document.ts';
 import { computedAt } from './expressions.ts';
-import { canonical, getterOf, sameValue, segmentsOf, valueAt } from './place.ts';
+import type { Shape } from './lens.ts';
+import { canonical, canonicalText, getterOf, sameValue, segmentsOf, valueAt } from './place.ts';
 import type { Segments } from './place.ts';
 import { referenceStep } from './reference.ts';
 import { bindRows } from './rows.ts';
 import type { BoundRows } from './rows.ts';
 import { backward, chainOf, checked, cleaned, emptied, forward, notesOf } from './run.ts';
 import type { Chain, Link } from './run.ts';
-import { schemaAt, validatorOf } from './schema.ts';
+import { isSet, schemaAt, validatorOf } from './schema.ts';
 import type { Validator } from './schema.ts';
 import { Misfit } from './step.ts';
 import type { Outcome } from './step.ts';
@@ -35,6 +36,7 @@ export interface BoundField {
   readonly keeps: boolean;
   /** The fields of its rows, if it is a table. */
   readonly rows: BoundRows | null;
+  readonly shape: Shape;
   /** How its places are read, for the generated reader. */
   readonly reading: Reading;
   /** The field's value, undefined where a place of it was not seen. */
@@ -169,6 +171,12 @@ const isLossy = (rule: FieldRule): boolean =>
 const isComputed = (rule: FieldRule): boolean =>
   rule.steps?.[0] !== undefined && partsOf(rule.steps[0]).name === 'expression';
 
+/** An element that a remote shows twice is in a set once. */
+const once = (list: Json): Json =>
+  Array.isArray(list) ? [...new Map(list.map((one) => [canonicalText(one), one])).values()] : list;
+
+const SET: Link = { name: 'set', fills: false, bound: { forward: once, backward: once } };
+
 /** The step that a rule has besides those that it lists. */
 const ownStep = (rule: FieldRule, rows: BoundRows | null, place: JsonSchema | undefined): readonly Link[] => {
   if (rows !== null)
@@ -197,7 +205,10 @@ const readerOf = (name: string, rule: FieldRule, schemas: FieldSchemas, rows: Bo
     segments,
     getters: segments.map(getterOf),
     listed: Array.isArray(rule.at) && !isComputed(rule),
-    chain: chainOf(rule.steps ?? [], rule.otherwise, segments.length, ownStep(rule, rows, place)),
+    chain: chainOf(rule.steps ?? [], rule.otherwise, segments.length, [
+      ...ownStep(rule, rows, place),
+      ...(rows === null && isSet(schemas.field, schemas.entity) ? [SET] : []),
+    ]),
     validate: validatorOf(schemas.field, schemas.entity),
   };
 };
@@ -231,6 +242,7 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
     ...(rule.overflow === undefined ? {} : { overflow: rule.overflow }),
     keeps: mayKeep(rule),
     rows,
+    shape: rows !== null ? rows.table : isSet(schemas.field, schemas.entity) ? 'set' : 'value',
     reading: reader,
     read: get === null ? (object) => readPlaces(reader, object) : (object) => readPlace(reader, get, object),
     write: (value, base) => {
@@ -244,6 +256,7 @@ export const bindField = (name: string, rule: FieldRule, schemas: FieldSchemas):
       return alreadyThere(reader, base, made) ?? made;
     },
     settle: (value) => {
+      if (rows !== null) return rows.settle(value);
       const made = toPlaces(reader, validators, value);
       if (made instanceof Misfit) return value;
       const kept = made.map((place) => {

@@ -65,6 +65,20 @@ export interface Writing {
   readonly notes?: readonly FieldNote[];
 }
 
+/** A table: rows that are told apart by the value of one cell. */
+export interface Table {
+  /** The cell that tells a row from the others. */
+  readonly key: string;
+  /** `keep`: no row is ever taken away through this mapping, neither there nor here. */
+  readonly missing: 'keep' | 'remove';
+  /** Cells that are read from the remote, and cells that are written to it. */
+  readonly inward: ReadonlySet<string>;
+  readonly outward: ReadonlySet<string>;
+}
+
+/** What a field's value is made of: `value` is one thing, a set has elements, a table has rows. */
+export type Shape = 'value' | 'set' | Table;
+
 export interface Lens {
   /** The mapping's name. */
   readonly name: string;
@@ -89,6 +103,8 @@ export interface Lens {
   readonly router?: Router;
   /** False for an object of the kind that is another mapping's. */
   applies(value: JsonObject): boolean;
+  /** What the field's value is made of, and so merges by. */
+  shape(field: string): Shape;
   /** The pointers under which a field lives on the remote, in order. */
   pointers(field: string): readonly string[];
   /** Reads an object. Never throws for bad input: it tells problems. */

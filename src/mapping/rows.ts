@@ -1,6 +1,7 @@
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import type { FieldRule, RowsRule } from './document.ts';
 import type { BoundField, FieldSchemas } from './field.ts';
+import type { Table } from './lens.ts';
 import { isObject, member, putAt, sameValue } from './place.ts';
 import { propertiesOf } from './schema.ts';
 import { Misfit, wrongType } from './step.ts';
@@ -9,12 +10,13 @@ import type { Outcome } from './step.ts';
 /** Fields that are tables. */
 
 export interface BoundRows {
-  /** The row's field that tells it from the others. */
-  readonly key: string;
+  readonly table: Table;
   readonly fields: readonly BoundField[];
   read(list: Json): Outcome;
   /** `base` is the list as last seen there: what the mapping does not name in a row stays as it is. */
   write(rows: Json, base: Json | undefined): Outcome;
+  /** The rows as they are read after they were written: only cells that go both ways. */
+  settle(rows: Json): Json;
 }
 
 /** The schema of one row of a list. */
@@ -56,6 +58,16 @@ const writeRow = (fields: readonly BoundField[], row: Json, base: JsonObject | n
     const places = field.write(member(row, field.name) ?? null, base);
     if (places instanceof Misfit) return within(field, places);
     field.segments.forEach((place, index) => putAt(made, place, places[index] ?? null));
+  }
+  return made;
+};
+
+const settleRow = (fields: readonly BoundField[], row: JsonObject): JsonObject => {
+  const made: JsonObject = {};
+  for (const { name, inward, outward, settle } of fields) {
+    const value = inward && outward ? (member(row, name) ?? null) : null;
+    const after = value === null ? null : settle(value);
+    if (after !== null) made[name] = after;
   }
   return made;
 };
@@ -115,5 +127,15 @@ export const bindRows = (
     if (made instanceof Misfit || rule.missing === 'remove') return made;
     return [...made, ...old.values()];
   };
-  return { key: rule.key, fields, read, write };
+  const names = (some: readonly BoundField[]): Set<string> => new Set(some.map(({ name }) => name));
+  const { key, missing } = rule;
+  const [inward, outward] = [fields.filter((one) => one.inward), fields.filter((one) => one.outward)];
+  return {
+    table: { key, missing, inward: names(inward), outward: names(outward) },
+    fields,
+    read,
+    write,
+    settle: (rows) =>
+      Array.isArray(rows) ? rows.map((one) => (isObject(one) ? settleRow(fields, one) : one)) : rows,
+  };
 };

@@ -153,6 +153,16 @@ export const schemaAt = (root: JsonSchema, segments: Segments): JsonSchema | und
   return here;
 };
 
+const SCALARS: readonly JsonType[] = ['string', 'number', 'integer', 'boolean'];
+
+/** True for a list in which each value stands once and order says nothing: `uniqueItems`, of single values. */
+export const isSet = (schema: JsonSchema, root: JsonSchema): boolean => {
+  if (member(schema, 'uniqueItems') !== true || !typesOf(schema).every((type) => type === 'array'))
+    return false;
+  const items = resolved(member(schema, 'items'), root);
+  return items !== undefined && typesOf(items).every((type) => SCALARS.includes(type));
+};
+
 /** The types that a schema lets through, null aside; all of them if it does not say. */
 export const typesOf = (schema: JsonSchema): readonly JsonType[] => {
   const said = member(schema, 'type');

@@ -110,7 +110,7 @@ const rowsOf = ({ bound: { rows, segments }, rule }: Told, object: JsonObject): 
     .map((bound) => ({ bound, rule: rules[bound.name] ?? {} }));
   return list.map((row, index): WhyRow => {
     const fields = isObject(row) ? inner.map((field) => whyField(field, row)) : [];
-    const key = fields.find((one) => one.field === rows.key)?.value;
+    const key = fields.find((one) => one.field === rows.table.key)?.value;
     return { row: index + 1, ...(key === undefined || key === null ? {} : { key }), fields };
   });
 };

@@ -48,6 +48,7 @@ export const condense = (then: RecordThen, seq: number, at: number): ToldRow[] =
       source: one.source,
       ...(one.at === undefined ? {} : { at: one.at }),
       ...(one.rule === undefined ? {} : { rule: one.rule }),
+      ...(one.of === undefined ? {} : { of: one.of }),
     };
     return row(one.since, one.run, {
       cause: one.cause,

@@ -14,23 +14,32 @@
  *     it is to be removed, and was changed            conflict, as above
  *     it was removed, and the remote said yes         asked: the removal was not taken
  *     it was changed, in a system that keeps it       stays deleted, unless a system resurrects
+ *     it was changed later, and an undo withdrew it   revived
  */
 import type { RemoteObject, Stamps } from '../connector.ts';
 import type { DeletePolicy, FieldRule } from './policy.ts';
 import { hashOf, type Entry, type FieldState, type Gone, type Hold, type LinkState } from './record.ts';
 import type { RecordState, Span } from './record.ts';
+import { intoOf, mergedField } from './redirect.ts';
 
 /** No field of an entity can have this name. */
 export const deletedField = '$deleted';
 
-/** How far a deletion reaches: `archive` marks the record, `propagate` removes its objects as well. */
-export type Reach = Exclude<DeletePolicy, 'ignore'>;
+/**
+ * How far a deletion reaches: `archive` marks the record, `propagate` removes its objects as well, `withdraw` removes
+ * those that the gateway made: the undo of what had brought the record.
+ */
+export type Reach = Exclude<DeletePolicy, 'ignore'> | 'withdraw';
 
 /** How far the deletion of a record reaches; null while it is not deleted. */
 export const reachOf = ({ fields }: Pick<RecordState, 'fields'>): Reach | null => {
   const value = fields[deletedField]?.value;
-  return value === 'archive' || value === 'propagate' ? value : null;
+  return value === 'archive' || value === 'propagate' || value === 'withdraw' ? value : null;
 };
+
+/** True if the record stands for something: neither deleted nor merged into another. */
+export const isStanding = (record: Pick<RecordState, 'fields'>): boolean =>
+  reachOf(record) === null && intoOf(record) === null;
 
 /** How the object of a gone link went. */
 export const goneOf = ({ gone, missingSince, lookedUntil }: LinkState): Gone =>
@@ -73,7 +82,8 @@ export interface Judged {
 /** What others have changed and this remote was never shown; where it never could be, only what is not surely older. */
 const unseen = ({ record, link, span, shown }: Absence): FieldState[] =>
   Object.entries(record.fields).flatMap(([field, state]) => {
-    if (state.source.startsWith('route:') || state.source === nameOf(link)) return [];
+    if (field === mergedField || state.source.startsWith('route:') || state.source === nameOf(link))
+      return [];
     if (!shown.has(field)) return state.at.to > span.from ? [state] : [];
     const writing = link.written[field];
     const known = Math.max(link.seen[field] ?? 0, writing?.acked === true ? writing.version : 0);
@@ -96,7 +106,9 @@ const newest = (edits: readonly FieldState[], span: Span): Judged => {
 export const judgeAbsence = (absence: Absence): Judged => {
   const { record, deletes, rule, span, sibling } = absence;
   const reach = reachOf(record);
-  if (deletes === 'ignore' || reach === 'propagate' || reach === deletes) return { is: 'stays', rule: '' };
+  const reaches =
+    reach === 'propagate' || reach === deletes || (reach === 'withdraw' && deletes === 'archive');
+  if (deletes === 'ignore' || reaches) return { is: 'stays', rule: '' };
   if (sibling) return { is: 'overruled', rule: 'another object of it is there' };
   const bar = barred(rule);
   if (bar !== undefined) return { is: 'overruled', rule: bar };
@@ -191,6 +203,8 @@ export const judgePresence = (presence: Presence): Judged => {
   if (edit === undefined) return { is: 'stays', rule: '' };
   const deleted = record.fields[deletedField]?.at ?? { from: 0, to: 0 };
   const later = edit.certain && edit.span.from >= deleted.to;
+  if (!doomed && later && reachOf(record) === 'withdraw')
+    return { is: 'takes', rule: 'edited there since it was withdrawn' };
   if (!doomed) return later && resurrects ? { is: 'takes', rule: 'resurrect' } : { is: 'stays', rule: '' };
   return byPolicy(rule, () => {
     if (later) return { is: 'takes', rule: 'newest' };
@@ -222,12 +236,12 @@ interface Creating {
  * is no longer deleted; what somebody there deleted only where the sync resurrects, by a later edit.
  */
 export const lacksObject = (record: RecordState, own: readonly LinkState[], sync: Creating): boolean => {
-  if (!sync.create || reachOf(record) !== null) return false;
+  if (!sync.create || !isStanding(record)) return false;
   if (own.length === 0) return true;
   const last = lastGone(own);
   if (last === undefined || last.by === 'us') return last !== undefined;
-  const { fields } = record;
-  return sync.resurrect === true && Object.values(fields).some((one) => isEdit(one) && isLater(one.at, last));
+  const edits = Object.entries(record.fields).filter(([field, one]) => field !== mergedField && isEdit(one));
+  return sync.resurrect === true && edits.some(([, one]) => isLater(one.at, last));
 };
 
 /** True if this edit, in another system, brings back what was deleted in the sync's own. */
@@ -248,7 +262,8 @@ export const marked = (
   verdict: 'took' | 'resolved' = 'took',
 ): { readonly record: RecordState; readonly entries: readonly Entry[] } => {
   const { version, at, source, rule } = by;
-  const shows = mark !== undefined && (value !== null || record.fields[mark]?.value === true);
+  const isMarked = mark !== undefined && record.fields[mark]?.value === true;
+  const shows = mark !== undefined && value !== 'withdraw' && (value !== null || isMarked);
   const values = { [deletedField]: value, ...(shows ? { [mark]: value !== null } : {}) };
   const fields = { ...record.fields };
   const entries = Object.entries(values).map(([field, after]): Entry => {

@@ -1,5 +1,6 @@
 import type { Json } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
+import { listedBy, showsList, wantedThere } from './lists.ts';
 import { isEmpty, same, type Hold, type LinkState, type RecordState } from './record.ts';
 
 /**
@@ -21,7 +22,10 @@ export const delta = (
     const newer = state.version > (link?.seen[field] ?? 0);
     // Not one change of ours, but a changed mapping, may make them differ: that is written by a planned run only.
     if (!newer && isRemapped(link, lens, field, state.version)) continue;
-    if (isBehind(lens, link, field, state.value, { newer, shown: shown[field] })) result[field] = state.value;
+    const expected = expectedOf(link, field, shown[field]);
+    const listed = listedBy(lens, field);
+    const wanted = listed === null ? state.value : wantedThere(listed, state.value, expected, newer);
+    if (isBehind(lens, link, field, wanted, { newer, expected })) result[field] = wanted;
   }
   return result;
 };
@@ -34,9 +38,8 @@ const isBehind = (
   link: LinkState | null,
   field: string,
   ours: Json,
-  { newer, shown }: { readonly newer: boolean; readonly shown: Json | undefined },
+  { newer, expected }: { readonly newer: boolean; readonly expected: Json | undefined },
 ): boolean => {
-  const expected = expectedOf(link, field, shown);
   if (expected !== undefined && same(expected, ours)) return false;
   // What the mapping cannot read there is written over by a later change of ours only.
   if (link?.left?.[field] !== undefined) return newer && isWritten(lens, field, ours);
@@ -45,7 +48,13 @@ const isBehind = (
     return (unheard || newer) && !isEmpty(ours) && isWritten(lens, field, ours);
   }
   if (isEmpty(ours)) return newer;
-  return !same(expected, lens.settle(field, ours)) && isWritten(lens, field, ours);
+  return !isShown(lens, field, expected, ours) && isWritten(lens, field, ours);
+};
+
+const isShown = (lens: Lens, field: string, expected: Json, ours: Json): boolean => {
+  const listed = listedBy(lens, field);
+  if (listed === null) return same(expected, lens.settle(field, ours));
+  return showsList(listed, expected, ours, 'written');
 };
 
 /** False if the mapping says that the remote keeps what it has rather than hold this value. */
@@ -57,9 +66,14 @@ const expectedOf = (link: LinkState | null, field: string, shown: Json | undefin
   return writing !== undefined && writing.acked && !writing.confirmed ? writing.asked : shown;
 };
 
-/** What keeps a value from being written; what a mapping refused, or reads otherwise than it did, is tried again once ours has changed. */
+/** Holds that are about the value that ours had: once it has another, that is written. */
+const ofThatValue: ReadonlySet<Hold['why']> = new Set(['refused', 'remapped', 'empty', 'placeholder']);
+
+/**
+ * What keeps a value from being written. What a mapping refused, or reads otherwise than it did, is tried again once ours
+ * has changed; and what was not written because it was empty is written once it is not.
+ */
 export const holdOn = (holds: readonly Hold[], field: string, ours: Json): Hold | undefined =>
   holds.find(
-    ({ field: name, why, ours: was }) =>
-      name === field && ((why !== 'refused' && why !== 'remapped') || same(was, ours)),
+    ({ field: name, why, ours: was }) => name === field && (!ofThatValue.has(why) || same(was, ours)),
   );

@@ -1,6 +1,6 @@
 /** A record as it was: replayed from its lineage, row by row in the order of their commits. */
 import type { Json } from '../connector.ts';
-import { isSetting, type ToldRow } from './lineage.ts';
+import { isSetting, leavesHold, type ToldRow } from './lineage.ts';
 import type { Entry, HoldReason, LinkState, Span } from './record.ts';
 
 /** One field of a record as it was, and who made it so. */
@@ -21,6 +21,8 @@ export interface FieldThen {
   /** The rule that decided: `newest`, `owner`, `decided by …`. */
   readonly rule?: string;
   readonly mapping?: string;
+  /** The record that it came with, where that was merged into this one. */
+  readonly of?: string;
 }
 
 export interface LinkThen {
@@ -57,9 +59,6 @@ export interface Until {
   readonly version?: number;
 }
 
-/** Verdicts that leave a hold as it is. */
-const leaving: ReadonlySet<Entry['verdict']> = new Set(['seen', 'noted', 'refused', 'retry']);
-
 class Replay {
   version = 0;
   made: number | null = null;
@@ -89,21 +88,31 @@ class Replay {
         verdict: entry.verdict,
         ...(entry.rule === undefined ? {} : { rule: entry.rule }),
         ...(body.mapping === undefined ? {} : { mapping: body.mapping }),
+        ...(entry.of === undefined ? {} : { of: entry.of }),
       };
     }
   }
 
-  #link(at: number, { sync, object = '', event }: ToldRow['body']): void {
+  #link(at: number, { sync, object = '', event, state = 'live' }: ToldRow['body']): void {
     if (sync === undefined || object === '') return;
     const key = `${sync}/${object}`;
     if (event === 'gone' || event === 'detached') {
       this.links.set(key, { sync, object, state: event, since: at });
-      for (const [id, hold] of this.holds)
-        if (hold.sync === sync && hold.object === object) this.holds.delete(id);
-    } else if (event === 'revived' || !this.links.has(key)) {
+      this.#free(sync, object);
+    } else if (event === 'parted') {
+      this.links.delete(key);
+      this.#free(sync, object);
+    } else if (event === 'joined') this.links.set(key, { sync, object, state, since: at });
+    else if (event === 'revived' || !this.links.has(key)) {
       this.links.set(key, { sync, object, state: 'live', since: at });
       this.#born(sync, object);
     }
+  }
+
+  /** Nothing is held any more on an object that has gone. */
+  #free(sync: string, object: string): void {
+    for (const [id, hold] of this.holds)
+      if (hold.sync === sync && hold.object === object) this.holds.delete(id);
   }
 
   /** What was held before there was an object is held on the object that there is now. */
@@ -124,7 +133,7 @@ class Replay {
     if (why !== undefined) {
       const since = old?.why === why ? old.since : at;
       this.holds.set(key, { field: entry.field, sync, object, why, ...theirs, since });
-    } else if (!leaving.has(entry.verdict)) this.holds.delete(key);
+    } else if (!leavesHold(entry)) this.holds.delete(key);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
-import { reachOf } from './deletion.ts';
+import { isStanding } from './deletion.ts';
 import { isShared } from './guard.ts';
 import { hashOf, type RecordState } from './record.ts';
 
@@ -21,9 +21,12 @@ export const strongKeys = (keys: readonly KeyFields[], values: Fields): string[]
 const normal = (value: Json): Json =>
   typeof value === 'string' ? value.normalize('NFKC').trim().toLowerCase() : value;
 
-/** The strong keys of a record. A deleted one has none: what is filed anew under them is something else. */
+/**
+ * The strong keys of a record. A deleted one has none: what is filed anew under them is something else; nor has one
+ * that was merged into another, which holds them.
+ */
 export const keysOf = (keys: readonly KeyFields[], record: RecordState): string[] =>
-  reachOf(record) !== null
+  !isStanding(record)
     ? []
     : strongKeys(
         keys,

@@ -1,8 +1,11 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
+import { changeText, hashIn, listedBy, shows, showsList, wantedThere, type Listed } from './lists.ts';
+import { leavesHold } from './lineage.ts';
+import { oneKey, type Rival } from './one.ts';
 import type { MergeInput } from './merge.ts';
+import { spansAfter } from './spans.ts';
 import {
-  hashOf,
   isEmpty,
   same,
   type Entry,
@@ -13,12 +16,54 @@ import {
   type Written,
 } from './record.ts';
 
+/** The rows of the merge's table, and what became of writes: every course through `merge` is one of them. */
+export const mergeRows = [
+  'same',
+  'behind',
+  'restore pending',
+  'theirs changed',
+  'both moved, equal',
+  'conflict',
+  'unseen, equal',
+  'unseen, ours empty',
+  'unseen, theirs empty',
+  'unseen, conflict',
+  'held',
+  'remapped',
+  'left there',
+  'taken',
+  'not taken',
+  'unknown write did not happen',
+  'one: contested',
+  'list: as it was',
+  'list: changed there only',
+  'list: merged',
+  'list: nothing new',
+  'list: not as asked',
+  'list: barred',
+  'list: emptied',
+  'list: missing',
+  'list: cleared, ours',
+  'list: cleared, theirs',
+  'list: cleared, hold',
+  'list: conflict, ours',
+  'list: conflict, theirs',
+  'list: conflict, hold',
+] as const;
+
+export type MergeRow = (typeof mergeRows)[number];
+
 /** What a merge has come to so far: what may be done to a field, and what is noted of it. `merge` says what is done when. */
 
 /** Returns stop at the second, answers to our own writes at the eighth in a row, restores at the third. */
 const mostReturns = 2;
 const mostChain = 8;
 const mostRestores = 2;
+
+/** Divergences of a list that are about some of its members: the others go on. */
+const standing: ReadonlySet<HoldReason> = new Set(['ask', 'kept', 'own', 'remapped']);
+
+export const REMAPPED = 'the mapping has changed; crosswalk remap plans it';
 
 /** The merge in progress: one field is judged after the other. */
 export class Judgement {
@@ -35,7 +80,7 @@ export class Judgement {
   readonly released: string[] = [];
   readonly entries: Entry[] = [];
   readonly changed: string[] = [];
-  readonly rows: string[] = [];
+  readonly rows: MergeRow[] = [];
   confirmed = 0;
 
   constructor(input: MergeInput) {
@@ -65,14 +110,56 @@ export class Judgement {
     return this.fields[field]?.version ?? 0;
   }
 
+  /** Whose a flag is must be known before it is judged. */
+  order(): Iterable<string> {
+    const { lens, ones } = this.input;
+    if (ones === undefined) return lens.inward;
+    const isFlag = (field: string): boolean => Object.hasOwn(ones.rule, field);
+    return [...lens.inward].toSorted((a, b) => Number(isFlag(a)) - Number(isFlag(b)));
+  }
+
+  /** Who has the flag that theirs sets, if another record of the same does. */
+  rival(field: string, theirs: Json): Rival | undefined {
+    const { rule, rivals } = this.input.ones ?? {};
+    const by = theirs === true && rule !== undefined && Object.hasOwn(rule, field) ? rule[field] : undefined;
+    return by === undefined ? undefined : rivals?.get(oneKey(field, this.ours(by)));
+  }
+
+  listed(field: string): Listed | null {
+    return listedBy(this.input.lens, field);
+  }
+
   /** The remote shows what it showed, or what it is known to make of that. */
   still(field: string, theirs: Json, shadow: Json): boolean {
-    return same(theirs, shadow) || (!isEmpty(shadow) && same(theirs, this.input.lens.settle(field, shadow)));
+    return shows(this.input.lens, field, theirs, shadow);
   }
 
   agrees(field: string, theirs: Json): boolean {
     const ours = this.ours(field);
-    return same(theirs, ours) || (!isEmpty(ours) && same(theirs, this.input.lens.settle(field, ours)));
+    if (shows(this.input.lens, field, theirs, ours)) return true;
+    const listed = this.listed(field);
+    // Rows of the remote's own that are left there are no difference, unless they are in question.
+    if (listed === null || this.isStanding(field)) return false;
+    return showsList(listed, theirs, wantedThere(listed, ours, this.shown[field], true), 'all');
+  }
+
+  /** The remote has rows more than the record, which its mapping leaves there, and nothing else. */
+  differsByOwnRows(field: string, theirs: Json): boolean {
+    const listed = this.listed(field);
+    if (listed === null) return false;
+    return showsList(listed, theirs, wantedThere(listed, this.ours(field), theirs, true), 'all');
+  }
+
+  /** The remote has all that would be written: nothing but emptiness could be written over it. */
+  hasAll(field: string, theirs: Json): boolean {
+    const listed = this.listed(field);
+    if (listed === null || this.fieldVersion(field) > (this.seen[field] ?? 0)) return false;
+    return showsList(listed, theirs, wantedThere(listed, this.ours(field), theirs, false), 'written');
+  }
+
+  /** What was found to differ stands: a person is to decide, or both sides keep what they have. */
+  isStanding(field: string): boolean {
+    return this.input.holds.some((one) => one.field === field && standing.has(one.why));
   }
 
   note(entry: Entry): void {
@@ -80,58 +167,88 @@ export class Judgement {
   }
 
   /** Both sides show the same: whatever was pending on this field is done. */
-  meet(field: string, theirs: Json, verdict: 'met' | 'confirmed'): void {
-    const writing = this.written[field];
+  meet(field: string, theirs: Json): void {
     this.seen[field] = this.fieldVersion(field);
-    if (writing !== undefined && !writing.confirmed) {
-      this.confirmed += 1;
-      this.note({ field, verdict: 'confirmed', theirs, version: writing.version });
-      this.written[field] = { ...writing, acked: true, confirmed: true };
-    } else if (verdict === 'met' && this.release(field)) this.note({ field, verdict, theirs });
+    const writing = this.written[field];
+    if (writing?.confirmed === false) return this.confirm(field, theirs);
+    // Both sides have come to another value than we once wrote: should it come back there, that is a change.
+    const isOld = writing !== undefined && !shows(this.input.lens, field, theirs, writing.asked);
+    if (isOld && !same(theirs, writing.settled)) delete this.written[field];
+    this.release(field);
   }
 
-  release(field: string): boolean {
-    const held = this.input.holds.some((hold) => hold.field === field);
-    if (held) this.released.push(field);
-    return held;
+  /** The remote shows what was written, whatever else it shows: a hold from before the write is over. */
+  confirm(field: string, theirs: Json): void {
+    const writing = this.written[field];
+    if (writing === undefined) return;
+    if (!writing.confirmed) {
+      this.confirmed += 1;
+      this.rows.push('taken');
+      this.release(field);
+      this.note({ field, verdict: 'confirmed', theirs, version: writing.version });
+    }
+    this.written[field] = { ...writing, acked: true, confirmed: true };
+    this.seen[field] = Math.max(this.seen[field] ?? 0, writing.version);
+  }
+
+  release(field: string): void {
+    if (this.input.holds.some((hold) => hold.field === field)) this.released.push(field);
+  }
+
+  /** A hold that ended says so, unless what was told of the field does. */
+  tellReleased(field: string, theirs: Json): void {
+    if (!this.released.includes(field) || this.held.has(field)) return;
+    if (this.entries.some((entry) => entry.field === field && !leavesHold(entry))) return;
+    this.note({ field, verdict: 'met', theirs });
   }
 
   hold(field: string, why: HoldReason, theirs: Json, verdict: Entry['verdict'], rule: string): void {
     delete this.written[field];
-    this.held.set(field, { field, why, theirs, ours: this.ours(field), at: this.input.now });
+    this.keep({ field, why, theirs, ours: this.ours(field), at: this.input.now }, verdict, rule);
+  }
+
+  /** The field is held on the link from then on, and lineage tells why. */
+  keep(hold: Hold, verdict: Entry['verdict'], rule: string): void {
+    const { field, why, theirs } = hold;
+    this.held.set(field, hold);
     const first = this.shown[field] === undefined ? { first: true as const } : {};
     this.note({ field, verdict, theirs, rule, at: this.span, held: why, ...first });
   }
 
-  take(field: string, theirs: Json, rule: string): void {
+  holdRemapped(field: string, theirs: Json): void {
+    this.rows.push('remapped');
+    this.hold(field, 'remapped', theirs, 'kept', REMAPPED);
+  }
+
+  /** The record takes `value`: what the remote shows, or what a list makes of both. */
+  take(field: string, value: Json, rule: string, theirs: Json = value): void {
     const old = this.fields[field];
+    const listed = this.listed(field);
     const answer = this.written[field] !== undefined;
-    const hash = hashOf(theirs);
-    const returned = answer && (old?.recent.includes(hash) ?? false);
+    const returned = answer && (old?.recent.includes(hashIn(listed, value)) ?? false);
     const returns = answer ? (old?.returns ?? 0) + (returned ? 1 : 0) : 0;
-    const chain = answer ? (old?.chain ?? 0) + 1 : 0;
+    // Two people may add to a list in turns for years: only what comes before our write has shown answers it.
+    const counts = listed === null ? answer : this.input.link.written[field]?.confirmed === false;
+    const chain = counts ? (old?.chain ?? 0) + 1 : 0;
     if (returns >= mostReturns || chain >= mostChain) {
-      this.hold(
-        field,
-        'oscillation',
-        theirs,
-        'oscillation',
-        returned ? 'value came back' : 'changed at each write',
-      );
+      const why = returned ? 'value came back' : 'changed at each write';
+      this.hold(field, 'oscillation', theirs, 'oscillation', why);
       return;
     }
     const source = `${this.input.link.sync}/${this.input.link.object}`;
     const recent = answer ? (old?.recent ?? []) : [];
     this.fields[field] = {
-      value: theirs,
+      value,
       version: this.version,
       at: this.span,
       source,
-      recent: old === undefined ? [] : [...recent, hashOf(old.value)].slice(-8),
+      recent: old === undefined ? [] : [...recent, hashIn(listed, old.value)].slice(-8),
       returns,
       chain,
+      ...spansAfter(listed, old, value, this.span),
     };
-    this.seen[field] = this.version;
+    const isShown = same(theirs, value);
+    if (isShown || this.agrees(field, theirs)) this.seen[field] = this.version;
     delete this.written[field];
     delete this.restored[field];
     this.release(field);
@@ -141,7 +258,9 @@ export class Judgement {
       field,
       verdict: 'took',
       before,
-      after: theirs,
+      after: value,
+      ...(listed === null ? {} : { change: changeText(listed.shape, before, value) }),
+      ...(isShown ? {} : { theirs }),
       rule,
       version: this.version,
       at: this.span,
@@ -152,7 +271,14 @@ export class Judgement {
 
   /** Ours stays and is written back; the value that lost is kept in lineage. */
   restore(field: string, theirs: Json, verdict: 'restored' | 'overruled', rule: string): void {
-    if (isEmpty(this.ours(field))) {
+    const ours = this.ours(field);
+    if (!isEmpty(theirs) && this.differsByOwnRows(field, theirs)) {
+      const left = `${rule}; rows of its own are left there`;
+      delete this.written[field];
+      this.note({ field, verdict, theirs, after: ours, rule: left, at: this.span });
+      return;
+    }
+    if (isEmpty(ours) || this.hasAll(field, theirs)) {
       this.hold(
         field,
         rule === 'placeholder' ? 'placeholder' : 'empty',
@@ -171,7 +297,7 @@ export class Judgement {
     }
     this.restored[field] = { version, count };
     delete this.written[field];
-    this.note({ field, verdict, theirs, after: this.ours(field), rule, at: this.span });
+    this.note({ field, verdict, theirs, after: ours, rule, at: this.span });
   }
 }
 

@@ -14,8 +14,15 @@ export interface LineageRow {
   readonly mapping?: string;
   /** The version of the record after this commit. */
   readonly version: number;
-  /** `created`, `linked`, `revived`, `gone`, `detached`, `notified`, `dropped`, or nothing. */
+  /**
+   * `created`, `linked`, `revived`, `gone`, `detached`, `notified`, `dropped`, or nothing. Two records become one and two
+   * again: `merged`, `unmerged`; and their links come and go: `joined`, `parted`.
+   */
   readonly event?: string;
+  /** The other record of a merge, an unmerge, or a link that joined or parted. */
+  readonly other?: string;
+  /** Of a link that joined: the state that it came in. */
+  readonly state?: LinkState['state'];
   readonly entity?: string;
   /** The message that people were told by: `<seq of its transition>/<notice>`. */
   readonly notice?: string;
@@ -34,13 +41,27 @@ export interface ToldRow {
 }
 
 /** Verdicts by which a record's value changed. */
-const changes: ReadonlySet<Entry['verdict']> = new Set(['took', 'resolved', 'routed', 'undone']);
+const changes: ReadonlySet<Entry['verdict']> = new Set([
+  'took',
+  'resolved',
+  'routed',
+  'yielded',
+  'undone',
+  'merged',
+  'unmerged',
+]);
 
 /** An entry that gave the record's field its value; the others tell what was seen, left, or written elsewhere. */
 export type Setting = Entry & Required<Pick<Entry, 'version' | 'source'>>;
 
 export const isSetting = (entry: Entry): entry is Setting =>
   changes.has(entry.verdict) && entry.version !== undefined && entry.source !== undefined;
+
+/** Verdicts that leave a hold as it is. */
+const leaving: ReadonlySet<Entry['verdict']> = new Set(['seen', 'noted', 'refused']);
+
+/** False for an entry that ends what was held of its field on its link, unless it is held anew. */
+export const leavesHold = ({ verdict, held }: Entry): boolean => held === undefined && leaving.has(verdict);
 
 /** Values of a record as replayed from its lineage: equal to the store's, or something was written past it. */
 export const replay = (

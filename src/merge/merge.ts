@@ -16,14 +16,18 @@
  * tried again only where the guard proves that nothing happened at all; otherwise it parks, because a
  * person who put the old value back looks the same (the design's "tried once more" lost such edits in the
  * simulator). Any other value is a change on that side whose author may not have seen ours: a conflict.
+ *
+ * A list goes the same way up to where both sides differ; from there its members are judged (see lists.ts).
  */
 import type { Json, RemoteObject, Stamps } from '../connector.ts';
 import type { FieldProblem, Lens } from '../mapping/lens.ts';
-import { isPlaceholder } from './guard.ts';
-import { Judgement } from './judgement.ts';
+import { judgeList } from './judge-list.ts';
+import { Judgement, type MergeRow } from './judgement.ts';
 import { leftThere, NOT_TAKEN, withoutLeft } from './left.ts';
 import { noted } from './lineage.ts';
-import type { FieldRule, Rules } from './policy.ts';
+import { showsList } from './lists.ts';
+import type { Ones } from './one.ts';
+import { bar, winnerOf, type FieldRule, type Rules } from './policy.ts';
 import {
   copyPlace,
   isEmpty,
@@ -52,6 +56,8 @@ export interface MergeInput {
   readonly holds: readonly Hold[];
   readonly stamps?: Stamps | undefined;
   readonly now: number;
+  /** Of an entity with flags that at most one record has. */
+  readonly ones?: Ones | undefined;
 }
 
 export interface Merged {
@@ -67,24 +73,47 @@ export interface Merged {
   /** True if this look confirmed writes of ours and brought nothing new. */
   readonly echo: boolean;
   /** Rows of the table above that were reached, for the simulator's coverage. */
-  readonly rows: readonly string[];
+  readonly rows: readonly MergeRow[];
 }
-
-/** The roles, protection and placeholders that come before any policy. Undefined: theirs may be taken. */
-const bar = (rule: FieldRule, theirs: Json, ours: Json): string | undefined => {
-  if (rule.key && isPlaceholder(theirs) && !isEmpty(theirs)) return 'placeholder';
-  if (rule.role === 'reader') return 'role reader';
-  if (rule.role === 'filler' && !isEmpty(ours)) return 'role filler';
-  if (rule.protected && !isEmpty(ours)) return 'protected';
-  return undefined;
-};
 
 const judgeChange = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
   const rule = judge.input.rules(field);
   const barred = bar(rule, theirs, judge.ours(field));
   if (barred !== undefined) return judge.restore(field, theirs, 'restored', barred);
   if (isEmpty(theirs) && !isEmpty(shadow)) return judgeClearing(judge, field, rule);
-  judge.take(field, theirs, 'changed there only');
+  takeOrContest(judge, field, theirs, 'changed there only', shadow);
+};
+
+/** Theirs is taken, unless it is a flag that another record has: that may contest it, though nobody disputes it on this one. */
+const takeOrContest = (
+  judge: Judgement,
+  field: string,
+  theirs: Json,
+  by: string,
+  shadow: Json | undefined,
+): void => {
+  const rival = judge.rival(field, theirs);
+  if (rival === undefined) return judge.take(field, theirs, by);
+  const rule = judge.input.rules(field);
+  const inPlace = `at most one: in place of ${rival.record}`;
+  const barred = bar(rule, false, true);
+  const isKnown = !rival.moved && shadow !== undefined;
+  if (barred === undefined && isKnown) return judge.take(field, theirs, `${by}; ${inPlace}`);
+  judge.rows.push('one: contested');
+  const decided =
+    barred === undefined ? winnerOf(rule, judge.span, rival.at) : { winner: 'ours', by: barred };
+  if (decided.winner === 'theirs') return judge.take(field, theirs, `${decided.by}; ${inPlace}`);
+  const why = `${decided.by}; at most one: ${rival.record} has it`;
+  // What the record never had it has not from now on, so that the remote can be told.
+  if (isEmpty(judge.ours(field))) judge.take(field, false, why, theirs);
+  else if (decided.winner === 'ours') judge.restore(field, theirs, 'overruled', why);
+  if (decided.winner === 'hold') holdBy(judge, field, theirs, decided.by, why);
+};
+
+/** Nobody wins: both keep what they have, or a person is asked. */
+const holdBy = (judge: Judgement, field: string, theirs: Json, by: string, why = by): void => {
+  if (by === 'keep') judge.hold(field, 'kept', theirs, 'kept', why);
+  else judge.hold(field, 'ask', theirs, 'asked', why);
 };
 
 const judgeClearing = (judge: Judgement, field: string, rule: FieldRule): void => {
@@ -99,22 +128,10 @@ const judgeConflict = (judge: Judgement, field: string, theirs: Json, shadow: Js
   const barred = bar(rule, theirs, ours);
   if (barred !== undefined) return judge.restore(field, theirs, 'overruled', barred);
   if (isEmpty(theirs) && !isEmpty(shadow) && rule.clear !== 'take') return judgeClearing(judge, field, rule);
-  switch (rule.conflict) {
-    case 'owner':
-      if (rule.role === 'owner') judge.take(field, theirs, 'owner');
-      else judge.restore(field, theirs, 'overruled', 'owner');
-      return;
-    case 'keep':
-      return judge.hold(field, 'kept', theirs, 'kept', 'keep');
-    case 'ask':
-      return judge.hold(field, 'ask', theirs, 'asked', 'ask');
-    case 'newest': {
-      const mine = judge.fields[field]?.at ?? { from: 0, to: 0 };
-      if (judge.span.from >= mine.to) judge.take(field, theirs, 'newest');
-      else if (mine.from >= judge.span.to) judge.restore(field, theirs, 'overruled', 'newest');
-      else judge.hold(field, 'ask', theirs, 'asked', 'newest cannot tell');
-    }
-  }
+  const { winner, by } = winnerOf(rule, judge.span, judge.fields[field]?.at ?? { from: 0, to: 0 });
+  if (winner === 'theirs') takeOrContest(judge, field, theirs, by, shadow);
+  else if (winner === 'ours') judge.restore(field, theirs, 'overruled', by);
+  else holdBy(judge, field, theirs, by);
 };
 
 /** Divergences that end when the remote changes; the others wait for a person, or for both sides to meet. */
@@ -135,15 +152,7 @@ const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
     judge.release(field);
     return false;
   }
-  judge.held.set(field, { ...hold, theirs });
-  judge.note({
-    field,
-    verdict: hold.why === 'kept' ? 'kept' : 'held',
-    theirs,
-    rule: hold.why,
-    at: judge.span,
-    held: hold.why,
-  });
+  judge.keep({ ...hold, theirs }, hold.why === 'kept' ? 'kept' : 'held', hold.why);
   return true;
 };
 
@@ -152,15 +161,15 @@ const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Jso
   const writing = judge.written[field];
   if (writing === undefined) return false;
   const guard = judge.input.sight.object.version;
-  if (same(theirs, writing.asked) || same(theirs, writing.settled)) {
-    if (!writing.confirmed) {
-      judge.confirmed += 1;
-      judge.rows.push('taken');
-      judge.note({ field, verdict: 'confirmed', theirs, version: writing.version });
-    }
-    judge.written[field] = { ...writing, acked: true, confirmed: true };
-    judge.seen[field] = Math.max(judge.seen[field] ?? 0, writing.version);
-    return true;
+  const listed = judge.listed(field);
+  const isShown =
+    listed === null
+      ? same(theirs, writing.asked) || same(theirs, writing.settled)
+      : showsList(listed, theirs, writing.asked, 'written');
+  if (isShown) {
+    judge.confirm(field, theirs);
+    // Cells that are only read may have changed all the same.
+    return listed === null;
   }
   if (writing.confirmed || shadow === undefined || !judge.still(field, theirs, shadow)) return false;
   if (!writing.acked) {
@@ -182,12 +191,14 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     const unchanged = shadow !== undefined && judge.still(field, theirs, shadow);
     if (!unchanged) judge.rows.push(shadow === undefined ? 'unseen, equal' : 'both moved, equal');
     else judge.rows.push('same');
-    return judge.meet(field, theirs, 'met');
+    return judge.meet(field, theirs);
   }
-  if (judgeHeld(judge, field, theirs)) {
+  const listed = judge.listed(field);
+  if (!(listed !== null && judge.isStanding(field)) && judgeHeld(judge, field, theirs)) {
     judge.rows.push('held');
     return;
   }
+  if (listed !== null) return judgeList(judge, listed, field, theirs, shadow);
   const moved = judge.fieldVersion(field) > (judge.seen[field] ?? 0);
   if (shadow === undefined) {
     if (isEmpty(judge.ours(field))) {
@@ -198,16 +209,7 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     return isEmpty(theirs) ? undefined : judgeConflict(judge, field, theirs, shadow);
   }
   if (judge.still(field, theirs, shadow)) {
-    if (!moved && judge.isRemapped(field)) {
-      judge.rows.push('remapped');
-      return judge.hold(
-        field,
-        'remapped',
-        theirs,
-        'kept',
-        'the mapping has changed; crosswalk remap plans it',
-      );
-    }
+    if (!moved && judge.isRemapped(field)) return judge.holdRemapped(field, theirs);
     judge.rows.push(moved ? 'behind' : 'restore pending');
     return;
   }
@@ -221,9 +223,11 @@ export const merge = (input: MergeInput): Merged => {
   const { lens, link, sight, record } = input;
   const reading = lens.read(sight.object.value);
   const judge = new Judgement(input);
-  for (const field of lens.inward) {
+  for (const field of judge.order()) {
     const theirs = reading.fields[field];
-    if (theirs !== undefined) judgeField(judge, field, theirs, judge.shown[field]);
+    if (theirs === undefined) continue;
+    judgeField(judge, field, theirs, judge.shown[field]);
+    judge.tellReleased(field, theirs);
   }
   // A place that could not be read does not move its shadow: once the mapping covers it, it still shows as changed.
   let shadow = overlay(link.shadow, lens.shadow(sight.object.value));

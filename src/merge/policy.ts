@@ -1,4 +1,7 @@
-/** What a configuration may say about the fields of a sync. */
+/** What a configuration may say about the fields of a sync, and what follows from it. */
+import type { Json } from '../connector.ts';
+import { isPlaceholder } from './guard.ts';
+import { isEmpty, type Span } from './record.ts';
 
 /** `owner` wins conflicts; `writer` may change; `filler` may only fill an empty field; `reader` never changes the record. */
 export type Role = 'owner' | 'writer' | 'filler' | 'reader';
@@ -31,6 +34,28 @@ export interface FieldRule {
 }
 
 export type Rules = (field: string) => FieldRule;
+
+/** The roles, protection and placeholders that come before any policy. Undefined: theirs may be taken. */
+export const bar = (rule: FieldRule, theirs: Json, ours: Json): string | undefined => {
+  if (rule.key && isPlaceholder(theirs) && !isEmpty(theirs)) return 'placeholder';
+  if (rule.role === 'reader') return 'role reader';
+  if (rule.role === 'filler' && !isEmpty(ours)) return 'role filler';
+  if (rule.protected && !isEmpty(ours)) return 'protected';
+  return undefined;
+};
+
+/** Who wins where both sides changed, `theirs` and `ours` being when. `hold`: neither, or a person says. */
+export const winnerOf = (
+  { conflict, role }: FieldRule,
+  theirs: Span,
+  ours: Span,
+): { readonly winner: 'theirs' | 'ours' | 'hold'; readonly by: string } => {
+  if (conflict === 'owner') return { winner: role === 'owner' ? 'theirs' : 'ours', by: 'owner' };
+  if (conflict !== 'newest') return { winner: 'hold', by: conflict };
+  if (theirs.from >= ours.to) return { winner: 'theirs', by: 'newest' };
+  if (ours.from >= theirs.to) return { winner: 'ours', by: 'newest' };
+  return { winner: 'hold', by: 'newest cannot tell' };
+};
 
 /** One limit of a budget: so many, or a share (0 to 1) of the objects that are linked, in a run or in any 24 hours. */
 export interface Amount {

@@ -21,6 +21,8 @@ export interface FieldState {
   /** How often the value came back, and how many answers in a row to our own writes were taken. */
   readonly returns: number;
   readonly chain: number;
+  /** A list: when its members were changed, by path; absent until the first of them is. */
+  readonly spans?: Readonly<Record<string, Span>>;
 }
 
 /** The hub's own version of one real thing. */
@@ -88,10 +90,25 @@ export interface LinkState {
   readonly mapping?: string;
   /** First direct read that found nothing; believed after a grace interval. */
   readonly missingSince: number | null;
+  /** A create of ours made the object. */
+  readonly made?: true | undefined;
   /** A removal of ours: under way or without an answer, or acknowledged and not seen yet. */
   readonly removal?: 'sent' | 'done' | undefined;
   /** Of a link that is gone: who removed the object, and when. */
   readonly gone?: Gone | undefined;
+  /** The records that it came from by merges, the first one first. Absent while it is with its own. */
+  readonly from?: readonly Origin[] | undefined;
+}
+
+/** What a link was to a record that was merged into another: given back as it was if nothing has touched it since. */
+export interface Origin {
+  readonly record: string;
+  /** The link's generation right after the merge. */
+  readonly gen: number;
+  readonly seen: LinkState['seen'];
+  readonly written: LinkState['written'];
+  readonly restored: LinkState['restored'];
+  readonly held: readonly Hold[];
 }
 
 /** `us`: the gateway removed it, because its record was deleted. `them`: somebody there did. */
@@ -151,10 +168,16 @@ export interface Entry {
     | 'noted'
     | 'resolved'
     | 'routed'
-    | 'undone';
+    /** A flag that at most one has was given up for another record. */
+    | 'yielded'
+    | 'undone'
+    | 'merged'
+    | 'unmerged';
   readonly before?: Json;
   readonly after?: Json;
-  /** The remote's value, where it was not taken. */
+  /** A list: what came, went and changed between the two, in one line. */
+  readonly change?: string;
+  /** The remote's value, where it was not taken, or not as it is. */
   readonly theirs?: Json;
   /** The rule that decided: `role reader`, `clear restore`, `newest`, `owner` … */
   readonly rule?: string;
@@ -167,6 +190,8 @@ export interface Entry {
   readonly first?: true;
   /** `undone`: the version of the change whose outcome stands again; 0 if that is nothing. */
   readonly stands?: number;
+  /** `merged`, `unmerged`: the record that the value came from, where that is another. */
+  readonly of?: string;
 }
 
 const canonical = (value: Json): Json => {
@@ -198,7 +223,7 @@ export const overlay = (base: JsonObject, patch: JsonObject): JsonObject => {
   return result;
 };
 
-const isObject = (value: Json | undefined): value is JsonObject =>
+export const isObject = (value: Json | undefined): value is JsonObject =>
   value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /** The value at a JSON pointer; null where there is none. */

@@ -4,10 +4,13 @@
  */
 import type { Json } from '../connector.ts';
 import type { Fields, Lens } from '../mapping/lens.ts';
+import { deletedField } from './deletion.ts';
 import { delta, holdOn } from './delta.ts';
 import type { Layer, Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
+import { shows } from './lists.ts';
 import { isEmpty, same, type Entry, type Hold, type LinkState, type RecordState } from './record.ts';
+import { lifeOutcome, withdrawOutcome } from './undo-life.ts';
 
 /** `owed`: the record has the value back, and the target gets it once its effect closes. */
 export type UndoResult = 'restored' | 'kept' | 'impossible' | 'owed';
@@ -30,6 +33,10 @@ export interface TargetView {
   readonly waits: ReadonlyMap<string, string>;
   /** Why nothing is written to it at all; undefined if it is written. */
   readonly silent?: string | undefined;
+  /** Why no other object is made there if this one is gone; undefined if one is. */
+  readonly lost?: string | undefined;
+  /** Why this object cannot be removed; undefined if it can. */
+  readonly stuck?: string | undefined;
   readonly holds: readonly Hold[];
 }
 
@@ -118,12 +125,19 @@ const hasFromScope = (
   );
 };
 
-/** A write of ours may still change what it shows. */
-const isPending = (link: LinkState, field: string): boolean =>
-  link.call !== null || link.written[field]?.confirmed === false;
+/** A write of ours may still change what it shows. (A call under way changes what it writes, and nothing else.) */
+const isPending = (link: LinkState, field: string): boolean => link.written[field]?.confirmed === false;
+
+/** True if nobody can tell yet whether what it shows is its own: a write of ours may still reach it. */
+export const isUnsure = (target: TargetView, field: string): boolean => {
+  const { state, written } = target.link;
+  const writing = written[field];
+  const isOpen = writing !== undefined && !writing.acked && !writing.confirmed;
+  return state === 'live' && isOpen && !isEmpty(shownBy(target)[field]);
+};
 
 const differsFrom = (lens: Lens, field: string, shown: Json, value: Json): boolean =>
-  !same(shown, value) && !same(shown, lens.settle(field, value));
+  !shows(lens, field, shown, value);
 
 /** Why a value is not written, though the remote shows another. */
 const leftWhy = (lens: Lens, field: string, value: Json): string =>
@@ -231,6 +245,8 @@ export const owedOutcome = ({
   if (state.version !== version) return { result: 'kept', why: `changed since the undo by ${state.source}` };
   const owed = { result: 'owed' as const, ...(parked === undefined ? {} : { why: `parked: ${parked}` }) };
   if (target === undefined && parked !== undefined) return owed;
+  if (field === deletedField)
+    return isEmpty(state.value) ? lifeOutcome(target, parked) : withdrawOutcome(target, parked);
   if (target === undefined || target.link.state !== 'live')
     return { result: 'impossible', why: 'the object is not there any more' };
   const { link, lens, silent, holds, waits } = target;

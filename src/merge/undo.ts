@@ -6,14 +6,17 @@
  * linked to it) has its own result.
  */
 import type { Json } from '../connector.ts';
-import { deletedField, reachOf } from './deletion.ts';
+import { deletedField, isStanding, reachOf } from './deletion.ts';
 import { isPlaceholder } from './guard.ts';
 import { chainOf, layersOf, type Layers, type Scope } from './layers.ts';
 import type { ToldRow } from './lineage.ts';
 import { isEmpty, same, type Hold, type RecordState } from './record.ts';
+import { anewIn, isWithdrawable, lifeTargets, withdrawTargets } from './undo-life.ts';
+import { intoOf } from './redirect.ts';
 import {
   firstRow,
   isOurs,
+  isUnsure,
   ownValue,
   targetOf,
   toCreate,
@@ -76,12 +79,28 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
   if (touched.length === 0) return nothing;
   const others = workedOn(input, layers);
   const held: { sync: string; object: string; hold: Hold }[] = [];
+  if (others === undefined && isWithdrawn(input))
+    return withdrawn(
+      input,
+      touched.map(([field]) => field),
+    );
   const lines = ledgerOf(input);
+  const life = layers.get(deletedField);
+  const revives = life?.touched === true && planLife(input, life).changes;
+  const made = revives ? anewIn(input.targets) : new Set<string>();
   const fields = touched.map(([field, one]) => {
-    const plan = planField(input, field, one, others);
+    const plan =
+      field === deletedField
+        ? planLife(input, one)
+        : surely(input, planField(input, field, one, { others, revives }));
     if (plan.result === 'kept') return { ...plan, targets: [{ target: 'record', ...resultOf(plan) }] };
+    const record: TargetUndo = { target: 'record', result: 'restored' };
+    if (field === deletedField)
+      return { ...plan, targets: [record, ...lifeTargets(input.targets, input.creates)] };
     const chain = chainOf(one);
     const found = input.targets.flatMap((target) => {
+      // What is made anew has the value from the beginning.
+      if (target.link.state !== 'live' && made.has(target.link.sync)) return [];
       const own = ownValue(input.rows, input.scope, target, plan, chain);
       if (own !== undefined) {
         const { sync, object } = target.link;
@@ -92,21 +111,52 @@ export const undoOf = (input: UndoInput, now: number): RecordUndo => {
     const told = lines.filter((line) => line.field === field).length;
     const why = `${told} ${told === 1 ? 'line' : 'lines'} of its history cannot be unwritten; the undo adds one of its own`;
     const history: TargetUndo[] = told === 0 ? [] : [{ target: 'history', result: 'impossible', why }];
-    const record: TargetUndo = { target: 'record', result: 'restored' };
     return { ...plan, targets: [record, ...found, ...toCreate(input.creates, plan), ...history] };
   });
   const seqs = new Set(lines.map(({ seq }) => seq));
   return {
     fields,
     objects: others === undefined ? madeBy(input, layers) : [],
-    messages: input.rows.flatMap(({ at, body }) =>
-      body.notice !== undefined && seqs.has(Number(body.notice.split('/')[0]))
-        ? [{ notice: body.notice, at }]
-        : [],
-    ),
+    messages: messagesOf(input.rows, seqs),
     held,
   };
 };
+
+/** True if the record would not be there but for the scope, and what was made of it elsewhere can be removed. */
+const isWithdrawn = ({ record, rows, scope, targets }: UndoInput): boolean =>
+  isStanding(record) && isMadeBy(rows, scope) && isWithdrawable(targets);
+
+const isMadeBy = (rows: readonly ToldRow[], scope: Scope): boolean =>
+  rows.some((told) => told.body.event === 'created' && scope.row(told));
+
+const withdrawn = (input: UndoInput, touched: readonly string[]): RecordUndo => {
+  const why = 'withdrawn with its record, which was made by this';
+  const { record, ledger, rows, targets } = input;
+  const fields = touched.map((field): FieldUndo => {
+    const now = record.fields[field]?.value ?? null;
+    const own: TargetUndo = { target: 'record', result: 'restored', why };
+    return { field, now, back: now, changes: false, stands: 0, result: 'restored', why, targets: [own] };
+  });
+  const life: FieldUndo = {
+    field: deletedField,
+    now: null,
+    back: 'withdraw',
+    changes: true,
+    stands: 0,
+    result: 'restored',
+    targets: [{ target: 'record', result: 'restored' }, ...withdrawTargets(targets)],
+  };
+  const seqs = new Set(ledger.map(({ seq }) => seq));
+  return { ...nothing, fields: [...fields, life], messages: messagesOf(rows, seqs) };
+};
+
+/** The messages that told people of these lines of history. */
+const messagesOf = (rows: readonly ToldRow[], seqs: ReadonlySet<number>): RecordUndo['messages'] =>
+  rows.flatMap(({ at, body }) =>
+    body.notice !== undefined && seqs.has(Number(body.notice.split('/')[0]))
+      ? [{ notice: body.notice, at }]
+      : [],
+  );
 
 const resultOf = ({ result, why }: FieldUndo): { result: UndoResult; why?: string } => ({
   result,
@@ -126,12 +176,13 @@ const workedOn = (
   { rows, scope, targets }: UndoInput,
   layers: ReadonlyMap<string, Layers>,
 ): string | undefined => {
-  if (!rows.some((told) => told.body.event === 'created' && scope.row(told))) return undefined;
+  if (!isMadeBy(rows, scope)) return undefined;
   for (const { top } of layers.values()) {
     if (top !== null && !top.scoped)
       return `the record was made by this, and ${top.entry.source} has worked on it since (${top.entry.field}, ${iso(top.told.at)})`;
   }
   for (const { link } of targets) {
+    if (link.from !== undefined) return 'the record was made by this, and another was merged into it';
     const first = firstRow(rows, link);
     if (first === undefined || link.state !== 'live' || scope.row(first) || isOurs(first)) continue;
     return `the record was made by this, and ${link.sync}/${link.object} was linked to it since (${iso(first.at)})`;
@@ -139,42 +190,81 @@ const workedOn = (
   return undefined;
 };
 
-const planField = (
-  { record, barred, isKey }: UndoInput,
-  field: string,
-  layers: Layers,
-  others: string | undefined,
-): FieldUndo => {
+/** Nothing is emptied while nobody can tell whose value it is: undone once more, after the write has ended, it is told. */
+const surely = ({ targets }: UndoInput, plan: FieldUndo): FieldUndo => {
+  if (!plan.changes || !isEmpty(plan.back)) return plan;
+  const unsure = targets.find((target) => isUnsure(target, plan.field));
+  if (unsure === undefined) return plan;
+  const { sync, object } = unsure.link;
+  const why = `a write to ${sync}/${object} is under way: undo it once more when it has ended`;
+  return {
+    field: plan.field,
+    now: plan.now,
+    back: plan.now,
+    changes: false,
+    stands: 0,
+    targets: [],
+    result: 'kept',
+    why,
+  };
+};
+
+/** The field as it was before the scope, if what the scope gave it still stands. */
+const planBack = ({ record }: UndoInput, field: string, layers: Layers): FieldUndo => {
   const { last } = layers;
   const now = record.fields[field]?.value ?? null;
-  const chain = chainOf(layers);
-  const bottom = chain.at(-1);
+  const bottom = chainOf(layers).at(-1);
   const plan = { field, now, back: now, changes: false, stands: 0, targets: [] };
-  const kept = (why: string): FieldUndo => ({ ...plan, result: 'kept', why });
-  if (field === deletedField)
-    return kept(
-      'a deletion is not taken back: restore the object where it was deleted, and the record comes back',
-    );
-  if (reachOf(record) !== null) return kept('the record is deleted');
   if (record.fields[field]?.version !== last.entry.version)
-    return kept('lineage does not tell how it got its present value');
+    return { ...plan, result: 'kept', why: 'lineage does not tell how it got its present value' };
   if (bottom === undefined) {
     const since = sinceOf(last);
     const undone = last.entry.verdict === 'undone';
     const why = undone
       ? `undone already by ${since.source} (${last.told.body.cause}, ${iso(since.at)})`
       : `changed since by ${since.source} (${iso(since.at)})`;
-    return { ...kept(why), since };
+    return { ...plan, result: 'kept', why, since };
   }
   const back = bottom.entry.before ?? null;
   const stands = bottom.prior;
   if (same(back, now)) return { ...plan, result: 'restored', stands, why: 'it has its former value already' };
+  return { ...plan, back, result: 'restored', changes: true, stands };
+};
+
+/** The deletion of a record is taken back like any value. To delete it again is nothing that undo does. */
+const planLife = (input: UndoInput, layers: Layers): FieldUndo => {
+  const plan = planBack(input, deletedField, layers);
+  const kept = (why: string): FieldUndo => ({ ...plan, back: plan.now, result: 'kept', why, changes: false });
+  if (!plan.changes) return plan;
+  if (!isEmpty(plan.back)) return kept('undo deletes nothing: delete it again where it was restored');
+  const into = intoOf(input.record);
+  if (into !== null) return kept(`it was merged into ${into}; crosswalk unmerge ${input.record.id} first`);
+  if (isMadeBy(input.rows, input.scope))
+    return kept('the record was made and deleted by this: it stays deleted');
+  return plan;
+};
+
+const planField = (
+  input: UndoInput,
+  field: string,
+  layers: Layers,
+  { others, revives }: { readonly others: string | undefined; readonly revives: boolean },
+): FieldUndo => {
+  const { record, barred, isKey } = input;
+  const plan = planBack(input, field, layers);
+  const { back } = plan;
+  const kept = (why: string): FieldUndo => ({ ...plan, back: plan.now, result: 'kept', why, changes: false });
+  if (reachOf(record) !== null && !revives) return kept('the record is deleted');
+  const into = intoOf(record);
+  if (into !== null)
+    return kept(`it was merged into ${into}, which has its own value; crosswalk unmerge ${record.id} first`);
+  if (!plan.changes) return plan;
   if (others !== undefined) return kept(others);
   const bar = barred(field);
   if (bar !== undefined) return kept(bar);
   if (isKey(field) && !isEmpty(back) && isPlaceholder(back))
     return kept('its former value stands for "none", which is refused in a key field');
-  return { ...plan, back, result: 'restored', changes: true, stands };
+  return plan;
 };
 
 // ---------------------------------------------------------------- what cannot be undone
@@ -184,7 +274,7 @@ const madeBy = (
   { rows, scope, targets }: UndoInput,
   layers: ReadonlyMap<string, Layers>,
 ): { sync: string; object: string }[] => {
-  const created = rows.some((told) => told.body.event === 'created' && scope.row(told));
+  const created = isMadeBy(rows, scope);
   const versions = new Set(
     [...layers].flatMap(([field, one]) => chainOf(one).map(({ entry }) => `${field} ${entry.version}`)),
   );
@@ -206,7 +296,8 @@ const ledgerOf = ({ rows, scope, ledger, targets }: UndoInput): LedgerLine[] => 
     for (const entry of told.body.entries) {
       const { field, verdict } = entry;
       // A decision between two values writes no line, and nor does a mapping that keeps no history.
-      const writes = verdict === 'undone' || (verdict === 'took' && lens?.history.has(field) === true);
+      const isTold = verdict === 'undone' || verdict === 'merged' || verdict === 'unmerged';
+      const writes = isTold || (verdict === 'took' && lens?.history.has(field) === true);
       if (!writes) continue;
       const list = changes.get(field) ?? [];
       list.push({ after: entry.after ?? null, scoped: scope.entry(told, entry) });

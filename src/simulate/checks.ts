@@ -2,20 +2,27 @@
 import { imbalances } from '../merge/books.ts';
 import { recordThen } from '../merge/history.ts';
 import { replayDifferences, type LineageRow } from '../merge/lineage.ts';
+import type { Json } from '../connector.ts';
+import type { Lens } from '../mapping/lens.ts';
 import { lacksObject } from '../merge/deletion.ts';
-import { same, type LinkState, type RecordState } from '../merge/record.ts';
+import { hashOf, isObject, same, type LinkState, type RecordState } from '../merge/record.ts';
 import { linkOf, recordOf } from '../sync/hub.ts';
 import { runOf } from '../sync/runs.ts';
-import { toyFields, toyLens, type ToyObject, type ToySystem } from './toy.ts';
+import { toyLens } from './toy-lens.ts';
+import { allFields, type ToyObject, type ToySystem } from './toy.ts';
 import { wrongDeletions } from './deletions.ts';
+import { wrongIdentities } from './identities.ts';
 import { lostEdits } from './lost-edits.ts';
 import { wrongUndos } from './undone.ts';
+import { lostMembers } from './lost-members.ts';
+import { isListField } from './toy-lists.ts';
 import type { World } from './world.ts';
 
 /** Stops edits and faults, lets everything come to rest, and checks all promises. */
 export const finish = async (world: World): Promise<void> => {
   world.quiet = true;
   const say = (text: string): void => void world.violations.push(text);
+  await world.joinRest();
   world.dropHooks();
   await world.settle(['poll', 'in', 'out'], 40);
   // What changed in the last round may become visible only later: the declared lateness.
@@ -29,6 +36,7 @@ export const finish = async (world: World): Promise<void> => {
   const writes = world.systems.reduce((sum, system) => sum + system.gatewayWrites, 0);
   await world.settle(['sweep', 'poll', 'in', 'out'], 2);
   const echoes = world.systems.reduce((sum, system) => sum + system.gatewayWrites, 0) - writes;
+  world.echoes = echoes;
   if (echoes > 0) say(`P10: a further pass wrote ${echoes} times`);
   await world.closeBooks();
   const state = await snapshot(world);
@@ -42,7 +50,9 @@ export const finish = async (world: World): Promise<void> => {
   (await books(world)).forEach(say);
   wrongDeletions(world, state).forEach(say);
   lostEdits(world, state).forEach(say);
+  (await wrongIdentities(world, state)).forEach(say);
   (await wrongUndos(world)).forEach(say);
+  lostMembers(world, state).forEach(say);
   if (world.violations.length > 0) tell(world, state);
 };
 
@@ -145,7 +155,11 @@ const doubles = (world: World, state: Snapshot): string[] =>
         world.options.tally.exception('restored unseen where nothing can be read');
         return [];
       }
-      if (standing.length > 1 && editedBeyondSearch(system, standing)) {
+      // An undo emptied the record meanwhile: then only what can be searched for tells.
+      const isUndone = (state.lineage.get(record) ?? []).some(({ entries }) =>
+        entries.some(({ verdict }) => verdict === 'undone'),
+      );
+      if (standing.length > 1 && editedBeyondSearch(system, standing, isUndone)) {
         world.options.tally.exception('create edited beyond search');
         return [];
       }
@@ -153,24 +167,60 @@ const doubles = (world: World, state: Snapshot): string[] =>
     });
   });
 
-/** True if an object was deleted when the next one was made, or up to the look just before. */
+/** True if an object was deleted, or merged into another, when the next one was made, or up to the look just before. */
 const wasGone = ({ objects }: ToySystem, id: string, next = ''): boolean => {
   const made = objects.get(next)?.createdAt ?? 0;
+  const movedAt = objects.get(id)?.movedAt;
+  if (movedAt !== undefined && movedAt <= made) return true;
   const lives = objects.get(id)?.lives.filter(({ at }) => at <= made) ?? [];
   const looked = lives.findLast(({ at }) => at <= made - 30_000);
   return looked?.deleted === true || lives.some(({ at, deleted }) => deleted && at > made - 30_000);
 };
 
 /** No anchor, and everything that the first create had sent was changed there before anyone looked. */
-const editedBeyondSearch = ({ traits, objects }: ToySystem, [first]: readonly string[]): boolean => {
+const editedBeyondSearch = (
+  { traits, objects }: ToySystem,
+  [first]: readonly string[],
+  isUndone: boolean,
+): boolean => {
   if (traits.anchored) return false;
   // Without a list of changes, only what can be searched for counts.
-  const fields = traits.polled
-    ? toyFields
-    : toyFields.filter((field) => field === 'email' || field === 'name');
+  const fields =
+    traits.polled && !isUndone
+      ? allFields
+      : allFields.filter((field) => field === 'email' || field === 'name');
   const logs = fields.map((field) => objects.get(first ?? '')?.log[field] ?? []);
   const sent = logs.filter((log) => log[0]?.by === 'gateway' && log[0].value !== null);
-  return sent.every((log) => log[0]?.value !== log[0]?.given || log.some((event) => event.by !== 'gateway'));
+  return sent.every(
+    (log) =>
+      !same(log[0]?.value ?? null, log[0]?.given ?? null) || log.some((event) => event.by !== 'gateway'),
+  );
+};
+
+const isSame = (lens: Lens, field: string, theirs: Json, ours: Json): boolean =>
+  same(theirs, ours) || same(theirs, lens.settle(field, ours));
+
+/** Lists agree member by member, in any order; rows of its own that its mapping leaves there are no difference. */
+const listsAgree = (system: ToySystem, field: string, theirs: Json, ours: Json): boolean => {
+  const lens = toyLens(system.traits);
+  const textsOf = (list: Json, settle: boolean): Map<string, string[]> =>
+    new Map(
+      (Array.isArray(list) ? list : []).map((one) => {
+        const settled = settle ? lens.settle(field, [one]) : [one];
+        const forms = [one, Array.isArray(settled) ? (settled[0] ?? null) : null].map(hashOf);
+        return [hashOf(isObject(one) ? (one['line'] ?? null) : one), forms];
+      }),
+    );
+  const [there, here] = [textsOf(theirs, false), textsOf(ours, true)];
+  const own = system.traits.missing === 'keep' && field === 'lines';
+  const matched = [...here.values()].every((forms) =>
+    [...there.values()].some(([text = '']) => forms.includes(text)),
+  );
+  const more = [...there].filter(
+    ([key, [text = '']]) =>
+      !(own && !here.has(key)) && ![...here.values()].some((forms) => forms.includes(text)),
+  );
+  return matched && more.length === 0;
 };
 
 /** P10: linked objects agree under the mapping, or diverge as declared, or are parked with a reason. */
@@ -188,10 +238,12 @@ const disagreements = (world: World, state: Snapshot): string[] => {
       const record = state.records.get(link.record);
       if (link.call !== null) wrong.push(`P10: ${object.id} still has a call`);
       if (state.parked.has(`${link.sync}/${link.record}/${link.object}`)) continue;
-      for (const field of toyFields) {
+      const shown = lens.read(object.value).fields;
+      for (const field of allFields) {
         const ours = record?.fields[field]?.value ?? null;
-        const theirs = object.value[field] ?? null;
-        if (same(theirs, ours) || same(theirs, lens.settle(field, ours))) continue;
+        const theirs = shown[field] ?? null;
+        if (isListField(field) ? listsAgree(system, field, theirs, ours) : isSame(lens, field, theirs, ours))
+          continue;
         if (state.held.has(`${link.sync}/${link.object}/${field}/${link.record}`)) continue;
         wrong.push(
           `P10: ${object.id}.${field} is ${JSON.stringify(theirs)}, the record says ${JSON.stringify(ours)}`,
@@ -200,7 +252,7 @@ const disagreements = (world: World, state: Snapshot): string[] => {
     }
     for (const record of state.records.values()) {
       const own = state.links.filter((link) => link.record === record.id && link.sync === system.traits.name);
-      const some = toyFields.some((field) => (record.fields[field]?.value ?? null) !== null);
+      const some = allFields.some((field) => (record.fields[field]?.value ?? null) !== null);
       const { resurrect } = world.deletes.get(system.traits.name) ?? {};
       const lacks = lacksObject(record, own, { create: true, resurrect });
       if (lacks && some && !state.parked.has(`${system.traits.name}/${record.id}/`)) {

@@ -4,7 +4,7 @@ import type { LineageRow } from '../merge/lineage.ts';
 import { same, type Entry } from '../merge/record.ts';
 import { goneGrace } from '../sync/hub.ts';
 import type { Snapshot } from './checks.ts';
-import { toyFields, type LifeEvent, type ToyObject, type ToySystem } from './toy.ts';
+import { normalised, toyFields, type LifeEvent, type ToyObject, type ToySystem } from './toy.ts';
 import type { World } from './world.ts';
 
 export const wrongDeletions = (world: World, state: Snapshot): string[] => [
@@ -26,11 +26,11 @@ const objectsOf = (
   state: Snapshot,
   record: string,
 ): { system: ToySystem; object: ToyObject }[] =>
-  state.links.flatMap((link) => {
-    const system = link.record === record ? systemOf(world, link.sync) : undefined;
-    const object = system?.objects.get(link.object);
-    return system === undefined || object === undefined ? [] : [{ system, object }];
-  });
+  world.systems.flatMap((system) =>
+    [...system.objects.values()]
+      .filter(({ id }) => (state.lineage.get(record) ?? []).some(({ object }) => object === id))
+      .map((object) => ({ system, object })),
+  );
 
 const byPerson = ({ lives }: ToyObject, until: number): LifeEvent | undefined =>
   lives.findLast(({ by, deleted, at }) => by === 'person' && deleted && at <= until);
@@ -69,10 +69,17 @@ const unasked = (world: World, state: Snapshot): string[] =>
         byPerson(one.object, event.at) !== undefined,
     );
     const takesPart = world.deletes.get(system.traits.name)?.deletes === 'propagate';
-    return asked && takesPart
+    const isOurs = object.createdBy !== null && isWithdrawn(state, record);
+    return (asked && takesPart) || isOurs
       ? []
       : [`deletion: ${object.id} was removed by ${event.call}, and nobody had deleted ${record}`];
   });
+
+/** True if an undo withdrew the record at some time. */
+const isWithdrawn = (state: Snapshot, record: string): boolean =>
+  (state.lineage.get(record) ?? []).some(({ entries }) =>
+    entries.some(({ verdict, after }) => verdict === 'undone' && after === 'withdraw'),
+  );
 
 /** At rest, a deletion that reaches others has reached all that can, or waits for a person in sight. */
 const standing = (world: World, state: Snapshot): string[] =>
@@ -80,9 +87,12 @@ const standing = (world: World, state: Snapshot): string[] =>
     const record = state.records.get(link.record);
     const system = systemOf(world, link.sync);
     const object = system?.objects.get(link.object);
-    if (record === undefined || reachOf(record) !== 'propagate' || object?.deleted !== false) return [];
-    const removes =
-      world.deletes.get(link.sync)?.deletes === 'propagate' && system?.traits.removes !== undefined;
+    const reach = record === undefined ? null : reachOf(record);
+    if (record === undefined || object?.deleted !== false) return [];
+    const isAsked = reach === 'propagate' && world.deletes.get(link.sync)?.deletes === 'propagate';
+    // (What landed late, and was found again by its values, nobody can tell from what people file.)
+    const isOurs = reach === 'withdraw' && link.made === true;
+    const removes = (isAsked || isOurs) && system?.traits.removes !== undefined;
     const waits =
       state.held.has(`${link.sync}/${link.object}/${deletedField}/${link.record}`) ||
       state.parked.has(`${link.sync}/${link.record}/${link.object}`);
@@ -93,7 +103,7 @@ const standing = (world: World, state: Snapshot): string[] =>
 const untrue = (world: World, state: Snapshot): string[] =>
   [...state.records.values()].flatMap((record) => {
     const deletion = record.fields[deletedField];
-    if (deletion === undefined || reachOf(record) === null) return [];
+    if (deletion === undefined || reachOf(record) === null || reachOf(record) === 'withdraw') return [];
     const objects = objectsOf(world, state, record.id);
     if (!objects.some(({ object }) => byPerson(object, world.time) !== undefined))
       return [`deletion: ${record.id} is deleted, and nobody has deleted anything of it`];
@@ -112,8 +122,13 @@ const untaken = (world: World, state: Snapshot): string[] =>
     const last = object?.lives.at(-1);
     const means = (world.deletes.get(link.sync)?.deletes ?? 'ignore') !== 'ignore';
     if (link.state !== 'gone' || !means || last?.by !== 'person' || !last.deleted) return [];
-    const rows = state.lineage.get(link.record) ?? [];
-    const told = rows.some(({ entries }) => entries.some(({ field }) => field === deletedField));
+    // A record that it belonged to before may have judged it.
+    const rows = [...state.lineage.values()]
+      .flat()
+      .filter((row) => row.sync === link.sync && row.object === link.object);
+    const told = (state.lineage.get(link.record) ?? [])
+      .concat(rows)
+      .some(({ entries }) => entries.some(({ field }) => field === deletedField));
     return told
       ? []
       : [`deletion: ${link.object} was deleted, and lineage of ${link.record} does not say so`];
@@ -128,11 +143,17 @@ interface Taken {
 const entriesOf = (rows: readonly LineageRow[]): Taken[] =>
   rows.flatMap((row, index) => row.entries.map((entry) => ({ row, entry, index })));
 
-/** When the person who typed this value did so, if exactly one ever typed it there. */
+/** When the person who typed this value did so, if exactly one had typed it there by the time it was taken. */
 const typedAt = (world: World, { row, entry }: Taken): number | undefined => {
-  const object = systemOf(world, row.sync ?? '')?.objects.get(row.object ?? '');
-  const events = (object?.log[entry.field] ?? []).filter(
-    ({ by, value }) => by === 'person' && same(value, entry.after ?? null),
+  const system = systemOf(world, row.sync ?? '');
+  const after = entry.after ?? null;
+  if (system === undefined) return undefined;
+  const events = (system.objects.get(row.object ?? '')?.log[entry.field] ?? []).filter(
+    // What the system makes of it later counts too: whoever types that has typed nothing new.
+    ({ by, value, at }) =>
+      by === 'person' &&
+      at <= (entry.at?.to ?? Number.POSITIVE_INFINITY) &&
+      (same(value, after) || same(normalised(system.traits, entry.field, value), after)),
   );
   return events.length === 1 ? events[0]?.at : undefined;
 };
@@ -155,7 +176,8 @@ const overriding = (world: World, state: Snapshot): string[] =>
             (one) =>
               one.index < index &&
               one.entry.field === field &&
-              (one.entry.verdict === 'took' || one.entry.verdict === 'resolved'),
+              // What another record had brought, and took with it again, stands no more.
+              ['took', 'resolved', 'undone', 'merged', 'unmerged'].includes(one.entry.verdict),
           ),
         )
         .find(
@@ -198,7 +220,7 @@ const anew = (world: World, state: Snapshot): string[] =>
     return rows.flatMap((row) => {
       const was = deleted;
       for (const { field, verdict, after } of row.entries)
-        if (field === deletedField && (verdict === 'took' || verdict === 'resolved'))
+        if (field === deletedField && (verdict === 'took' || verdict === 'resolved' || verdict === 'undone'))
           deleted = (after ?? null) !== null;
       // An object that a create of ours had made is its record's all the same.
       const made = systemOf(world, row.sync ?? '')?.objects.get(row.object ?? '')?.createdBy;

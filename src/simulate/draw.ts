@@ -2,7 +2,7 @@
 import type { ClearPolicy, ConflictPolicy, FieldRule, Role } from '../merge/policy.ts';
 import { deletedField } from '../merge/deletion.ts';
 import type { Sync } from '../sync/hub.ts';
-import { toyFields, type ToyTraits } from './toy.ts';
+import { allFields, type ToyTraits } from './toy.ts';
 
 export interface Dice {
   random(): number;
@@ -20,6 +20,15 @@ export const generator = (seed: number): (() => number) => {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
+};
+
+/** What holds where nothing was drawn. */
+export const plainRule: FieldRule = {
+  role: 'writer',
+  conflict: 'ask',
+  clear: 'restore',
+  protected: false,
+  key: false,
 };
 
 /** The habits of one system. */
@@ -51,7 +60,10 @@ export const drawTraits = (dice: Dice, name: string): ToyTraits => {
     clock: Math.floor(dice.random() * 3000) - 1500,
     atomic: dice.chance(0.3),
     batch: dice.pick([1, 2, 5]) ?? 1,
+    narrow: dice.chance(0.15),
     ...(dice.chance(0.8) ? { removes: dice.chance(0.5) ? 'telling' : 'silent' } : {}),
+    sorts: dice.chance(0.3),
+    missing: dice.chance(0.2) ? 'keep' : 'remove',
   };
 };
 
@@ -81,11 +93,11 @@ const drawDeletion = (dice: Dice, system: string): FieldRule => {
 export const drawRules = (dice: Dice, systems: readonly string[]): Map<string, Record<string, FieldRule>> => {
   const drawn = new Map<string, Record<string, FieldRule>>();
   const owners = Object.fromEntries(
-    toyFields.map((field) => [field, dice.chance(0.3) ? dice.pick(systems) : undefined]),
+    allFields.map((field) => [field, dice.chance(0.3) ? dice.pick(systems) : undefined]),
   );
   for (const system of systems) {
     const rules = Object.fromEntries(
-      toyFields.map((field): [string, FieldRule] => {
+      allFields.map((field): [string, FieldRule] => {
         const owner = owners[field];
         const role: Role =
           owner === system

@@ -1,4 +1,5 @@
 /** Systems that are connected, or begin to be written, when the others have worked for a while. */
+import { isShared } from '../merge/guard.ts';
 import type { LinkState } from '../merge/record.ts';
 import type { Store } from '../store/store.ts';
 import type { Dice } from './draw.ts';
@@ -35,18 +36,25 @@ export class Joining {
       // One that was read all along is past its first reading.
       if (later.how === 'planned') continue;
       const known = [...system.objects.values()].flatMap(({ id, deleted, value }): [string, string][] =>
-        deleted || typeof value['email'] !== 'string' ? [] : [[value['email'], id]],
+        deleted || typeof value['email'] !== 'string' || isShared(value['email'])
+          ? []
+          : [[value['email'], id]],
       );
       this.#standing.set(name, new Map(known));
     }
     return joined;
   }
 
+  /** The step at which the last of them takes part; 0 if none is still to come. */
+  get last(): number {
+    return Math.max(0, ...[...this.#later.values()].map(({ step }) => step));
+  }
+
   /** A create for an address that stood there from the beginning, while nobody has taken that object in. */
   async doubled(system: ToySystem, email: unknown, store: Store): Promise<string | undefined> {
     const id = this.#standing.get(system.traits.name)?.get(String(email));
     const object = id === undefined ? undefined : system.objects.get(id);
-    const stood = object !== undefined && object.lives.length === 0;
+    const stood = object !== undefined && object.lives.length === 0 && object.movedTo === undefined;
     if (id === undefined || !stood || object.value['email'] !== email) return undefined;
     const link = (await store.get('link', { sync: system.traits.name, object: id })) as LinkState | undefined;
     return link === undefined ? `double: created ${String(email)}, which stood there as ${id}` : undefined;

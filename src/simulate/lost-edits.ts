@@ -4,6 +4,7 @@ import { same, type Entry, type LinkState } from '../merge/record.ts';
 import type { Json } from '../connector.ts';
 import type { Snapshot } from './checks.ts';
 import { normalised, toyFields, type FieldEvent, type ToyObject, type ToySystem } from './toy.ts';
+import { isListField } from './toy-lists.ts';
 import type { World } from './world.ts';
 
 interface Told {
@@ -30,7 +31,8 @@ export const lostEdits = (world: World, state: Snapshot): string[] => {
       for (const field of toyFields) {
         const log = object.log[field] ?? [];
         log.forEach((event, i) => {
-          // What a person did to the whole object afterwards is that person's own doing.
+          // What a person did to the whole object afterwards is that person's own doing: deleted it, or merged it there.
+          if (object.movedTo !== undefined) return;
           if (event.by !== 'person' || (object.deleted && object.lives.at(-1)?.by === 'person')) return;
           const told = bySource.get(`${system.traits.name}/${object.id}/${field}`) ?? [];
           const why = fateOf(world, state, system, object, { field, event, log, i, told });
@@ -100,13 +102,21 @@ const fateOf = (
     world.options.tally.exception('kind without read or guard');
     return undefined;
   }
-  if (next.lastLookTick >= event.tick)
+  // What a page showed while a call was under way, that call could not know.
+  const sentAt = world.calls.get(next.call ?? '')?.sentAt ?? Number.POSITIVE_INFINITY;
+  if (next.lastLookTick >= event.tick && sentAt > event.at)
     return `it was seen, no lineage names it, and ${next.call} wrote ${JSON.stringify(next.given)} over it`;
   if (system.traits.guarded)
     return `${next.call} wrote ${JSON.stringify(next.given)} over it on a guarded remote`;
   world.options.tally.exception('unguarded window');
   return undefined;
 };
+
+/** Lineage of every record that the object was ever linked to. */
+const lineageAbout = ({ lineage }: Snapshot, link: LinkState | undefined): LineageRow[] =>
+  [...lineage.values()]
+    .filter((rows) => rows.some(({ sync, object }) => sync === link?.sync && object === link?.object))
+    .flat();
 
 /** The edit typed what the record held already at some time: nothing to take. */
 const equalToOurs = (
@@ -116,7 +126,7 @@ const equalToOurs = (
   field: string,
   forms: readonly Json[],
 ): boolean =>
-  (state.lineage.get(link?.record ?? '') ?? []).some((row) =>
+  lineageAbout(state, link).some((row) =>
     row.entries.some((entry) => {
       const after = entry.after ?? null;
       return (
@@ -137,6 +147,7 @@ const supersededUnseen = (world: World, rows: readonly LineageRow[]): string[] =
       const own = `${entry.field} ${row.sync}/${row.object}`;
       if (entry.held === 'own') undone.add(own);
       if (
+        isListField(entry.field) ||
         entry.verdict !== 'took' ||
         entry.rule !== 'changed there only' ||
         entry.before === null ||
@@ -173,7 +184,7 @@ const byPerson = (world: World, field: string, value: Json): boolean =>
 const wronglyNewest = (world: World, rows: readonly LineageRow[], objects: ReadonlySet<string>): string[] =>
   rows.flatMap((row) =>
     row.entries.flatMap((entry) => {
-      if (entry.rule !== 'newest') return [];
+      if (entry.rule !== 'newest' || isListField(entry.field)) return [];
       const theirs = entry.verdict === 'took' ? entry.after : entry.theirs;
       const ours = entry.verdict === 'took' ? entry.before : entry.after;
       const log = world.systems.find((one) => one.traits.name === row.sync)?.objects.get(row.object ?? '')
@@ -213,9 +224,15 @@ const typedAt = (
     [...system.objects.values()]
       .filter(({ id }) => objects.has(id))
       .flatMap((object) =>
-        (object.log[field] ?? []).filter((event) => event.by === 'person' && same(event.value, value)),
+        (object.log[field] ?? []).filter(
+          (event) => event.by === 'person' && same(bare(event.value), bare(value)),
+        ),
       ),
   );
+  // What was typed in another case may have become this value by a remote's own doing.
   const [only, ...more] = events;
-  return only === undefined || more.length > 0 || only.at > before ? undefined : only.at;
+  const isIt = only !== undefined && more.length === 0 && same(only.value, value);
+  return !isIt || only.at > before ? undefined : only.at;
 };
+
+const bare = (value: Json): Json => (typeof value === 'string' ? value.trim().toLowerCase() : value);

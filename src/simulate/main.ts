@@ -1,49 +1,27 @@
 /**
- * `npm run simulate -- [--from S] [--seeds N] [--steps M] [--seed S] [--faults a,b] [--mutation m] [--json] [--say] [--store postgres]`
- *
- * Runs seeds S to S+N−1 of the kernel over toy systems and checks every promise. Exit code 1 on a violation.
- * A failure prints its seed and the one command that replays it.
+ * `npm run simulate`: runs seeds of the kernel over toy systems and checks every promise. Exit code 1 on a
+ * violation. A failure prints its seed, a smaller course that fails alike, and the one command that replays it.
  */
-import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { PostgresStore } from '../store/postgres.ts';
-import type { Mutation } from '../sync/hub.ts';
-import { faultNames, Tally, type Fault } from './faults.ts';
+import { Tally } from './tally.ts';
+import { sections } from './coverage.ts';
+import { NotAsked, readOptions, replayOf, usage, type Asked } from './options.ts';
 import { runSeeds, type SeedResult } from './seeds.ts';
+import { shrink } from './shrink.ts';
 
-const { values } = parseArgs({
-  options: {
-    from: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '100' },
-    steps: { type: 'string', default: '500' },
-    seed: { type: 'string' },
-    faults: { type: 'string' },
-    mutation: { type: 'string' },
-    json: { type: 'boolean', default: false },
-    say: { type: 'boolean', default: false },
-    store: { type: 'string' },
-  },
-});
-
-const whole = (name: string, text: string): number => {
-  const n = Number(text);
-  if (Number.isInteger(n) && n >= 0) return n;
-  process.stderr.write(`--${name} takes a whole number, not "${text}"\n`);
-  process.exit(2);
-};
-
-const faultsOf = (text: string | undefined): Set<Fault> => {
-  if (text === undefined) return new Set(faultNames);
-  const asked = text
-    .split(',')
-    .map((name) => name.trim().replaceAll('-', ' '))
-    .filter((name) => name !== '');
-  const unknown = asked.filter((name) => !(faultNames as readonly string[]).includes(name));
-  if (unknown.length > 0) {
-    process.stderr.write(`unknown fault ${unknown.join(', ')}; there are: ${faultNames.join(', ')}\n`);
+const read = (): Asked => {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (options.store !== undefined && !process.env['DATABASE_URL'])
+      throw new NotAsked('--store takes postgres, whose address is in DATABASE_URL');
+    return options;
+  } catch (error) {
+    const isOurs = error instanceof NotAsked || (error instanceof TypeError && 'code' in error);
+    if (!isOurs) throw error;
+    process.stderr.write(`${error.message}\n\n${usage}`);
     process.exit(2);
   }
-  return new Set(asked as Fault[]);
 };
 
 /** A schema of its own for each seed, in the database of DATABASE_URL. */
@@ -56,47 +34,62 @@ const openPostgres = async (seed: number): Promise<PostgresStore> => {
   await client.end();
   return PostgresStore.open({ url, schema });
 };
-if (values.store !== undefined && (values.store !== 'postgres' || !process.env['DATABASE_URL'])) {
-  process.stderr.write('--store takes postgres, whose address is in DATABASE_URL\n');
-  process.exit(2);
-}
 
-const one = values.seed !== undefined;
-const from = whole('from', values.seed ?? values.from);
-const seeds = one ? 1 : whole('seeds', values.seeds);
-const steps = whole('steps', values.steps);
+const asked = read();
+const print = (text: string): void => void (asked.json || process.stdout.write(`${text}\n`));
+
+/** What failed, and the smallest course that fails alike. */
+const tell = async (result: SeedResult): Promise<string> => {
+  const { seed, violations } = result;
+  print(`seed ${seed}: ${violations.length} violations\n  ${violations.slice(0, 5).join('\n  ')}`);
+  print(`  replay: ${replayOf(seed, asked)}`);
+  if (!asked.shrink) return replayOf(seed, asked);
+  const small = await shrink(seed, asked, violations[0] ?? '');
+  const replay = replayOf(seed, small.setup);
+  print(`  smaller: ${replay} --say\n    ${small.violation}`);
+  return replay;
+};
+
+/** So many failing seeds are shrunk; the others are only named. */
+const mostShrunk = 3;
+
 const tally = new Tally();
 const started = performance.now();
 const failed: SeedResult[] = [];
+const replays: string[] = [];
+const systems: Record<string, { seeds: number; violations: number }> = {};
+let telling = 0;
 await runSeeds({
-  from,
-  seeds,
-  steps,
-  faults: faultsOf(values.faults),
+  ...asked,
   tally,
-  ...(values.mutation === undefined ? {} : { mutation: values.mutation as Mutation }),
-  ...(values.store === undefined ? {} : { open: openPostgres }),
-  ...(values.say ? { say: (text: string) => process.stdout.write(`${text}\n`) } : {}),
-  onSeed: (result) => {
+  ...(asked.store === undefined ? {} : { open: openPostgres }),
+  // (With --json the line at the end must be the only one.)
+  ...(asked.loud ? { say: print } : {}),
+  async onSeed(result) {
+    const own = (systems[result.systems] ??= { seeds: 0, violations: 0 });
+    own.seeds += 1;
+    own.violations += result.violations.length;
     if (result.violations.length === 0) return;
     failed.push(result);
-    if (values.json) return;
-    process.stdout.write(
-      `seed ${result.seed}: ${result.violations.length} violations\n  ${result.violations.slice(0, 5).join('\n  ')}\n`,
-    );
-    process.stdout.write(`  replay: npm run simulate -- --seed ${result.seed} --steps ${steps}\n`);
+    const from = performance.now();
+    if (replays.length < mostShrunk) replays.push(await tell(result));
+    else print(`seed ${result.seed}: ${result.violations.length} violations`);
+    telling += performance.now() - from;
   },
 });
+const seconds = (performance.now() - started - telling) / 1000;
 const violations = failed.reduce((sum, result) => sum + result.violations.length, 0);
 const summary = {
-  seeds,
-  steps,
+  seeds: asked.seeds,
+  steps: asked.steps,
   violations,
-  failedSeeds: failed.map((result) => result.seed).slice(0, 50),
-  seconds: Math.round((performance.now() - started) / 100) / 10,
-  faults: tally.faults,
-  rows: tally.rows,
-  exceptions: tally.exceptions,
+  failedSeeds: failed.map(({ seed }) => seed).slice(0, 50),
+  replays,
+  seconds: Math.round(seconds * 10) / 10,
+  seedsPerMinute: Math.round((asked.seeds / seconds) * 60),
+  systems,
+  ...Object.fromEntries(sections.map((section) => [section, tally[section]])),
+  unlisted: tally.unlisted(),
 };
-process.stdout.write(values.json ? `${JSON.stringify(summary)}\n` : `${JSON.stringify(summary, null, 1)}\n`);
+process.stdout.write(`${JSON.stringify(summary, null, asked.json ? 0 : 1)}\n`);
 process.exitCode = violations > 0 ? 1 : 0;

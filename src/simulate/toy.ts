@@ -2,12 +2,15 @@
  * A toy system for the kernel's proof: a few fields, every bad habit of real systems as a switch, and a
  * complete truth of what happened to each field, which no real system would show.
  */
-import type { Json, JsonObject, Kind, Look, Page, RemoteObject } from '../connector.ts';
-import type { Fields, Lens } from '../mapping/lens.ts';
+import type { Json, Kind, Look, Page, RemoteObject } from '../connector.ts';
+import { same } from '../merge/record.ts';
 import type { Fault } from './faults.ts';
+import { isListField, keptList, listFields, turnedList } from './toy-lists.ts';
+import type { Outages } from './outages.ts';
 import { createAll, toyRemover, updateAll } from './toy-writes.ts';
 
 export const toyFields = ['email', 'name', 'stage', 'note'] as const;
+export const allFields: readonly string[] = [...toyFields, ...listFields];
 
 export interface ToyTraits {
   readonly name: string;
@@ -36,8 +39,14 @@ export interface ToyTraits {
   readonly clock: number;
   readonly atomic: boolean;
   readonly batch: number;
+  /** Its mapping writes no long notes. */
+  readonly narrow?: boolean;
   /** Removes objects; of one that is not there it says so, or nothing. Absent: it cannot. */
   readonly removes?: 'telling' | 'silent';
+  /** Keeps tags in its own order. */
+  readonly sorts: boolean;
+  /** What its mapping does with rows that only one side has. */
+  readonly missing: 'keep' | 'remove';
 }
 
 export interface FieldEvent {
@@ -75,6 +84,9 @@ export interface ToyObject {
   visibleAt: number;
   createdAt: number;
   deleted: boolean;
+  /** The object that it was merged into there. */
+  movedTo?: string;
+  movedAt?: number;
   readonly createdBy: string | null;
   readonly log: Record<string, FieldEvent[]>;
   readonly looked: Record<string, Json>;
@@ -93,8 +105,11 @@ export interface ToyHook {
 
 export const normalised = (traits: ToyTraits, field: string, value: Json): Json => {
   const how = traits.normalise?.how;
-  if (how === undefined || typeof value !== 'string' || field === 'stage' || field === 'anchor') return value;
-  return how === 'lower' ? value.toLowerCase() : how === 'upper' ? value.toUpperCase() : value.trim();
+  if (how === undefined || field === 'stage' || field === 'anchor') return value;
+  const turn = (text: string): string =>
+    how === 'lower' ? text.toLowerCase() : how === 'upper' ? text.toUpperCase() : text.trim();
+  if (isListField(field)) return turnedList(field, value, turn);
+  return typeof value === 'string' ? turn(value) : value;
 };
 
 /** The model of one system: state and truth. Every method is what happens inside the remote. */
@@ -107,6 +122,8 @@ export class ToySystem {
   readonly late: { id: string; at: number }[] = [];
   tick = 0;
   gatewayWrites = 0;
+  /** What it answers now gets lost on the way. */
+  unheard = false;
   #next = 100;
 
   constructor(traits: ToyTraits) {
@@ -131,7 +148,7 @@ export class ToySystem {
       missedAt: 0,
     };
     this.objects.set(object.id, object);
-    const all = Object.fromEntries(toyFields.map((field) => [field, value[field] ?? null]));
+    const all = Object.fromEntries(allFields.map((field) => [field, value[field] ?? null]));
     if (value['anchor'] !== undefined) all['anchor'] = value['anchor'];
     this.change(object, all, by, now, call);
     return object;
@@ -147,7 +164,8 @@ export class ToySystem {
     this.tick += 1;
     const atOnce = this.traits.normalise?.when === 'at once';
     for (const [field, given] of Object.entries(patch)) {
-      const value = atOnce ? normalised(this.traits, field, given) : given;
+      const made = atOnce ? normalised(this.traits, field, given) : given;
+      const value = isListField(field) ? keptList(field, this.traits, made, object.value[field]) : made;
       const log = (object.log[field] ??= []);
       const lastLooked = object.looked[field];
       log.push({
@@ -186,7 +204,7 @@ export class ToySystem {
       const patch = Object.fromEntries(
         Object.entries(object.value).flatMap(([field, value]) => {
           const next = normalised(this.traits, field, value);
-          return next === value ? [] : [[field, next]];
+          return same(next, value) ? [] : [[field, next]];
         }),
       );
       if (Object.keys(patch).length > 0) this.change(object, patch, 'self', now, null);
@@ -216,8 +234,10 @@ export class ToySystem {
 
   /** As `show`, and remembered as delivered to the gateway. */
   deliverLook(object: ToyObject): RemoteObject {
-    Object.assign(object.looked, object.value);
-    object.lastLookTick = this.tick;
+    if (!this.unheard) {
+      Object.assign(object.looked, object.value);
+      object.lastLookTick = this.tick;
+    }
     return this.show(object);
   }
 }
@@ -232,6 +252,8 @@ export interface Wire {
   written(system: ToySystem, call: string, record: string): void;
   /** True if this is to go wrong now. */
   fault(name: Fault, p: number): boolean;
+  /** What has gone wrong for a while. */
+  readonly outages: Pick<Outages, 'pageAfter' | 'placeOf' | 'denies' | 'shown'>;
   now(): number;
 }
 
@@ -240,11 +262,12 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
   const { traits } = system;
   const live = (): ToyObject[] => [...system.objects.values()].filter((object) => !object.deleted);
   const pageOf = (objects: ToyObject[], page: string | null): Page => {
-    const rest = page === null ? objects : objects.filter((object) => object.id > page);
+    const after = page === null ? '' : wire.outages.placeOf(system, page);
+    const rest = objects.filter((object) => object.id > after);
     const rows = rest.slice(0, 4);
     return {
       objects: rows.map((one) => system.deliverLook(one)),
-      next: rest.length > 4 ? (rows.at(-1)?.id ?? null) : null,
+      next: rest.length > 4 ? wire.outages.pageAfter(system, rows.at(-1)?.id ?? '') : null,
     };
   };
   const byId = (a: ToyObject, b: ToyObject): number => (a.id < b.id ? -1 : 1);
@@ -256,7 +279,11 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
     ...(traits.readable
       ? { read: (ids) => wire.request(system, 'read', () => readAll(system, wire, ids)) }
       : {}),
-    scan: (page) => wire.request(system, 'read', () => pageOf(scanned(wire, live().sort(byId)), page)),
+    scan: (page) =>
+      wire.request(system, 'read', () => {
+        const objects = wire.outages.shown(system, live().sort(byId), page === null);
+        return pageOf(scanned(wire, objects), page);
+      }),
     ...(traits.polled
       ? {
           changes: ({ since, until }, page) =>
@@ -310,7 +337,9 @@ const readAll = (system: ToySystem, wire: Wire, ids: readonly string[]): Readonl
   new Map(
     ids.map((id): [string, Look] => {
       const object = system.objects.get(id);
+      if (object?.movedTo !== undefined) return [id, { is: 'moved', to: object.movedTo }];
       if (object === undefined || object.deleted || misses(wire, object)) return [id, { is: 'gone' }];
+      if (wire.outages.denies(object)) return [id, { is: 'denied', why: 'you may not see this object' }];
       return [id, { is: 'object', object: system.deliverLook(object) }];
     }),
   );
@@ -326,46 +355,3 @@ const findAll = (system: ToySystem, equals: ReadonlyMap<string, Json>, now: numb
       ),
     )
     .map((object) => object.id);
-
-/** The mapping of a toy kind: one place per field, the anchor where there is room, and the declared normaliser. */
-export const toyLens = (traits: ToyTraits): Lens => {
-  const fields = new Set<string>(toyFields);
-  const read = (value: JsonObject): { fields: Fields; problems: []; anchor?: string } => {
-    const result: Fields = {};
-    for (const field of fields) if (Object.hasOwn(value, field)) result[field] = value[field] ?? null;
-    const anchor = value['anchor'];
-    return {
-      fields: result,
-      problems: [],
-      ...(traits.anchored && typeof anchor === 'string' ? { anchor } : {}),
-    };
-  };
-  return {
-    name: `toy-${traits.name}`,
-    hash: 'toy',
-    entity: 'person',
-    connector: 'toy',
-    kind: 'person',
-    inward: fields,
-    outward: fields,
-    history: new Set(['stage']),
-    references: new Map(),
-    parts: new Map(),
-    applies: () => true,
-    ...(traits.anchored ? { anchor: '/anchor' } : {}),
-    pointers: (field) => [`/${field}`],
-    read,
-    write: (values, _base, anchor) => ({
-      value: { ...values, ...(traits.anchored && anchor !== undefined ? { anchor } : {}) },
-      problems: [],
-    }),
-    settle: (field, value) =>
-      traits.normalise?.declared === true ? normalised(traits, field, value) : value,
-    shadow: (value) =>
-      Object.fromEntries(
-        toyFields
-          .filter((field) => Object.hasOwn(value, field))
-          .map((field) => [field, value[field] ?? null]),
-      ),
-  };
-};

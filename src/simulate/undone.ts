@@ -1,4 +1,5 @@
 /** Undo, checked against lineage: every field that was written has one result, and no later change is lost. */
+import { deletedField } from '../merge/deletion.ts';
 import { isSetting, type ToldRow } from '../merge/lineage.ts';
 import type { Scope } from '../merge/layers.ts';
 import { same } from '../merge/record.ts';
@@ -49,7 +50,7 @@ const undoAt = async (world: World, row: Row, wrong: string[]): Promise<Undo> =>
     if (items.has(key)) wrong.push(`undo ${run}: ${key} has two results`);
     if (one['state'] !== item.result) wrong.push(`undo ${run}: ${key} is ${item.result} and ${one['state']}`);
     items.set(key, item);
-    world.options.tally.row(`undo: ${item.result}`);
+    world.options.tally.row(`undo${item.field === deletedField ? ' of a deletion' : ''}: ${item.result}`);
     for (const { target, result } of item.targets)
       if (target !== 'record')
         world.options.tally.row(`undo, ${target === 'history' ? target : 'object'}: ${result}`);
@@ -75,6 +76,8 @@ const judge = (
     const own = settings.filter(({ entry }) => entry.field === field);
     const written = own.some(({ told, entry }) => scope.entry(told, entry));
     const item = items.get(`${record}.${field}`);
+    // A record that is withdrawn as a whole was made by the scope; its deletion is the undo's own.
+    if (field === deletedField && item?.back === 'withdraw') continue;
     if (written !== (item !== undefined))
       say(field, written ? 'has no result' : 'has a result and was not written');
     const at = own.findIndex(({ told }) => told.run === run);
@@ -134,9 +137,20 @@ const emptied = (world: World, record: string, rows: readonly ToldRow[]): string
       const at = log.findIndex(({ call }) => call !== undefined && body.cause === `call ${call}`);
       const before = log[at - 1];
       if (at !== 1 || before?.by !== 'person' || before.value === null) return [];
+      if (wasUnsettled(world, body.object ?? '', field, log[at]?.call ?? '')) {
+        world.options.tally.exception('undone while a write was unsettled');
+        return [];
+      }
       return [
         `undo: ${record}: ${body.object}.${field} was filed as ${JSON.stringify(before.value)} and emptied`,
       ];
     }),
   );
 };
+
+/** True if we had sent this object another value before, and nobody could tell what became of it. */
+const wasUnsettled = (world: World, object: string, field: string, call: string): boolean =>
+  [...world.calls].some(
+    ([id, item]) =>
+      id < call && item.object === object && item.op === 'update' && Object.hasOwn(item.fields, field),
+  );

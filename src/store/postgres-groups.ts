@@ -98,7 +98,7 @@ export class Transaction {
     const all = [...this.#slots.values()].map(({ id, written }) => ({ id, written }));
     // Numbers of rows that readers follow must become visible in their order.
     if (this.#commits.some((groups) => groups.some(({ write }) => write.some(isFollowed))))
-      all.push({ id: 'transition', written: true });
+      all.push({ id: 'followed', written: true });
     const numbered = all.map(({ id, written }) => ({ lock: lockOf(schema, id), written }));
     numbered.sort((a, b) => (a.lock < b.lock ? -1 : 1));
     return {
@@ -241,7 +241,8 @@ const count = (slot: Slot, column: string, n: number): void => {
 };
 
 /** Rows of this table are read on from the last number seen. */
-const isFollowed = (write: Write): boolean => write.op === 'append' && write.table === 'transition';
+const isFollowed = (write: Write): boolean =>
+  write.op === 'append' && (write.table === 'transition' || write.table === 'lineage');
 
 const holds = ({ slot, is }: Test): boolean => {
   const exists = slot.now === 'put' || (slot.now !== 'deleted' && slot.found !== undefined);

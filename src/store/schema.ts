@@ -45,15 +45,17 @@ export const tables = {
       body: 'json',
     },
     key: ['sync', 'object'],
-    indexes: { record: ['record'], sync: ['sync', 'object'] },
+    indexes: { record: ['record', 'sync', 'object'], sync: ['sync', 'object'] },
   },
   record: {
-    columns: { id: 'text', entity: 'text', version: 'int', at: 'int', fields: 'json' },
+    // `merged`: the record that it was merged into; it stands in the fields too, where it has its history.
+    columns: { id: 'text', entity: 'text', version: 'int', at: 'int', merged: 'text', fields: 'json' },
     key: ['id'],
-    indexes: { entity: ['entity', 'id'] },
+    indexes: { entity: ['entity', 'id'], merged: ['merged', 'id'] },
   },
+  /** `origin`: the record that brought it, where that was merged into `record`. `claims`: how often others wanted it. */
   strong_key: {
-    columns: { entity: 'text', key: 'text', record: 'text' },
+    columns: { entity: 'text', key: 'text', record: 'text', origin: 'text', claims: 'int' },
     key: ['entity', 'key'],
     indexes: { record: ['record'] },
   },
@@ -139,7 +141,7 @@ export const tables = {
   },
   lineage: {
     columns: { record: 'text', at: 'int', run: 'text', body: 'json' },
-    indexes: { record: ['record'], run: ['run'], at: ['at'] },
+    indexes: { record: ['record'], run: ['run'], at: ['at'], seq: ['seq'] },
   },
   /** A record as lineage up to `seq` tells it, written before that lineage is pruned; `at` is the time of its last row. */
   snapshot: {
@@ -194,7 +196,19 @@ export const tables = {
       explanation: 'json',
     },
     key: ['entity', 'a', 'b'],
-    indexes: { at: ['at'], entity: ['entity', 'a', 'b'] },
+    indexes: { at: ['at'], entity: ['entity', 'a', 'b'], b: ['entity', 'b'] },
+  },
+  /** Keys under which records that may be alike are found, by the model that is kept for their entity. */
+  likeness: {
+    columns: { entity: 'text', key: 'text', record: 'text' },
+    key: ['entity', 'key', 'record'],
+    indexes: { key: ['entity', 'key', 'record'], record: ['record'] },
+  },
+  /** Two records of which a person has said that they are not the same. It outranks keys and scores. */
+  apart: {
+    columns: { a: 'text', b: 'text', entity: 'text', at: 'int', by: 'text', why: 'text' },
+    key: ['a', 'b'],
+    indexes: { a: ['a', 'b'], b: ['b', 'a'] },
   },
   /**
    * References that cannot be followed yet: a place that names an object nobody has seen, or a record that has no
@@ -206,7 +220,8 @@ export const tables = {
     indexes: { want: ['want'], object: ['lane', 'object'], at: ['at'] },
   },
   cursor: {
-    columns: { lane: 'text', since: 'int', until: 'int', page: 'text', run: 'text' },
+    /** `pace`: how fast the reading under way goes. */
+    columns: { lane: 'text', since: 'int', until: 'int', page: 'text', run: 'text', pace: 'json' },
     key: ['lane'],
     indexes: {},
   },
@@ -216,9 +231,12 @@ export const tables = {
     key: ['name', 'hour'],
     indexes: { name: ['name', 'hour'] },
   },
-  /** Objects that a running sweep has met, so that absence can be seen; emptied when it ends. */
+  /**
+   * Objects that a running sweep has met, so that absence can be seen; emptied when it ends. A row a page: `object` is
+   * the page's cursor.
+   */
   swept: {
-    columns: { lane: 'text', object: 'text' },
+    columns: { lane: 'text', object: 'text', ids: 'json' },
     key: ['lane', 'object'],
     indexes: { lane: ['lane', 'object'] },
   },

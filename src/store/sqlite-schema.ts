@@ -10,7 +10,7 @@ import {
   type Schema,
   type Stated,
 } from './migrations.ts';
-import type { Column } from './schema.ts';
+import { keyOf, type Column } from './schema.ts';
 
 const sqlTypes: Readonly<Record<Column, string>> = {
   text: 'TEXT',
@@ -32,7 +32,7 @@ const schemaSql = ({ tables }: Schema): Map<string, string> => {
     const all = [...head, ...columns, ...key].join(', ');
     sql.set(name, `CREATE TABLE IF NOT EXISTS ${q(name)} (${all})${rowid}`);
     for (const [index, parts] of Object.entries(table.indexes)) {
-      if (parts.join() === table.key?.join()) continue;
+      if (parts.join() === keyOf(table).join()) continue;
       const id = `${name}_${index}`;
       sql.set(id, `CREATE INDEX IF NOT EXISTS ${q(id)} ON ${q(name)} (${parts.map(q).join(', ')})`);
     }

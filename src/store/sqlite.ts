@@ -96,6 +96,7 @@ export class SqliteStore implements WholeStore {
     this.#db = new Database(options.file, { readonly });
     this.#immediate = options.immediate ?? false;
     this.#db.pragma('busy_timeout = 5000');
+    this.#db.pragma('cache_size = -32768');
     if (readonly) checkStated(options.file, statedIn(this.#db), presentSchema);
     else {
       this.#db.pragma('journal_mode = WAL');

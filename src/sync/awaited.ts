@@ -1,9 +1,9 @@
 /** What references wait for (see `relations.ts`): written down, forgotten, and woken when it has arrived. */
-import type { LinkState } from '../merge/record.ts';
+import type { LinkState, RecordState } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
 import { commit, Draft } from './draft.ts';
-import { loadRecord, type Hub, type Sync } from './hub.ts';
-import { arrivedLane, type Wanted } from './relations.ts';
+import { leadsTo, linksOf, recordOf, type Hub, type Sync } from './hub.ts';
+import { arrivedLane, partedNote, partedOf, referring, type Wanted } from './relations.ts';
 
 /** Writes down what an object's or a record's references wait for, and forgets what they wait for no more. */
 export const drawAwaited = async (
@@ -61,6 +61,11 @@ export const passArrived = async (hub: Hub, run: string): Promise<number> => {
   });
   for (const note of notes) {
     const want = String(note['object']);
+    const parted = partedOf(want);
+    if (parted !== undefined) {
+      await passParted(hub, run, Number(note['seq']), parted);
+      continue;
+    }
     const rows = await hub.store.list('awaited', 'want', { where: { want }, limit: most });
     const draft = new Draft(hub, run);
     for (const row of rows) await wake(draft, row);
@@ -69,6 +74,56 @@ export const passArrived = async (hub: Hub, run: string): Promise<number> => {
     await commit(draft);
   }
   return notes.length;
+};
+
+const page = 500;
+
+/** A page of the records that may name one of two that were one: their objects are written again where they are to. */
+const passParted = async (
+  hub: Hub,
+  run: string,
+  seq: number,
+  { entity, ids, place }: NonNullable<ReturnType<typeof partedOf>>,
+): Promise<void> => {
+  const [from = '', after = ''] = place.split('/');
+  const all = referring(hub, entity);
+  const own = [...all.keys()].find((name) => name >= from);
+  const draft = new Draft(hub, run);
+  draft.expect('touch', { seq }, {}).delete('touch', { seq });
+  if (own !== undefined) {
+    const where = { entity: own };
+    const rows = await hub.store.list('record', 'entity', {
+      where,
+      after: own === from ? after : '',
+      limit: page,
+    });
+    for (const record of rows.map(recordOf)) await writeNames(draft, all.get(own) ?? [], record, ids);
+    const last = String(rows.at(-1)?.['id'] ?? '');
+    const isWhole = rows.length === page;
+    // The next entity in the order of their names.
+    const next = isWhole ? `${own}/${last}` : [...all.keys()].find((name) => name > own);
+    if (next !== undefined) draft.arrived(partedNote(hub, entity, ids, isWhole ? next : `${next}/`));
+  }
+  await commit(draft);
+};
+
+/** Promises a record's names anew in every system that takes them. */
+const writeNames = async (
+  draft: Draft,
+  syncs: readonly Sync[],
+  record: RecordState,
+  ids: readonly string[],
+): Promise<void> => {
+  const naming = syncs.filter(({ lens, outward }) => {
+    return (
+      outward &&
+      [...lens.references.keys()].some((field) => ids.includes(String(record.fields[field]?.value)))
+    );
+  });
+  if (naming.length === 0) return;
+  for (const link of await linksOf(draft.hub, record.id))
+    if (link.state === 'live' && naming.some(({ name }) => name === link.sync))
+      await draft.promise(link.sync, record, link.object);
 };
 
 const wake = async (draft: Draft, row: Row): Promise<void> => {
@@ -85,5 +140,7 @@ const wake = async (draft: Draft, row: Row): Promise<void> => {
     return;
   }
   const sync = lane.slice('out:'.length);
-  if (hub.syncs.get(sync)?.outward === true) await draft.promise(sync, await loadRecord(hub, record), object);
+  const waiting = await leadsTo(hub, record);
+  if (hub.syncs.get(sync)?.outward === true && waiting?.id === record)
+    await draft.promise(sync, waiting, object);
 };

@@ -5,10 +5,10 @@
  */
 import { reachOf } from '../merge/deletion.ts';
 import type { Amount } from '../merge/policy.ts';
-import type { RecordState } from '../merge/record.ts';
+import type { LinkState, RecordState } from '../merge/record.ts';
 import { isDoomed } from './deletion.ts';
 import type { Draft } from './draft.ts';
-import { effectOf, recordOf, type EffectRow, type Hub, type Sync } from './hub.ts';
+import { effectOf, linkOf, recordOf, type EffectRow, type Hub, type Sync } from './hub.ts';
 import { spend, spent } from './quota.ts';
 import { runOf } from './runs.ts';
 
@@ -77,19 +77,27 @@ const most = 1_000_000;
 const sorted = async (
   { store }: Pick<Hub, 'store'>,
   effects: readonly EffectRow[],
-  isRemoved: (record: RecordState) => boolean,
+  isRemoved: (record: RecordState, link: LinkState) => boolean,
 ): Promise<Sorted[]> => {
   const rows = await store.many(
     'record',
     effects.map(({ record }) => ({ id: record })),
   );
+  const links = await store.many(
+    'link',
+    effects.map(({ sync, object }) => ({ sync, object })),
+  );
   return effects.map((effect, index) => {
-    const row = rows[index];
-    return { run: effect.run, sort: sortOf(effect, row !== undefined && isRemoved(recordOf(row))) };
+    const [row, link] = [rows[index], links[index]];
+    const removed = row !== undefined && link !== undefined && isRemoved(recordOf(row), linkOf(link));
+    return { run: effect.run, sort: sortOf(effect, removed) };
   });
 };
 
-/** Allows all that waits now, for a day. `propagates`: deletions are removed there. */
+/**
+ * Allows all that waits now, for a day. `propagates`: deletions are removed there. Answers with how much that is; what was
+ * allowed before, and used, stays allowed: it still counts in the 24 hours.
+ */
 export const grantOpen = async (
   hub: Pick<Hub, 'store' | 'now'>,
   sync: string,
@@ -97,18 +105,27 @@ export const grantOpen = async (
   by: string,
 ): Promise<Omit<Grant, 'until'>> => {
   const effects = await openEffects(hub, sync, most);
-  const open = await sorted(hub, effects, (record) => propagates && reachOf(record) === 'propagate');
-  const count = (sort: Sort): number => open.filter((one) => one.sort === sort).length;
+  const open = await sorted(hub, effects, (record, { made }) =>
+    reachOf(record) === 'withdraw' ? made === true : propagates && reachOf(record) === 'propagate',
+  );
+  const before = await granted(hub, sync);
+  const waiting = { creates: 0, updates: 0, removes: 0 };
+  for (const { sort } of open) waiting[sort] += 1;
   const at = hub.now();
-  const value: Grant = {
-    creates: count('creates'),
-    updates: count('updates'),
-    removes: count('removes'),
-    until: at + 86_400_000,
-  };
+  // As long as what was spent on a former one still counts: counters go by whole hours.
+  const value: { -readonly [K in keyof Grant]: Grant[K] } = { ...waiting, until: at + 25 * 3_600_000 };
+  // Where objects cannot be removed, what is left to write of a deleted record is an update.
+  value.updates += waiting.removes;
+  const isOf = (one: Sort, sort: Sort): boolean => one === sort || (one === 'removes' && sort === 'updates');
+  for (const sort of sorts) {
+    const runs = new Set(open.filter((one) => isOf(one.sort, sort)).map(({ run }) => run));
+    const names = [counter(sync, sort), ...[...runs].map((run) => counter(sync, sort, run))];
+    const used = await Promise.all(names.map((name) => spent(hub, name)));
+    value[sort] += Math.min(before?.[sort] ?? 0, Math.max(...used));
+  }
   const row = { ...grantKey(sync), value, at, by };
   await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
-  return value;
+  return waiting;
 };
 
 const limitOf = async ({ store }: Hub, sync: Sync, { most: fixed, share = 0 }: Amount): Promise<number> =>
@@ -180,7 +197,7 @@ export const stopOf = async (hub: Hub, sync: Sync): Promise<Stop | null> => {
   if (await isReading(hub, next)) return { is: 'reading' };
   if (await isFarBelow(hub, sync)) return null;
   const open = await openEffects(hub, sync.name, most);
-  const effects = await sorted(hub, open, (record) => isDoomed(sync, record));
+  const effects = await sorted(hub, open, (record, link) => isDoomed(sync, record, link));
   const grant = await granted(hub, sync.name);
   for (const sort of sorts) {
     const why = await exceeded(hub, sync, sort, effects, grant?.[sort] ?? 0);

@@ -34,8 +34,13 @@ export const catchUp = async (hub: Hub, sync: Sync): Promise<boolean> => {
   });
   const begun = stored?.['run'] ?? null;
   const run = begun === null && rows.length > 0 ? hub.newId('catchup') : begun;
-  if (begun === null && run !== null)
-    await hub.store.commit([{ when: [], write: [openRun(String(run), 'catch-up', sync.name, hub.now())] }]);
+  // With its place, or a crash behind this would leave the run open for good, and what it promises waiting for it.
+  if (begun === null && run !== null) {
+    const now = hub.now();
+    const place = { ...key, since: now, until: now, page: after, run };
+    const open = openRun(String(run), 'catch-up', sync.name, now);
+    await hub.store.commit([{ when: [], write: [open, { op: 'put', table: 'cursor', row: place }] }]);
+  }
   const overtaken = await together(rows.map(recordOf), (record) =>
     promiseBehind(hub, sync, record, String(run)),
   );
@@ -67,7 +72,7 @@ const promiseBehind = async (hub: Hub, sync: Sync, record: RecordState, run: str
     if (link.state !== 'live') continue;
     const holds = await loadHolds(hub, record.id, sync.name, link.object);
     const { sync: own } = await related(hub, sync, [link.shadow], record);
-    const isRemoved = isDoomed(sync, record) && !isContested(holds);
+    const isRemoved = isDoomed(sync, record, link) && !isContested(holds);
     if (isRemoved || Object.keys(delta(record, link, own.lens, holds)).length > 0) behind.push(link.object);
   }
   let opened = 0;

@@ -8,7 +8,7 @@ import { commit, Draft } from './draft.ts';
 import { drawUnnamed } from './awaited.ts';
 import { touchAgain } from './gone.ts';
 import { linksOf, loadHolds, loadRecord, type EffectRow, type Hub, type Sync } from './hub.ts';
-import { callRow, triedAnew, writable } from './item.ts';
+import { callRow, tryAnew, writable } from './item.ts';
 import { related } from './relations.ts';
 import type { Prepared } from './send.ts';
 import { together } from './together.ts';
@@ -20,7 +20,7 @@ export const prepareCreates = async (
   run: string,
 ): Promise<{ calls: Prepared[]; trouble?: Trouble }> => {
   // Searches before a create wait for the remote: a few at a time.
-  const width = sync.kind.find === undefined ? 64 : 4;
+  const width = sync.kind.find === undefined ? undefined : 4;
   const prepared = await together(
     effects,
     async (effect): Promise<Prepared | Trouble | undefined> => {
@@ -87,7 +87,7 @@ const prepareCreate = async (
     await commit(draft);
     return undefined;
   }
-  draft.holds(record.id, { sync: sync.name, object: '' }, [], triedAnew(holds, item));
+  tryAnew(draft, { sync: sync.name, object: '' }, holds, item);
   const call = callRow(hub, sync, item);
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1, reason: null });
   draft.put('call', { ...call });

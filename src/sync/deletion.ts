@@ -25,13 +25,16 @@ import type { RecordState, Span } from '../merge/record.ts';
 import type { Draft } from './draft.ts';
 import { linksOf, syncsOfEntity, type Hub, type Sync } from './hub.ts';
 
-/** True if the objects of this record are to be removed in this sync's system, as far as its configuration goes. */
-export const isUnwanted = (sync: Sync, record: RecordState): boolean =>
-  sync.deletes === 'propagate' && sync.outward && reachOf(record) === 'propagate';
+/** True if this object of the record is to be removed, as far as configuration goes. */
+export const isUnwanted = (sync: Sync, record: RecordState, { made }: Pick<LinkState, 'made'>): boolean => {
+  const reach = reachOf(record);
+  const isOurs = reach === 'withdraw' && made === true;
+  return sync.outward && (isOurs || (reach === 'propagate' && sync.deletes === 'propagate'));
+};
 
-/** True if they are to be removed, and can be. */
-export const isDoomed = (sync: Sync, record: RecordState): boolean =>
-  sync.kind.remove !== undefined && isUnwanted(sync, record);
+/** True if it is to be removed, and can be. */
+export const isDoomed = (sync: Sync, record: RecordState, link: Pick<LinkState, 'made'>): boolean =>
+  sync.kind.remove !== undefined && isUnwanted(sync, record, link);
 
 const markOf = (hub: Hub, record: RecordState): string | undefined => hub.entities.get(record.entity)?.mark;
 
@@ -113,10 +116,10 @@ export const tellStaying = async (draft: Draft, record: RecordState, except: Lin
   for (const link of await linksOf(draft.hub, record.id)) {
     const sync = draft.hub.syncs.get(link.sync);
     const same = link.sync === except.sync && link.object === except.object;
-    if (sync === undefined || link.state !== 'live' || same || isDoomed(sync, record)) continue;
+    if (sync === undefined || link.state !== 'live' || same || isDoomed(sync, record, link)) continue;
     const rule = !sync.outward
       ? 'it stays there: the sync writes nothing'
-      : isUnwanted(sync, record)
+      : isUnwanted(sync, record, link)
         ? 'it stays there: objects of this kind cannot be removed'
         : 'it stays there: nothing is removed there by this deletion';
     const { object, sync: name } = link;
@@ -131,7 +134,11 @@ export const tellStaying = async (draft: Draft, record: RecordState, except: Lin
 };
 
 /** What people were asked about the deletion on other links is settled where the record now agrees with them. */
-export const releaseAgreed = async (draft: Draft, record: RecordState, except: LinkState): Promise<void> => {
+export const releaseAgreed = async (
+  draft: Draft,
+  record: RecordState,
+  except: LinkState | null = null,
+): Promise<void> => {
   const where = { record: record.id, field: deletedField };
   const rows = await draft.hub.store.list('conflict', 'record', {
     where: { record: record.id },
@@ -140,7 +147,7 @@ export const releaseAgreed = async (draft: Draft, record: RecordState, except: L
   const reach = reachOf(record);
   for (const row of rows) {
     const [sync, object] = [String(row['sync']), String(row['object'])];
-    if (row['field'] !== deletedField || (sync === except.sync && object === except.object)) continue;
+    if (row['field'] !== deletedField || (sync === except?.sync && object === except.object)) continue;
     if ((row['theirs'] === null) !== (reach === null)) continue;
     draft.delete('conflict', { ...where, sync, object });
     const entry = { field: deletedField, verdict: 'met' as const, theirs: reach };
@@ -194,7 +201,7 @@ export const judgeLife = async (hub: Hub, input: LifeInput, merged: Merged): Pro
     const late = brings.filter(({ one, links: of }) => !lacksObject(merged.record, of, one));
     return life.alive(late.length > 0 ? edit : undefined);
   }
-  const doomed = isDoomed(sync, merged.record);
+  const doomed = isDoomed(sync, merged.record, link);
   const judged =
     doomed && removal === 'done'
       ? life.notTaken(hub.now())

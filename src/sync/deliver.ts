@@ -30,7 +30,7 @@ import {
   type Sync,
 } from './hub.ts';
 import { writtenBy } from './identify.ts';
-import { callRow, triedAnew, writable } from './item.ts';
+import { callRow, tryAnew, writable } from './item.ts';
 import { drawLook } from './look.ts';
 import { drawUnnamed } from './awaited.ts';
 import { isTakenIn } from './first-reading.ts';
@@ -51,7 +51,7 @@ export interface Delivered {
 }
 
 /** One pass over a sync's effects that are due. */
-export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 100): Promise<Delivered> => {
+export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 256): Promise<Delivered> => {
   const settled = await settleUnsettled(hub, sync, upkeepRun);
   const stop = await stopOf(hub, sync);
   if (stop !== null) return { taken: settled, ...(stop.is === 'over' ? { over: stop.why } : {}) };
@@ -111,7 +111,9 @@ const prepareUpdates = async (
     const row = await hub.store.get('link', { sync: sync.name, object: effect.object });
     const link = row === undefined ? undefined : linkOf(row);
     const isAble = sync.kind.update !== undefined || sync.kind.remove !== undefined;
-    if (link === undefined || link.state !== 'live' || !isAble) await supersede(hub, effect, run);
+    // Opened while its record was merged into another, or taken out again: whoever moved the link has seen to it.
+    const isStray = link?.record !== effect.record;
+    if (link === undefined || isStray || link.state !== 'live' || !isAble) await supersede(hub, effect, run);
     else if (link.call !== null || (await unheard(hub, sync, effect))) await postpone(hub, effect, 1000, run);
     else if (guardless(sync, link)) await awaitGuard(hub, effect, run);
     else links.set(effect, link);
@@ -147,7 +149,8 @@ const awaitGuard = async (hub: Hub, effect: EffectRow, run: string): Promise<voi
 
 /** Nothing is removed without a look, guard or not: it cannot be taken back everywhere. */
 const isToRemove = async (hub: Hub, sync: Sync, link: LinkState): Promise<boolean> =>
-  sync.deletes === 'propagate' && isDoomed(sync, await loadRecord(hub, link.record));
+  (sync.deletes === 'propagate' || link.made === true) &&
+  isDoomed(sync, await loadRecord(hub, link.record), link);
 
 /**
  * The look before an unguarded write: without it, whatever a person changed since the last look would be
@@ -234,11 +237,12 @@ const prepareUpdate = async (
   const effect = effectOf(row);
   const link = linkOf(linkStored);
   if (effect.state !== 'open' || link.call !== null || link.state !== 'live') return undefined;
+  if (link.record !== effect.record) return undefined;
   const record = await loadRecord(hub, link.record);
   const holds = await loadHolds(hub, record.id, sync.name, link.object);
   const draft = new Draft(hub, run);
   draft.expect('record', { id: record.id }, { version: record.version });
-  if (isDoomed(sync, record) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
+  if (isDoomed(sync, record, link) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
     const call = drawRemoval(draft, sync, record, link, effect);
     await spendWrite(draft, sync, effect, true);
     return (await commit(draft)) ? { call, most: effect.most } : undefined;
@@ -261,7 +265,7 @@ const prepareUpdate = async (
     await commit(draft);
     return undefined;
   }
-  draft.holds(record.id, link, [], triedAnew(holds, item));
+  tryAnew(draft, link, holds, item);
   const call = callRow(hub, sync, item);
   draft.link(link, {
     ...link,

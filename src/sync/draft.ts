@@ -5,12 +5,13 @@
  */
 import type { FieldProblem } from '../mapping/lens.ts';
 import type { ItemVerdict } from '../merge/books.ts';
-import { deletedField, lacksObject } from '../merge/deletion.ts';
+import { deletedField, isStanding, lacksObject } from '../merge/deletion.ts';
 import { keysOf } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import { isOpen, type Entry, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Key, Row, TableName } from '../store/schema.ts';
 import type { Condition, Group, Operation } from '../store/store.ts';
+import { raise } from './candidates.ts';
 import { isUnwanted } from './deletion.ts';
 import {
   effectOf,
@@ -23,6 +24,8 @@ import {
   type Hub,
   type Sync,
 } from './hub.ts';
+import { aliasKeys, noteClaim, releaseKey } from './keys.ts';
+import { claimOnes } from './one.ts';
 import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
 
@@ -88,6 +91,7 @@ export class Draft {
 
   /** `n` items of `run` end with `verdict`. */
   settleItems(run: string, verdict: ItemVerdict, n: number): this {
+    if (this.hub.mutation === 'uncounted-echoes' && verdict === 'echo') return this;
     return this.count(run, { open: -n, [verdict]: n });
   }
 
@@ -96,7 +100,7 @@ export class Draft {
     const key = { sync: after.sync, object: after.object };
     this.expect('link', key, before === null ? null : { gen: before.gen, record: before.record });
     const isBack = before !== null && before.state !== 'live' && after.state === 'live';
-    if (before === null || isBack) this.#arrived(linkArrived(this.hub, after));
+    if (before === null || isBack) this.arrived(linkArrived(this.hub, after));
     return this.put('link', linkRow({ ...after, gen: (before?.gen ?? 0) + 1 }));
   }
 
@@ -108,11 +112,14 @@ export class Draft {
     if (before !== null && before.fields === after.fields)
       this.set('record', { id: after.id }, { version: after.version });
     else this.put('record', recordRow(after));
-    if (keys === 'claim') await this.#claimKeys(before, after);
+    if (keys === 'claim') {
+      await this.#claimKeys(before, after);
+      await claimOnes(this, before, after);
+    }
     return this;
   }
 
-  /** A key held by another record stays with its holder and raises an exact candidate. */
+  /** Moves the strong keys of a record. One held by another stays with its holder and raises an exact candidate. */
   async #claimKeys(before: RecordState | null, after: RecordState): Promise<void> {
     const entity = this.hub.entities.get(after.entity);
     if (entity === undefined) return;
@@ -124,23 +131,24 @@ export class Draft {
       const at = { entity: entity.name, key };
       const holder = await this.hub.store.get('strong_key', at);
       if (holder === undefined) {
-        this.expect('strong_key', at, null).put('strong_key', { ...at, record: after.id });
-        this.#arrived(keyArrived(this.hub, entity.name, key, after.id));
+        this.expect('strong_key', at, null).put('strong_key', { ...at, record: after.id, origin: null });
+        this.arrived(keyArrived(this.hub, entity.name, key, after.id));
       } else if (holder['record'] !== after.id) {
-        const [a, b] = [String(holder['record']), after.id].sort();
-        this.put('candidate', { entity: entity.name, a, b, why: `same ${key}`, at: this.hub.now() });
+        await raise(this, entity.name, String(holder['record']), after.id, `same ${key}`);
+        noteClaim(this, holder);
       }
     }
     for (const key of old.filter((one) => !now.includes(one))) {
       const at = { entity: entity.name, key };
       const holder = await this.hub.store.get('strong_key', at);
-      if (holder?.['record'] === after.id)
-        this.expect('strong_key', at, { record: after.id }).delete('strong_key', at);
+      if (holder?.['record'] === after.id) await releaseKey(this, after, key);
     }
+    const isLiving = before === null || isStanding(before) === isStanding(after);
+    if (!isLiving && this.hub.mutation !== 'keys-of-deleted') await aliasKeys(this, after);
   }
 
   /** Notes that somebody may have waited for this. */
-  #arrived(notes: readonly string[]): void {
+  arrived(notes: readonly string[]): void {
     const now = this.hub.now();
     for (const object of notes) {
       const hint = { cause: 'arrived' };
@@ -172,6 +180,7 @@ export class Draft {
   }
 
   lineage(record: string, row: LineageRow): this {
+    if (this.hub.mutation === 'silent-polls' && row.cause.startsWith('poll ')) return this;
     return this.append('lineage', { record, at: this.hub.now(), run: this.run, body: row });
   }
 
@@ -210,7 +219,7 @@ export class Draft {
       const own = links.filter((link) => link.sync === sync.name);
       this.#tellLeft(sync, record, changed, own, known);
       for (const link of own) {
-        if (link.state !== 'live' || isKnown(link) || !(isBehind || isUnwanted(sync, record))) continue;
+        if (link.state !== 'live' || isKnown(link) || !(isBehind || isUnwanted(sync, record, link))) continue;
         await this.promise(sync.name, record, link.object);
       }
       if (lacksObject(record, own, sync)) await this.promise(sync.name, record, '', isNew);
@@ -312,7 +321,8 @@ export class Draft {
       key: { id },
       row,
     }));
-    return { when: this.#when, write: [...this.#write, ...counts] };
+    const when = this.hub.mutation === 'commit-unconditionally' ? [] : this.#when;
+    return { when, write: [...this.#write, ...counts] };
   }
 
   /** Tells the lanes, once the group is durable. */

@@ -1,10 +1,12 @@
 import type { ItemVerdict } from '../merge/books.ts';
-import { deletedField } from '../merge/deletion.ts';
+import { deletedField, reachOf } from '../merge/deletion.ts';
 import type { Entry, LinkState, RecordState } from '../merge/record.ts';
 import { forgetAwaited } from './awaited.ts';
+import { pairOf } from './candidates.ts';
 import { drawFollowing, judgeLoss, promiseMissing, tellStaying } from './deletion.ts';
 import type { Draft } from './draft.ts';
-import { effectOf, goneGrace, holdOf, loadRecord, type Sync } from './hub.ts';
+import { effectOf, goneGrace, holdOf, loadRecord, newLink, type Sync } from './hub.ts';
+import { drawMerge, type Bar } from './join.ts';
 
 /**
  * An object that a direct read did not find. It is believed gone only when a second read, one grace interval later,
@@ -46,37 +48,70 @@ export const drawLost = async (draft: Draft, sync: Sync, link: LinkState): Promi
   await tellStaying(draft, record, after);
 };
 
-/** The remote merged this object into another: its link follows, unless the other is linked already. */
+/**
+ * The remote merged this object into another. Where both are linked, to two records, the records become one as well, and
+ * the one whose object stayed survives; unless protection, a person or a deletion speaks against it: then people see a
+ * candidate. The object's link stays as an alias: whatever names it leads to the record.
+ */
 export const drawMoved = async (
   draft: Draft,
   sync: Sync,
   link: LinkState | null,
   to: string,
-): Promise<ItemVerdict> => {
-  touchAgain(draft, sync, to, 0, 'moved');
-  if (link === null) return 'filtered';
-  const other = await draft.hub.store.get('link', { sync: sync.name, object: to });
-  if (other !== undefined && other['record'] !== link.record) {
-    const record = await loadRecord(draft.hub, link.record);
-    const [a, b] = [link.record, String(other['record'])].sort();
-    draft.put('candidate', {
-      entity: record.entity,
-      a,
-      b,
-      why: `merged in ${sync.connection}`,
-      at: draft.hub.now(),
-    });
+): Promise<ItemVerdict | 'wait'> => {
+  const { hub } = draft;
+  if (link === null || link.state === 'detached') {
+    touchAgain(draft, sync, to, 0, 'moved');
+    return link === null ? 'filtered' : 'unchanged';
   }
-  const { removal: _, ...rest } = link;
-  const record = await loadRecord(draft.hub, link.record);
-  if (other === undefined) {
-    draft.link(null, { ...rest, object: to, gen: 0, written: {} });
+  const other = await hub.store.get('link', { sync: sync.name, object: to });
+  const { removal: _, gone: __, made: _made, ...rest } = link;
+  const record = await loadRecord(hub, link.record);
+  if (other === undefined && reachOf(record) === null) {
+    const creates = { sync: sync.name, op: 'create' };
+    // What a create of ours may have made is identified first.
+    if ((await hub.store.count('call', 'sync', creates)) > 0) return 'wait';
+    const fresh = newLink(sync.name, to, link.record);
+    draft.link(null, link.from === undefined ? fresh : { ...fresh, from: link.from });
     const at = { cause: 'moved', sync: sync.name, object: to };
     draft.lineage(link.record, { ...at, version: record.version, event: 'linked', entries: [] });
   }
+  touchAgain(draft, sync, to, 0, 'moved');
+  const ended = await drawEnd(draft, { ...rest, state: 'detached' }, record, []);
+  if (other !== undefined && other['record'] !== link.record) {
+    const survivor = await loadRecord(hub, String(other['record']));
+    const source = `${sync.name}/${link.object}`;
+    const cause = `${link.object} was merged into ${to} in ${sync.connection}`;
+    const bar = await drawMerge(draft, survivor, record, {
+      by: source,
+      cause,
+      ended: { before: link, after: ended },
+    });
+    if (bar === null) return 'applied';
+    if (bar.is === 'busy') return 'wait';
+    raiseMoved(draft, sync, [record, survivor], bar, cause);
+  }
+  draft.link(link, ended);
   draft.expect('record', { id: record.id }, { version: record.version });
-  await endLink(draft, link, { ...rest, state: 'detached' }, record, []);
   return 'applied';
+};
+
+/** People see what the remote took for one, and why it is not taken for one here. */
+const raiseMoved = (
+  draft: Draft,
+  { connection }: Sync,
+  [one, other]: readonly [RecordState, RecordState],
+  { is, why }: Bar,
+  cause: string,
+): void => {
+  const { hub } = draft;
+  const pair = pairOf(one.entity, one.id, other.id);
+  draft.put('candidate', { ...pair, why: `merged in ${connection}; ${why}`, at: hub.now() });
+  if (is !== 'refused')
+    hub.alarm(
+      `merged in ${connection}`,
+      `${cause}, and records ${one.id} and ${other.id} stay two: ${why}. Decide it: crosswalk candidates show ${one.id} ${other.id}`,
+    );
 };
 
 /** Ends a link, with its effect and what was held on it. */
@@ -87,6 +122,16 @@ const endLink = async (
   record: RecordState,
   entries: readonly Entry[],
 ): Promise<void> => {
+  draft.link(before, await drawEnd(draft, link, record, entries));
+};
+
+/** All that the end of a link comes to but the link itself, which is the answer. */
+const drawEnd = async (
+  draft: Draft,
+  link: LinkState,
+  record: RecordState,
+  entries: readonly Entry[],
+): Promise<LinkState> => {
   const { hub } = draft;
   const row = await hub.store.get('effect', { sync: link.sync, record: link.record, object: link.object });
   const effect = row === undefined ? undefined : effectOf(row);
@@ -99,7 +144,6 @@ const endLink = async (
   }
   const held = own.filter(({ field }) => field !== deletedField);
   const gone = link.gone === undefined || held.length === 0 ? link.gone : { ...link.gone, held };
-  draft.link(before, { ...link, call: null, written: {}, gone });
   const sync = hub.syncs.get(link.sync);
   if (sync !== undefined) await forgetAwaited(draft, sync, link);
   draft.lineage(link.record, {
@@ -110,6 +154,7 @@ const endLink = async (
     event: link.state,
     entries,
   });
+  return { ...link, call: null, written: {}, gone };
 };
 
 /** A touch of the engine's own making. */

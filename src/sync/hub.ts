@@ -4,11 +4,15 @@
  */
 import type { JsonObject, Json, Kind } from '../connector.ts';
 import { invariant } from '../errors.ts';
+import type { DedupeSettings } from '../identity/settings.ts';
 import type { Preparing } from '../mapping/expressions.ts';
 import type { Lens } from '../mapping/lens.ts';
 import type { KeyFields } from '../merge/identify.ts';
+import { listedBy, type Listed } from '../merge/lists.ts';
+import type { OneRule } from '../merge/one.ts';
 import type { Budget, DeletePolicy, Rules } from '../merge/policy.ts';
 import type { Hold, HoldReason, LinkState, RecordState } from '../merge/record.ts';
+import { intoOf } from '../merge/redirect.ts';
 import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
 
@@ -46,32 +50,48 @@ export interface Entity {
   readonly keys: readonly KeyFields[];
   /** Protected fields, and the connections or persons that may change them nevertheless. */
   readonly protect?: Readonly<Record<string, readonly string[]>>;
+  /** Flags that at most one of the records has that name the same in a field: by flag, that field. */
+  readonly one?: OneRule;
   /** The field that shows people a deletion, true or false; absent where the entity has none. */
   readonly mark?: string;
+  /** How duplicates are searched for and merged; absent: as usual. */
+  readonly dedupe?: DedupeSettings;
 }
 
-/** Things that only tests change: the named mutations of the proof. Empty in production. */
-export type Mutation =
-  | 'one-shadow'
-  | 'read-back-wholesale'
-  | 'blind-create-retry'
-  | 'no-damping'
-  | 'cursor-early'
-  | 'close-without-equal'
-  | 'no-look-before-write'
-  | 'ack-before-commit'
-  | 'drop-refused'
-  | 'newest-by-stamp'
-  | 'forget-crashed-calls'
-  | 'create-unread'
-  | 'no-catch-up'
-  | 'undo-later-edits'
-  | 'absent-is-gone'
-  | 'remove-unlooked'
-  | 'remove-contested'
-  | 'create-deleted'
-  | 'no-grace'
-  | 'keys-of-deleted';
+/** The ways in which the proof breaks the engine on purpose. None in production. */
+export const mutationNames = [
+  'one-shadow',
+  'read-back-wholesale',
+  'blind-create-retry',
+  'no-damping',
+  'cursor-early',
+  'close-without-equal',
+  'no-look-before-write',
+  'ack-before-commit',
+  'drop-refused',
+  'newest-by-stamp',
+  'forget-crashed-calls',
+  'create-unread',
+  'no-catch-up',
+  'undo-later-edits',
+  'absent-is-gone',
+  'remove-unlooked',
+  'remove-contested',
+  'create-deleted',
+  'no-grace',
+  'keys-of-deleted',
+  'whole-lists',
+  'merge-under-way',
+  'unmerge-later-edits',
+  'apart-ignored',
+  'call-not-on-disk',
+  'commit-unconditionally',
+  'shadow-as-asked',
+  'silent-polls',
+  'uncounted-echoes',
+] as const;
+
+export type Mutation = (typeof mutationNames)[number];
 
 export interface Hub {
   readonly store: Store;
@@ -112,6 +132,12 @@ export const syncsOfLane = (hub: Hub, lane: string): Sync[] =>
 export const syncsOfEntity = (hub: Hub, entity: string): Sync[] =>
   [...hub.syncs.values()].filter((sync) => sync.entity === entity);
 
+/** What tells the members of a field apart, the same in all syncs; null for a field that is one value. */
+export const listedOf = (hub: Hub, entity: string, field: string): Listed | null => {
+  const listed = syncsOfEntity(hub, entity).map(({ lens }) => listedBy(lens, field));
+  return listed.find((one) => one !== null) ?? null;
+};
+
 // ---------------------------------------------------------------- rows and states
 
 export const recordOf = (row: Row): RecordState => ({
@@ -122,7 +148,7 @@ export const recordOf = (row: Row): RecordState => ({
   fields: row['fields'] as RecordState['fields'],
 });
 
-export const recordRow = (record: RecordState): Row => ({ ...record });
+export const recordRow = (record: RecordState): Row => ({ ...record, merged: intoOf(record) });
 
 type LinkBody = Omit<LinkState, 'sync' | 'object' | 'record' | 'state' | 'gen' | 'call'>;
 
@@ -219,7 +245,12 @@ export interface EffectRow {
   readonly most: number;
   readonly call: string | null;
   readonly run: string;
-  readonly reason: { readonly code: string; readonly message: string } | null;
+  readonly reason: {
+    readonly code: string;
+    readonly message: string;
+    /** Records, one by now, of whose creates nobody could tell whether they happened. */
+    readonly of?: readonly string[];
+  } | null;
 }
 
 export const effectOf = (row: Row): EffectRow => row as unknown as EffectRow;
@@ -229,6 +260,28 @@ export const loadRecord = async (hub: Hub, id: string): Promise<RecordState> => 
   const row = await hub.store.get('record', { id });
   invariant(row !== undefined, `record ${id} is linked but not in the store`);
   return recordOf(row);
+};
+
+/** The record that an id leads to for ever: itself, or what it was merged into, and that again. Undefined if there is none. */
+export const leadsTo = async (hub: Pick<Hub, 'store'>, id: string): Promise<RecordState | undefined> => {
+  for (let at: string | null = id; at !== null;) {
+    const row = await hub.store.get('record', { id: at });
+    if (row === undefined) return undefined;
+    const record = recordOf(row);
+    at = intoOf(record);
+    if (at === null) return record;
+  }
+  return undefined;
+};
+
+/** A record's id, and those of all records that were merged into it, or into one of them. */
+export const membersOf = async ({ store }: Pick<Hub, 'store'>, id: string): Promise<string[]> => {
+  const members = [id];
+  for (const member of members) {
+    const rows = await store.list('record', 'merged', { where: { merged: member }, limit: 100_000 });
+    members.push(...rows.map((row) => String(row['id'])));
+  }
+  return members;
 };
 
 export const loadHolds = async (hub: Hub, record: string, sync: string, object: string): Promise<Hold[]> => {

@@ -8,14 +8,15 @@ import type { LineageRow } from '../merge/lineage.ts';
 import type { LinkState, RecordState, Written } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Fields, Lens, Reading } from '../mapping/lens.ts';
+import { raise, sharingKey } from './candidates.ts';
 import type { Draft } from './draft.ts';
 import {
   callOf,
   effectOf,
+  leadsTo,
   linksOf,
   loadRecord,
   newLink,
-  recordOf,
   type CallItem,
   type CallRow,
   type EffectRow,
@@ -58,14 +59,24 @@ export const identify = async (
   }
   const anchored = await byAnchor(draft, sync, reading);
   const isDeleted = anchored !== undefined && reachOf(anchored) !== null;
-  const record = anchored === undefined || isDeleted ? await byKeys(draft, sync, reading.fields) : anchored;
+  const rivals: string[] = [];
+  const record =
+    anchored === undefined || isDeleted ? await byKeys(draft, sync, reading.fields, rivals) : anchored;
   if (record === undefined) {
     if (!sync.inward) return 'none';
     const created = createRecord(draft, sync, sight);
-    if (isDeleted) drawNamesDeleted(draft, created.record, anchored);
+    if (isDeleted) await drawNamesDeleted(draft, created.record, anchored);
+    for (const rival of rivals)
+      await raise(
+        draft,
+        sync.entity,
+        created.record.id,
+        rival,
+        'its key is held by two that are not the same',
+      );
     return created;
   }
-  if (isDeleted) drawNamesDeleted(draft, record, anchored);
+  if (isDeleted) await drawNamesDeleted(draft, record, anchored);
   const effect = await createEffect(draft, sync, record.id);
   if (effect !== undefined) {
     if (effect.call !== null || effect.state === 'unsettled') return 'wait';
@@ -95,6 +106,7 @@ const adopt = async (draft: Draft, sync: Sync, sight: Sight, call: CallRow): Pro
   draft.lineage(record.id, wroteRow(sync, call, sight.object.id, record.version));
   const link: LinkState = {
     ...newLink(sync.name, sight.object.id, record.id),
+    made: true,
     lookedFrom: call.item.sentAt,
     written: writtenBy(sync.lens, call.item, true),
   };
@@ -141,34 +153,43 @@ const createEffect = async (draft: Draft, sync: Sync, record: string): Promise<E
 /** An anchor counts only for a record that has no object there yet: people copy objects, anchor and all. */
 const byAnchor = async (draft: Draft, sync: Sync, reading: Reading): Promise<RecordState | undefined> => {
   if (reading.anchor === undefined) return undefined;
-  const row = await draft.hub.store.get('record', { id: reading.anchor });
-  if (row === undefined || row['entity'] !== sync.entity) return undefined;
-  const links = await linksOf(draft.hub, reading.anchor);
+  const record = await leadsTo(draft.hub, reading.anchor);
+  if (record?.entity !== sync.entity) return undefined;
+  const links = await linksOf(draft.hub, record.id);
   const taken = links.some((link) => link.sync === sync.name && link.state === 'live');
-  return taken ? undefined : recordOf(row);
+  return taken ? undefined : record;
 };
 
 /** A copy of something that was deleted does not bring it back; people see where it came from. */
-const drawNamesDeleted = (draft: Draft, { id, entity }: RecordState, deleted: RecordState): void => {
-  const [a, b] = [id, deleted.id].sort();
-  draft.put('candidate', { entity, a, b, why: 'its anchor names a deleted record', at: draft.hub.now() });
-};
+const drawNamesDeleted = (draft: Draft, { id, entity }: RecordState, deleted: RecordState): Promise<void> =>
+  raise(draft, entity, id, deleted.id, 'its anchor names a deleted record');
 
-const byKeys = async (draft: Draft, sync: Sync, fields: Fields): Promise<RecordState | undefined> => {
+/** The record that holds its keys. Of a key that two records share of which somebody has said that they are not the same, nobody can tell: `rivals`. */
+const byKeys = async (
+  draft: Draft,
+  sync: Sync,
+  fields: Fields,
+  rivals: string[],
+): Promise<RecordState | undefined> => {
   const { hub } = draft;
-  const holders = new Set<string>();
+  const holders = new Map<string, string>();
   for (const key of strongKeys(hub.entities.get(sync.entity)?.keys ?? [], fields)) {
     const at = { entity: sync.entity, key };
     const row = await hub.store.get('strong_key', at);
-    if (row !== undefined) holders.add(String(row['record']));
+    if (row !== undefined) holders.set(String(row['record']), key);
     draft.expect('strong_key', at, row === undefined ? null : { record: row['record'] });
   }
-  const [a, b] = [...holders].sort();
+  const [a, b] = [...holders.keys()].sort();
   if (a !== undefined && b !== undefined) {
-    draft.put('candidate', { entity: sync.entity, a, b, why: 'keys of one object', at: hub.now() });
+    await raise(draft, sync.entity, a, b, 'keys of one object');
     return undefined;
   }
-  return a === undefined ? undefined : loadRecord(hub, a);
+  if (a === undefined) return undefined;
+  const record = await loadRecord(hub, a);
+  const sharing = await sharingKey(hub, record, holders.get(a) ?? '');
+  if (sharing.length === 0) return record;
+  rivals.push(a, ...sharing.map(({ id }) => id));
+  return undefined;
 };
 
 const createRecord = (draft: Draft, sync: Sync, sight: Sight): Target => {

@@ -74,11 +74,26 @@ export const writable = (
   };
 };
 
-/** Fields that were refused at another value and are tried anew in this item. */
-export const triedAnew = (holds: readonly Hold[], { fields }: CallItem): string[] =>
-  holds
-    .filter(({ why, field }) => why === 'refused' && Object.hasOwn(fields, field))
-    .map(({ field }) => field);
+/** What was held of these fields at another value (refused, read otherwise) is over: this item tries it anew. */
+export const tryAnew = (
+  draft: Draft,
+  link: Pick<LinkState, 'sync' | 'object'>,
+  holds: readonly Hold[],
+  { record, version, fields }: CallItem,
+): void => {
+  const over = holds.filter(({ field }) => Object.hasOwn(fields, field));
+  if (over.length === 0) return;
+  const { sync, object } = link;
+  const entries = over.map(({ field, theirs }) => ({
+    field,
+    verdict: 'retry' as const,
+    theirs,
+    rule: 'another value is tried',
+  }));
+  const released = over.map(({ field }) => field);
+  draft.holds(record, link, [], released);
+  draft.lineage(record, { cause: 'delivery', sync, object, version, entries });
+};
 
 export const callRow = (hub: Hub, sync: Sync, item: CallItem): CallRow => {
   const id = hub.newId('c');

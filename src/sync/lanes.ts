@@ -2,7 +2,7 @@
  * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
  * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
  * `arrived` (what references
- * waited for), `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are
+ * waited for), `alike` (which records are like those that changed), `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are
  * under way), `backup`, `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
@@ -13,6 +13,7 @@ import type { Connection } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
+import { alikeLane, passAlike } from './alike.ts';
 import { passArrived } from './awaited.ts';
 import { overText } from './budget.ts';
 import { catchUp } from './catch-up.ts';
@@ -89,6 +90,7 @@ export class Lanes {
       ...speakers.map((name) => `say:${name}`),
       ...([...options.hub.syncs.values()].some((sync) => sync.lens.references.size > 0) ? [arrivedLane] : []),
       ...(options.backup === undefined ? [] : ['backup']),
+      alikeLane,
       'undo',
       'upkeep',
     ];
@@ -214,6 +216,8 @@ export class Lanes {
       }
       case 'backup':
         return (await this.#options.backup?.()) ?? null;
+      case alikeLane:
+        return passAlike(hub, await upkeep());
       case 'undo':
         return (await workUndos(hub, this.#owed)) ? 0 : null;
       default:

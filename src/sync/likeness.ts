@@ -1,5 +1,5 @@
 import type { Lens, Reading } from '../mapping/lens.ts';
-import { same } from '../merge/record.ts';
+import { shows } from '../merge/lists.ts';
 import type { CallItem, CallRow } from './hub.ts';
 
 /**
@@ -15,7 +15,7 @@ export const likenessOf = (lens: Lens, reading: Reading, item: CallItem): 'all' 
   if (sent.length === 0) return 'none';
   const equal = sent.filter(([field, value]) => {
     const theirs = reading.fields[field];
-    return theirs !== undefined && (same(theirs, value) || same(theirs, lens.settle(field, value)));
+    return theirs !== undefined && shows(lens, field, theirs, value);
   });
   if (equal.length === sent.length) return 'all';
   return equal.length > 0 ? 'some' : 'none';

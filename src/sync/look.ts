@@ -8,12 +8,13 @@ import { deletedField, isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import { merge, type Merged, type Sight } from '../merge/merge.ts';
 import { overlay, type Hold, type LinkState, type RecordState } from '../merge/record.ts';
-import type { FieldProblem } from '../mapping/lens.ts';
+import type { FieldProblem, Lens } from '../mapping/lens.ts';
 import { drawAwaited } from './awaited.ts';
 import { heldAgain, keptFilled, heldBefore, isDoomed, judgeLife, releaseAgreed } from './deletion.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, loadHolds, type Hub, type Sync } from './hub.ts';
 import { spendIds } from './ids.ts';
+import { giveWay, rivalsOf } from './one.ts';
 import { related, type Wanted } from './relations.ts';
 import { routeLook } from './route.ts';
 import { transitionsOf } from './transitions.ts';
@@ -62,11 +63,12 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
     record: mutateRecord(hub, input.record),
     link: mutateLink(hub, sync, input),
     sight: input.sight,
-    lens: sync.lens,
+    lens: mutateLens(hub, sync),
     rules: sync.rules,
     holds,
     stamps: sync.kind.stamps,
     now: hub.now(),
+    ones: await rivalsOf(draft, sync, input.record, sync.lens.read(input.sight.object.value).fields),
   });
   if (hub.reached !== undefined) for (const row of seen.rows) hub.reached(row);
   const waiting = new Set(holdsAfter(holds, seen).map(({ field }) => field));
@@ -74,7 +76,8 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   const waited = await waitFor(draft, sync, input.link.object, routed, inward);
   const again = heldAgain(returned, await judgeLife(hub, { ...input, holds }, waited));
   const isBack = linkBefore !== null && linkBefore.state !== 'live';
-  const merged = isBack ? keptFilled(sync.lens, hub.now(), again) : again;
+  const lived = isBack ? keptFilled(sync.lens, hub.now(), again) : again;
+  const merged = await giveWay(draft, sync, input.link, lived, input.record.version + 1);
   // A link that is back counts like a new one: whoever changes the record meanwhile must not overlook it.
   const event = input.event ?? (linkBefore !== null && linkBefore.state !== 'live' ? 'revived' : undefined);
   const applied = merged.changed.length > 0 || event !== undefined;
@@ -139,7 +142,7 @@ const promiseOwn = async (
 ): Promise<boolean> => {
   if (!sync.outward || merged.link.state !== 'live') return false;
   if (draft.hub.mutation === 'close-without-equal') return false;
-  const isRemoved = isDoomed(sync, record) && !isContested(holds);
+  const isRemoved = isDoomed(sync, record, merged.link) && !isContested(holds);
   if (!isRemoved && Object.keys(delta(record, merged.link, sync.lens, holds)).length === 0) return false;
   const key = { sync: sync.name, record: record.id, object: merged.link.object };
   const row = await draft.hub.store.get('effect', key);
@@ -181,6 +184,9 @@ const mutateLink = (hub: Hub, sync: Sync, { link, record, cause, sight }: LookIn
   if (hub.mutation === 'no-damping') return { ...link, restored: {} };
   return link;
 };
+
+const mutateLens = (hub: Hub, { lens }: Sync): Lens =>
+  hub.mutation === 'whole-lists' ? { ...lens, shape: () => 'value' } : lens;
 
 const mutateRecord = (hub: Hub, record: RecordState): RecordState => {
   if (hub.mutation !== 'no-damping') return record;

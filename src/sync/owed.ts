@@ -1,4 +1,6 @@
 /** What an undo owes to linked objects: settled as the effects towards them close. */
+import type { RecordState } from '../merge/record.ts';
+import { standingOf } from '../merge/undo-life.ts';
 import { owedOutcome, type TargetUndo, type TargetView } from '../merge/undo-target.ts';
 import type { Group } from '../store/store.ts';
 import { effectOf, recordOf, type EffectRow, type Hub } from './hub.ts';
@@ -59,10 +61,13 @@ const settle = async (hub: Hub, item: UndoItem): Promise<UndoItem | undefined> =
   );
   if (effects.every((effect) => effect !== null && effect.state !== 'parked')) return undefined;
   const outcomes = new Map<TargetUndo, TargetUndo>();
+  const row = await hub.store.get('record', { id: item.record });
+  const record = row === undefined ? undefined : recordOf(row);
+  const views = record === undefined ? [] : await targetsOf(hub, record);
   for (const [i, target] of owed.entries()) {
     const effect = effects[i] ?? null;
     if (effect !== null && effect.state !== 'parked') continue;
-    const outcome = await outcomeOf(hub, item, target, effect);
+    const outcome = outcomeOf(hub, { record, views }, item, target, effect);
     const { why: _, ...rest } = target;
     const next = { ...rest, ...outcome };
     if (next.result !== target.result || next.why !== target.why) outcomes.set(target, next);
@@ -73,23 +78,26 @@ const settle = async (hub: Hub, item: UndoItem): Promise<UndoItem | undefined> =
   return { ...item, targets, result: left ? 'owed' : 'restored' };
 };
 
-const outcomeOf = async (
+/** A record and its objects as they are now; undefined if it is not there. */
+interface Now {
+  readonly record: RecordState | undefined;
+  readonly views: readonly TargetView[];
+}
+
+const outcomeOf = (
   hub: Hub,
-  { record: id, field = '', version = 0 }: UndoItem,
+  { record, views }: Now,
+  { field = '', version = 0 }: UndoItem,
   { sync = '', object = '' }: TargetUndo,
   effect: EffectRow | null,
-): Promise<Pick<TargetUndo, 'result' | 'why'>> => {
-  const row = await hub.store.get('record', { id });
-  const record = row === undefined ? undefined : recordOf(row);
-  const targets = record === undefined ? [] : await targetsOf(hub, record);
-  // What was to be created is the link that there is now.
-  const isTarget = ({ link }: TargetView): boolean =>
-    link.sync === sync && (link.object === object || object === '');
+): Pick<TargetUndo, 'result' | 'why'> => {
+  const there = views.filter(({ link }) => link.sync === sync);
   return owedOutcome({
     record,
     field,
     version,
-    target: targets.find(isTarget),
+    // What was to be created is the link that there is now.
+    target: object === '' ? standingOf(there) : there.find(({ link }) => link.object === object),
     readable: hub.syncs.get(sync)?.kind.read !== undefined,
     parked:
       effect === null

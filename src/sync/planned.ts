@@ -11,10 +11,11 @@
  */
 import type { Json } from '../connector.ts';
 import { labelOf, same, type RecordState } from '../merge/record.ts';
+import { intoOf } from '../merge/redirect.ts';
 import type { Row } from '../store/schema.ts';
 import type { Operation } from '../store/store.ts';
 import { Draft } from './draft.ts';
-import { recordOf, type Hub } from './hub.ts';
+import { leadsTo, recordOf, type Hub } from './hub.ts';
 import { openRun } from './runs.ts';
 import { together } from './together.ts';
 
@@ -105,7 +106,7 @@ export const makePlan = async (
   for (;;) {
     const where = { entity: planner.entity };
     const rows = await hub.store.list('record', 'entity', { where, after, limit: page });
-    const records = rows.map(recordOf);
+    const records = rows.map(recordOf).filter((record) => intoOf(record) === null);
     const proposed = await together(records.filter(wanted), async (record) => ({
       record,
       changes: await planner.propose(record),
@@ -129,7 +130,7 @@ export const makePlan = async (
     if (write.length > 0) await hub.store.commit([{ when: [], write }]);
     items += needed.length;
     looked += records.length;
-    after = records.at(-1)?.id ?? after;
+    after = String(rows.at(-1)?.['id'] ?? after);
     if (rows.length < page) return { plan: items === 0 ? null : plan, items, looked };
   }
 };
@@ -164,8 +165,7 @@ const equal = (a: readonly Change[], b: readonly Change[]): boolean =>
 /** Makes one item, or shows it anew. `by` is who approves it. */
 const applyItem = async (hub: Hub, planner: Planner, one: PlanItem, by: string): Promise<Outcome> => {
   const { plan, item } = one;
-  const row = await hub.store.get('record', { id: one.record });
-  const record = row === undefined ? undefined : recordOf(row);
+  const record = await leadsTo(hub, one.record);
   const changes = record === undefined ? [] : await planner.propose(record);
   const draft = new Draft(hub, plan);
   draft.expect('plan_item', { plan, item }, { state: 'proposed' });

@@ -38,17 +38,16 @@ export const spent = async ({ store, now }: Pick<Hub, 'store' | 'now'>, name: st
   return rows.reduce((sum, row) => sum + (Number(row['hour']) >= since ? Number(row['used']) : 0), 0);
 };
 
-/** Forgets what a counter has come to. */
+/** Forgets what a counter has come to. Its rows stay: other processes count on in them. */
 export const forgive = async ({ store }: Pick<Hub, 'store'>, name: string): Promise<void> => {
   const rows = await store.list('quota', 'name', { where: { name }, newest: true, limit: hours + 1 });
-  begun.delete(store);
   await store.commit([
     {
       when: [],
       write: rows.map((row) => ({
-        op: 'delete' as const,
+        op: 'put' as const,
         table: 'quota' as const,
-        key: { name, hour: Number(row['hour']) },
+        row: { name, hour: Number(row['hour']), used: 0 },
       })),
     },
   ]);

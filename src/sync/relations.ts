@@ -15,7 +15,7 @@ import type { Reference } from '../mapping/reference.ts';
 import { strongKeys } from '../merge/identify.ts';
 import { isEmpty, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Condition } from '../store/store.ts';
-import { linksOf, recordOf, type Hub, type Sync } from './hub.ts';
+import { leadsTo, linkOf, linksOf, type Hub, type Sync } from './hub.ts';
 
 /** Where it is noted that something has come that somebody may have waited for. */
 export const arrivedLane = 'arrived';
@@ -60,7 +60,10 @@ const parted = (reference: Reference, value: string): { entity: string; key: str
 
 type Found = { readonly record: string } | { readonly wanted: Wanted } | { readonly problem: string };
 
-/** The record that a remote's value names. */
+/** The record that a link was first with: a reference to its object follows it when a merge is taken apart. */
+const originOf = ({ record, from }: LinkState): string => from?.[0]?.record ?? record;
+
+/** The record that a remote's value names, as it was known before any merge; `leadsTo` says where that leads. */
 const follow = async (hub: Hub, sync: Sync, reference: Reference, value: string): Promise<Found> => {
   const { entity, key } = parted(reference, value);
   if (reference.by === 'id') {
@@ -68,7 +71,7 @@ const follow = async (hub: Hub, sync: Sync, reference: Reference, value: string)
     for (const spoke of spokes(hub, sync.connection, entity)) {
       const at = { sync: spoke.name, object: key };
       const row = await hub.store.get('link', at);
-      if (row !== undefined) return { record: String(row['record']) };
+      if (row !== undefined) return { record: originOf(linkOf(row)) };
       when.push({ table: 'link', key: at, is: null });
     }
     const what = `${entity} ${key} of ${sync.connection}`;
@@ -78,7 +81,7 @@ const follow = async (hub: Hub, sync: Sync, reference: Reference, value: string)
   if (strong === undefined) return { problem: `is a value that many share, and names no ${entity}` };
   const at = { entity, key: strong };
   const row = await hub.store.get('strong_key', at);
-  if (row !== undefined) return { record: String(row['record']) };
+  if (row !== undefined) return { record: String(row['origin'] ?? row['record']) };
   const what = `the ${entity} whose ${reference.by} is ${key}`;
   return {
     wanted: { want: wants.key(entity, strong), when: [{ table: 'strong_key', key: at, is: null }], what },
@@ -90,18 +93,20 @@ const nameOf = async (
   hub: Hub,
   sync: Sync,
   reference: Reference,
-  id: string,
+  named: string,
 ): Promise<{ readonly key: string } | { readonly wanted: Wanted }> => {
-  const row = await hub.store.get('record', { id });
-  if (row === undefined) return { wanted: { want: wants.named(id), when: [], what: `record ${id}` } };
-  const other = recordOf(row);
+  const other = await leadsTo(hub, named);
+  if (other === undefined) return { wanted: { want: wants.named(named), when: [], what: `record ${named}` } };
+  const { id } = other;
   const when: Condition[] = [{ table: 'record', key: { id }, is: { version: other.version } }];
   const written = (key: string): { readonly key: string } => ({
     key: reference.to.length === 1 ? key : `${other.entity}/${key}`,
   });
   if (reference.by === 'id') {
     const names = new Set(spokes(hub, sync.connection, other.entity).map((one) => one.name));
-    const link = (await linksOf(hub, id)).find((one) => names.has(one.sync) && one.state === 'live');
+    const live = (await linksOf(hub, id)).filter((one) => names.has(one.sync) && one.state === 'live');
+    // Of several the one that was its own all along, before one that came by a merge.
+    const link = live.find(({ from }) => from === undefined) ?? live[0];
     if (link !== undefined) return written(link.object);
     const what = `an object of ${other.entity} ${id} in ${sync.connection}`;
     return { wanted: { want: wants.record(sync.connection, id), when, what } };
@@ -128,6 +133,13 @@ const tableOf = (all: Map<string, Map<string, string>>, field: string): Map<stri
   return one;
 };
 
+/** Two ids that lead to one record are the same reference: as long as ours is one of them, theirs is called so too. */
+const asHeld = async (hub: Hub, ours: Json | undefined, theirs: string): Promise<string> => {
+  if (typeof ours !== 'string' || ours === theirs) return theirs;
+  const [one, other] = [await leadsTo(hub, ours), await leadsTo(hub, theirs)];
+  return one !== undefined && one.id === other?.id ? ours : theirs;
+};
+
 const lookUp = async (
   hub: Hub,
   sync: Sync,
@@ -141,6 +153,7 @@ const lookUp = async (
     outward: new Map(),
     problems: new Map(),
   };
+  const standing: Fields = sync.lens.read(sights.at(-1) ?? {}).fields;
   for (const sight of sights) {
     const { fields } = sync.lens.read(sight);
     for (const [field, reference] of sync.lens.references) {
@@ -148,8 +161,11 @@ const lookUp = async (
       if (typeof value !== 'string' || tableOf(tables.known, field).has(value)) continue;
       const found = await follow(hub, sync, reference, value);
       if ('record' in found) {
-        tableOf(tables.known, field).set(value, found.record);
-        tableOf(tables.named, field).set(found.record, value);
+        // Somebody who put one name in the place of the other meant it.
+        const isMeant = !isEmpty(standing[field]) && standing[field] !== value;
+        const known = isMeant ? found.record : await asHeld(hub, record?.fields[field]?.value, found.record);
+        tableOf(tables.known, field).set(value, known);
+        tableOf(tables.named, field).set(known, value);
       } else if ('wanted' in found) tables.inward.set(field, found.wanted);
       else tables.problems.set(field, found.problem);
     }
@@ -238,6 +254,13 @@ export const related = async (
 
 // ---------------------------------------------------------------- what others may wait for
 
+/** The notes that a record leads to another now: who waits for anything of it may find it there. */
+export const mergedAway = (hub: Hub, { id, entity }: RecordState): readonly string[] => {
+  if (!isNamed(hub, entity)) return [];
+  const connections = new Set([...hub.syncs.values()].map(({ connection }) => connection));
+  return [wants.named(id), ...[...connections].map((connection) => wants.record(connection, id))];
+};
+
 const entitiesNamed = new WeakMap<Hub['syncs'], ReadonlySet<string>>();
 
 /** True if some mapping names records of this entity: only then is it noted when one arrives. */
@@ -250,6 +273,29 @@ export const isNamed = (hub: Hub, entity: string): boolean => {
   entitiesNamed.set(hub.syncs, all);
   return all.has(entity);
 };
+
+const partedMark = 'parted';
+
+/** The note that two records that were one are two again: what names either is written again where it is not right now. */
+export const partedNote = (hub: Hub, entity: string, ids: readonly string[], place = ''): readonly string[] =>
+  isNamed(hub, entity) ? [JSON.stringify([partedMark, entity, ids, place])] : [];
+
+/** What such a note says: the records, and after which place to go on; undefined of any other note. */
+export const partedOf = (
+  note: string,
+): { readonly entity: string; readonly ids: readonly string[]; readonly place: string } | undefined => {
+  const [mark, entity, ids, place] = JSON.parse(note) as [string, string, string[], string];
+  return mark === partedMark ? { entity, ids, place } : undefined;
+};
+
+/** Entities whose records may name those of another, with the syncs that write the names. */
+export const referring = (hub: Hub, entity: string): Map<string, Sync[]> =>
+  Map.groupBy(
+    [...hub.syncs.values()]
+      .filter(({ lens }) => [...lens.references.values()].some(({ to }) => to.includes(entity)))
+      .toSorted((a, b) => (a.entity < b.entity ? -1 : 1)),
+    (sync) => sync.entity,
+  );
 
 /** The note that a link is new. */
 export const linkArrived = (hub: Hub, { sync: name, object, record }: LinkState): readonly string[] => {

@@ -4,7 +4,10 @@
  * record takes it as it reads now; where it came from elsewhere the remote is written as the mapping writes it now.
  */
 import type { Json } from '../connector.ts';
-import { hashOf, isEmpty, same, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
+import type { Lens } from '../mapping/lens.ts';
+import { applied, hashIn, listedBy, shows } from '../merge/lists.ts';
+import { isEmpty, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
+import { spansAfter } from '../merge/spans.ts';
 import { linksOf, loadHolds, type Hub, type Sync } from './hub.ts';
 import type { Change, Planner } from './planned.ts';
 import { related } from './relations.ts';
@@ -18,6 +21,12 @@ interface Remapped extends Change {
 /** True if the field's value was brought by this link. */
 const isFrom = (state: FieldState | undefined, link: LinkState): boolean =>
   state?.source === `${link.sync}/${link.object}`;
+
+/** What the remote reads as, with what a list has besides: cells that this mapping does not read. */
+const readOver = (lens: Lens, field: string, theirs: Json, ours: Json): Json => {
+  const listed = listedBy(lens, field);
+  return listed === null ? theirs : applied(listed, lens.settle(field, ours), theirs, ours);
+};
 
 const remappedOf = async (hub: Hub, sync: Sync, record: RecordState): Promise<readonly Remapped[]> => {
   const all: Remapped[] = [];
@@ -34,15 +43,21 @@ const remappedOf = async (hub: Hub, sync: Sync, record: RecordState): Promise<re
       const hold = holds.find((one) => one.field === field);
       // Held by a look that saw it, or not looked at yet under this mapping.
       if (hold === undefined ? !isOld : hold.why !== 'remapped') continue;
-      if (theirs === undefined || isEmpty(theirs) || same(theirs, ours)) continue;
-      if (same(theirs, own.lens.settle(field, ours))) continue;
+      if (theirs === undefined || isEmpty(theirs) || shows(own.lens, field, theirs, ours)) continue;
       if ((state?.version ?? 0) > (link.seen[field] ?? 0) && !isEmpty(ours)) continue;
       const taken = isEmpty(ours) || isFrom(state, link);
       if (!taken && (!own.outward || !own.lens.outward.has(field))) continue;
       const where = `${sync.connection}/${sync.kindName} ${link.object}`;
       all.push(
         taken
-          ? { link, taken, field, before: ours, after: theirs, why: `as ${where} reads now` }
+          ? {
+              link,
+              taken,
+              field,
+              before: ours,
+              after: readOver(own.lens, field, theirs, ours),
+              why: `as ${where} reads now`,
+            }
           : {
               link,
               taken,
@@ -90,8 +105,10 @@ export const remapPlanner = (hub: Hub, sync: Sync): Planner => ({
         return { field, verdict: 'overruled' as const, theirs: before, after, rule: why, at };
       }
       const old = record.fields[field];
-      const recent = old === undefined ? [] : [...old.recent, hashOf(old.value)].slice(-8);
-      fields[field] = { value: after, version, at, source, recent, returns: 0, chain: 0 };
+      const listed = listedBy(sync.lens, field);
+      const recent = old === undefined ? [] : [...old.recent, hashIn(listed, old.value)].slice(-8);
+      const spans = spansAfter(listed, old, after, at);
+      fields[field] = { value: after, version, at, source, recent, returns: 0, chain: 0, ...spans };
       versions[field] = version;
       return { field, verdict: 'resolved' as const, before, after, rule: why, version, at, source };
     });

@@ -6,8 +6,10 @@ import type { Entity } from '../mapping/document.ts';
 import type { Evaluate } from '../mapping/expressions.ts';
 import { validatorOf } from '../mapping/schema.ts';
 import { isPlaceholder } from '../merge/guard.ts';
-import { hashOf, same, type FieldState, type RecordState } from '../merge/record.ts';
-import { linksOf, type Hub } from './hub.ts';
+import { hashIn } from '../merge/lists.ts';
+import { same, type FieldState, type RecordState } from '../merge/record.ts';
+import { spansAfter } from '../merge/spans.ts';
+import { linksOf, listedOf, type Hub } from './hub.ts';
 import type { Change, Planner } from './planned.ts';
 import { isContested, valuesOf } from './route.ts';
 
@@ -84,14 +86,16 @@ export const repairPlanner = (
       const fields = { ...record.fields };
       const entries = changes.map(({ field, before, after, why }) => {
         const old = record.fields[field];
+        const listed = listedOf(hub, record.entity, field);
         const state: FieldState = {
           value: after,
           version,
           at,
           source,
-          recent: old === undefined ? [] : [...old.recent, hashOf(old.value)].slice(-8),
+          recent: old === undefined ? [] : [...old.recent, hashIn(listed, old.value)].slice(-8),
           returns: 0,
           chain: 0,
+          ...spansAfter(listed, old, after, at),
         };
         fields[field] = state;
         return {

@@ -1,11 +1,15 @@
 /** What a person decides: conflicts, parked items, parked effects. Each decision is a commit with lineage. */
-import type { Json } from '../connector.ts';
+import { CrosswalkError } from '../errors.ts';
 import { deletedField, marked, reachOf, type Reach } from '../merge/deletion.ts';
-import { hashOf, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
+import { applied, changeText, hashIn, listedBy, shows, type Listed } from '../merge/lists.ts';
+import { isEmpty, type Entry, type FieldState, type Hold, type LinkState } from '../merge/record.ts';
+import type { RecordState } from '../merge/record.ts';
+import { spansAfter } from '../merge/spans.ts';
 import type { Row } from '../store/schema.ts';
 import { drawFollowing, isUnwanted } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
-import { effectOf, linkOf, loadRecord, type Hub } from './hub.ts';
+import { protectedFrom } from './protection.ts';
+import { effectOf, holdOf, leadsTo, linkOf, loadRecord, type Hub } from './hub.ts';
 
 export interface ConflictKey {
   readonly record: string;
@@ -44,18 +48,60 @@ const drawDecided = async (
     link,
   );
   const own = draft.hub.syncs.get(sync);
-  if (own !== undefined && link.state === 'live' && isUnwanted(own, record))
+  if (own !== undefined && link.state === 'live' && isUnwanted(own, record, link))
     await draft.promise(sync, record, object);
 };
 
-/** False if the conflict is no longer there or was overtaken: look again. */
+const calm = { recent: [], returns: 0, chain: 0 };
+
+/** What a decision makes of a field, and how lineage tells it; `listed` if it is a list. */
+const decided = (
+  listed: Listed | null,
+  choice: Choice,
+  { field, ours, theirs }: Pick<Hold, 'field' | 'ours' | 'theirs'>,
+  old: FieldState | undefined,
+  by: Pick<FieldState, 'version' | 'at' | 'source'>,
+): { state: FieldState | undefined; entry: Entry } => {
+  const before = old?.value ?? null;
+  if (choice === 'ours') {
+    const state = old === undefined ? undefined : { ...old, ...calm };
+    return { state, entry: { field, verdict: 'overruled', at: by.at, theirs, after: before } };
+  }
+  // Of a list only what was in question is theirs.
+  const value = listed === null ? theirs : applied(listed, ours, theirs, before);
+  const recent = old === undefined ? [] : [hashIn(listed, before)];
+  const change = listed === null ? {} : { change: changeText(listed.shape, before, value) };
+  return {
+    state: { value, ...by, ...calm, recent, ...spansAfter(listed, old, value, by.at) },
+    entry: { field, verdict: 'resolved', ...change, before, after: value, ...by },
+  };
+};
+
+/** A protected field takes no other value by somebody's decision who could not give it that. */
+const checkProtection = (
+  hub: Hub,
+  record: RecordState,
+  { field, sync }: ConflictKey,
+  person: string,
+): void => {
+  const connection = hub.syncs.get(sync)?.connection;
+  const who = protectedFrom(hub, record.entity, field, { person, connection });
+  if (who !== undefined && !isEmpty(record.fields[field]?.value))
+    throw new CrosswalkError('protected', { field, record: record.id, who });
+};
+
+/**
+ * False if the conflict is no longer there or was overtaken: look again. Throws CrosswalkError `protected` where neither
+ * the person nor the system may change the field.
+ */
 export const resolveConflict = async (
   hub: Hub,
-  key: ConflictKey,
+  asked: ConflictKey,
   choice: Choice,
   by: string,
   run: string,
 ): Promise<boolean> => {
+  const key = { ...asked, record: (await leadsTo(hub, asked.record))?.id ?? asked.record };
   const row = await hub.store.get('conflict', { ...key });
   const linkStored = await hub.store.get('link', { sync: key.sync, object: key.object });
   if (row === undefined || linkStored === undefined) return false;
@@ -68,49 +114,46 @@ export const resolveConflict = async (
     await drawDecided(draft, key, link, before, choice === 'theirs' ? theirs : reachOf(before), by);
     return commit(draft);
   }
-  const old = before.fields[key.field];
+  if (choice === 'theirs') checkProtection(hub, before, key, by);
   const version = before.version + 1;
-  const theirs = row['theirs'] as Json;
   const now = hub.now();
-  const source = `person:${by}`;
-  const calm = { recent: [], returns: 0, chain: 0 };
-  const value: FieldState | undefined =
-    choice === 'theirs'
-      ? {
-          value: theirs,
-          version,
-          at: { from: now - 1, to: now },
-          source,
-          ...calm,
-          recent: old === undefined ? [] : [hashOf(old.value)],
-        }
-      : old === undefined
-        ? undefined
-        : { ...old, ...calm };
-  const fields = value === undefined ? before.fields : { ...before.fields, [key.field]: value };
+  const decision = { version, at: { from: now - 1, to: now }, source: `person:${by}` };
+  const lens = hub.syncs.get(key.sync)?.lens;
+  const listed = lens === undefined ? null : listedBy(lens, key.field);
+  const { state, entry } = decided(listed, choice, holdOf(row), before.fields[key.field], decision);
+  const fields = state === undefined ? before.fields : { ...before.fields, [key.field]: state };
   const record = { ...before, version, fields };
   const draft = new Draft(hub, run);
   await draft.record(before, record, 'claim');
   const { [key.field]: _, ...restored } = link.restored;
-  const seen = choice === 'theirs' ? { ...link.seen, [key.field]: version } : link.seen;
+  const shown = lens?.read(link.shadow).fields[key.field] ?? null;
+  // What theirs has become may be more than it shows, if it is a list.
+  const isShown =
+    choice === 'theirs' &&
+    (lens === undefined || listed === null || shows(lens, key.field, shown, state?.value ?? null));
+  const known = link.seen[key.field] ?? 0;
+  // That there is to be nothing is written too, by a person's word: also where an undo had left what stands there.
+  const until = isShown
+    ? version
+    : choice === 'ours' && state !== undefined
+      ? Math.min(known, state.version - 1)
+      : known;
+  const seen = { ...link.seen, [key.field]: until };
+  const isLeft = choice === 'ours' && state === undefined && !isEmpty(shown);
+  const left = { field: key.field, why: 'empty' as const, theirs: shown, ours: null, at: now };
   draft.link(link, { ...link, restored, seen });
   draft.expect('conflict', { ...key }, { at: row['at'] }).delete('conflict', { ...key });
-  const loser =
-    choice === 'theirs'
-      ? { before: old?.value ?? null, after: theirs, version, source }
-      : { theirs, after: old?.value ?? null };
-  const verdict = choice === 'theirs' ? ('resolved' as const) : ('overruled' as const);
-  const entry = {
-    field: key.field,
-    verdict,
-    rule: `decided by ${by}`,
-    at: { from: now - 1, to: now },
-    ...loser,
-  };
-  draft.lineage(record.id, { cause: source, sync: key.sync, object: key.object, version, entries: [entry] });
+  draft.lineage(record.id, {
+    cause: decision.source,
+    sync: key.sync,
+    object: key.object,
+    version,
+    entries: [{ ...entry, rule: `decided by ${by}`, ...(isLeft ? { held: left.why } : {}) }],
+  });
+  if (isLeft) draft.holds(record.id, link, [left], []);
   // Ours stands by a person's word: what somebody deleted before that may come back by it.
   await draft.promiseAll(record, [choice === 'theirs' ? key.field : deletedField], link);
-  if (choice === 'ours' && link.state === 'live' && hub.syncs.get(key.sync)?.outward === true)
+  if (!isShown && link.state === 'live' && hub.syncs.get(key.sync)?.outward === true)
     await draft.promise(key.sync, record, key.object);
   return commit(draft);
 };

@@ -1,6 +1,6 @@
 /** Colleagues and teams, as the store knows them: whom routing tables may name. */
 import type { Fields } from '../mapping/lens.ts';
-import { reachOf } from '../merge/deletion.ts';
+import { isStanding } from '../merge/deletion.ts';
 import type { Roster, Router } from '../mapping/routing.ts';
 import type { Store } from '../store/store.ts';
 import type { Hub } from './hub.ts';
@@ -31,7 +31,7 @@ const readAll = async (store: Store, entity: string): Promise<readonly Fields[]>
     for (const record of rows.map(recordOf)) {
       const { id, fields } = record;
       after = id;
-      if (reachOf(record) !== null) continue;
+      if (!isStanding(record)) continue;
       all.push(Object.fromEntries(Object.entries(fields).map(([name, { value }]) => [name, value])));
     }
     if (rows.length < 1000) return all;

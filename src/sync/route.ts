@@ -8,7 +8,7 @@
 import type { FieldProblem, Fields } from '../mapping/lens.ts';
 import { durationOf, type Routed, type Router } from '../mapping/routing.ts';
 import { firstFailure } from '../mapping/conditions.ts';
-import { reachOf } from '../merge/deletion.ts';
+import { isStanding } from '../merge/deletion.ts';
 import type { Merged } from '../merge/merge.ts';
 import { hashOf, isEmpty, type Entry, type FieldState, type RecordState } from '../merge/record.ts';
 import type { Json } from '../connector.ts';
@@ -108,7 +108,7 @@ export const routeLook = async (
   version: number,
 ): Promise<Merged> => {
   const { router } = sync.lens;
-  if (router === undefined || !sync.inward || reachOf(merged.record) !== null) return merged;
+  if (router === undefined || !sync.inward || !isStanding(merged.record)) return merged;
   const values = valuesOf(merged.record);
   // What a person has emptied, or undone, stays empty.
   const byPerson = (field: string): boolean =>
@@ -183,7 +183,7 @@ const drawUnclaimed = async (
   const { hub } = draft;
   const row = await hub.store.get('record', { id });
   const before = row === undefined ? undefined : recordOf(row);
-  if (before === undefined || reachOf(before) !== null) return;
+  if (before === undefined || !isStanding(before)) return;
   const values = valuesOf(before);
   const again = hint.cause === 'replay';
   // A second round, after somebody has looked at it, may go to whoever does not have it now.

@@ -77,9 +77,12 @@ export const scopeOf = (hub: Hub, { run, connection, from, to }: UndoScope, befo
     (to === undefined || told.at <= to) &&
     (syncs === undefined || syncs.has(told.body.sync ?? ''));
   // What a person decided did not come from the connection, whosever value it was; what a table decided followed from it.
+  // A merge is no change that an undo takes back: it is taken apart as a whole.
   const entry = (told: ToldRow, { source, verdict }: Entry): boolean =>
     hub.mutation === 'undo-later-edits' ||
     (row(told) &&
+      verdict !== 'merged' &&
+      verdict !== 'unmerged' &&
       (syncs === undefined || verdict === 'routed' || source === `${told.body.sync}/${told.body.object}`));
   return { row, entry };
 };

@@ -49,7 +49,9 @@ export const send = async (
   }
   let results: readonly ItemResult[];
   try {
-    results = await call(sync, batch);
+    results = await (hub.mutation === 'call-not-on-disk'
+      ? callUnwritten(hub, sync, batch)
+      : call(sync, batch));
   } catch (error) {
     if (!(error instanceof Trouble)) throw error;
     await together(batch, (one) => settleTrouble(hub, sync, one, error, batch.length, run));
@@ -86,4 +88,20 @@ const call = async (sync: Sync, batch: readonly CallRow[]): Promise<readonly Ite
     ...(one.item.guard === null ? {} : { version: one.item.guard }),
   }));
   return (await sync.kind.update?.send(items, { key })) ?? [];
+};
+
+/** The mutation that writes a call to disk only after it was sent. */
+const callUnwritten = async (
+  hub: Hub,
+  sync: Sync,
+  batch: readonly CallRow[],
+): Promise<readonly ItemResult[]> => {
+  const taken = batch.map(({ id }) => ({ op: 'delete' as const, table: 'call' as const, key: { id } }));
+  await hub.store.commit([{ when: [], write: taken }]);
+  const back = batch.map((one) => ({ op: 'put' as const, table: 'call' as const, row: { ...one } }));
+  try {
+    return await call(sync, batch);
+  } finally {
+    await hub.store.commit([{ when: [], write: back }]);
+  }
 };

@@ -4,8 +4,9 @@
  */
 import type { ItemResult, Trouble } from '../connector.ts';
 import { deletedField, reachOf } from '../merge/deletion.ts';
-import type { LinkState, RecordState, Written } from '../merge/record.ts';
+import { overlay, type LinkState, type RecordState, type Written } from '../merge/record.ts';
 import { CrosswalkError } from '../errors.ts';
+import { raise } from './candidates.ts';
 import { commit, Draft } from './draft.ts';
 import { touchAgain } from './gone.ts';
 import {
@@ -165,7 +166,7 @@ const drawDone = async (
     stored !== undefined &&
     (stored.record !== item.record || (call.op === 'update' && stored.call !== call.id))
   ) {
-    return drawStray(draft, call, effect, stored, record);
+    return await drawStray(draft, call, effect, stored, record);
   }
   endCall(draft, call);
   closeSent(draft, call, effect);
@@ -173,6 +174,7 @@ const drawDone = async (
   draft.lineage(record.id, wroteRow(sync, call, done.id, record.version));
   const created = {
     ...newLink(sync.name, done.id, item.record),
+    made: true as const,
     lookedFrom: item.sentAt,
     written: writtenBy(sync.lens, item, true),
   };
@@ -200,7 +202,9 @@ const drawDone = async (
   // Nothing was shown: the shadow stays, and what was asked counts as expected until a look confirms it. A kind
   // that cannot be read waits for its next page or hook. (Taking what was accepted for the shadow, as first
   // designed, made a write that was dropped in silence look like a person's edit back.)
-  draft.link(stored ?? null, { ...link, lookedUntil: now });
+  const shadow =
+    hub.mutation === 'shadow-as-asked' ? overlay(link.shadow, sync.lens.shadow(item.value)) : link.shadow;
+  draft.link(stored ?? null, { ...link, shadow, lookedUntil: now });
   if (sync.kind.read !== undefined) touchAgain(draft, sync, done.id, 0, 'confirm');
 };
 
@@ -231,27 +235,20 @@ const closeSent = (draft: Draft, call: CallRow, effect: EffectRow | undefined): 
  * The answer names an object that belongs to another record: a person must say whether the two are one.
  * Creating again would double the object.
  */
-const drawStray = (
+const drawStray = async (
   draft: Draft,
   call: CallRow,
   effect: EffectRow | undefined,
   stored: LinkState,
   record: RecordState,
-): void => {
+): Promise<void> => {
   endCall(draft, call);
   const own = effect !== undefined && effect.call === call.id ? effect : undefined;
   if (stored.record === record.id) {
     if (own !== undefined) draft.close(own, 'delivered');
     return;
   }
-  const [a, b] = [stored.record, record.id].sort();
-  draft.put('candidate', {
-    entity: record.entity,
-    a,
-    b,
-    why: 'one object answered for both',
-    at: draft.hub.now(),
-  });
+  await raise(draft, record.entity, stored.record, record.id, 'one object answered for both');
   const message = `the remote answered with ${stored.object}, which is linked to record ${stored.record}`;
   if (own !== undefined) parkEffect(draft, own, 'unknown-outcome', message);
 };

@@ -6,7 +6,7 @@
 export const together = async <Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,
-  width = 64,
+  width = 256,
 ): Promise<Result[]> => {
   const results: Result[] = [];
   for (let i = 0; i < items.length; i += width) {

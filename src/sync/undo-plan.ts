@@ -1,11 +1,13 @@
 /** What an undo would do: each record of its scope planned from lineage, and told item by item. Writes nothing. */
 import type { Json } from '../connector.ts';
 import type { Scope } from '../merge/layers.ts';
+import { goneOf } from '../merge/deletion.ts';
 import { labelOf, type LinkState, type RecordState } from '../merge/record.ts';
 import type { TargetUndo, TargetView } from '../merge/undo-target.ts';
 import { undoOf, type RecordUndo } from '../merge/undo.ts';
 import { idOf } from './decide.ts';
-import { holdOf, linkOf, recordOf, syncsOfEntity, type Hub } from './hub.ts';
+import { holdOf, linkOf, recordOf, syncsOfEntity, type Hub, type Sync } from './hub.ts';
+import { protectedFrom } from './protection.ts';
 import { related } from './relations.ts';
 import { lineageOf } from './prune.ts';
 import { candidates, checkScope, scopeOf, type Candidate, type UndoScope } from './scope.ts';
@@ -42,6 +44,13 @@ export interface Planned {
 const silentOf = (hub: Hub, sync: string): string | undefined =>
   hub.syncs.get(sync)?.outward === true ? undefined : `sync ${sync} writes nothing there`;
 
+/** Why nothing is made anew in a system for an object of a link that is gone; undefined if something is. */
+const lostOf = (sync: Sync, link: LinkState): string | undefined => {
+  if (!sync.create) return `sync ${sync.name} creates nothing there`;
+  if (goneOf(link).by === 'us' || sync.resurrect === true) return undefined;
+  return `somebody deleted it there, and sync ${sync.name} makes nothing anew that was deleted there ("resurrect: true" would)`;
+};
+
 /** The linked objects of a record, as undo sees them; those of a sync that is not configured any more stay out. */
 export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetView[]> => {
   const where = { record: record.id };
@@ -56,7 +65,10 @@ export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetVi
     // A field that waits for a name there is one that the mapping writes.
     const lens = outward.size === 0 ? named.lens : { ...named.lens, outward: sync.lens.outward };
     const waits = new Map([...outward].map(([field, { what }]) => [field, what]));
-    targets.push({ link, lens, waits, silent: silentOf(hub, link.sync), holds: own.map(holdOf) });
+    const silent = silentOf(hub, link.sync);
+    const unable = sync.kind.remove === undefined ? 'objects of this kind cannot be removed' : undefined;
+    const life = { lost: lostOf(sync, link), stuck: silent ?? unable };
+    targets.push({ link, lens, waits, silent, ...life, holds: own.map(holdOf) });
   }
   return targets;
 };
@@ -64,10 +76,8 @@ export const targetsOf = async (hub: Hub, record: RecordState): Promise<TargetVi
 const barOf =
   (hub: Hub, entity: string, by: string) =>
   (field: string): string | undefined => {
-    const protect = hub.entities.get(entity)?.protect ?? {};
-    const allowed = Object.hasOwn(protect, field) ? protect[field] : undefined;
-    if (allowed === undefined || allowed.includes(by)) return undefined;
-    return `the field is protected: ${allowed.length === 0 ? 'nobody' : `only ${allowed.join(', ')}`} may change it`;
+    const who = protectedFrom(hub, entity, field, { person: by });
+    return who === undefined ? undefined : `the field is protected: ${who} may change it`;
   };
 
 /** The plan of one record; undefined if it is not its turn, or if it is no record. */
@@ -127,7 +137,7 @@ export async function* planUndo(hub: Hub, asked: UndoScope, by: string): AsyncGe
 }
 
 const noRemove =
-  'the object stays there: Crosswalk does not remove objects yet, so remove it by hand if it should go';
+  'the object stays there: its record is older, or others have worked on it; remove it by hand if it should go';
 
 /** The items of a record, by their ids. */
 export const itemsOf = ({ record, undo }: Planned, also: Pick<UndoItem, 'again'>): Map<string, UndoItem> => {

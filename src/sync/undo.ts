@@ -9,21 +9,17 @@
  *
  * The head holds the place, so that whoever works the store goes on where a process died.
  */
-import {
-  isEmpty,
-  hashOf,
-  type Entry,
-  type FieldState,
-  type LinkState,
-  type RecordState,
-} from '../merge/record.ts';
-import { lacksObject } from '../merge/deletion.ts';
+import { isEmpty, type Entry, type FieldState, type LinkState, type RecordState } from '../merge/record.ts';
+import { deletedField, lacksObject } from '../merge/deletion.ts';
 import type { Scope } from '../merge/layers.ts';
 import type { LineageRow } from '../merge/lineage.ts';
+import { hashIn } from '../merge/lists.ts';
+import { spansAfter } from '../merge/spans.ts';
 import type { FieldUndo, RecordUndo } from '../merge/undo.ts';
 import type { Row } from '../store/schema.ts';
+import { releaseAgreed } from './deletion.ts';
 import { Draft } from './draft.ts';
-import { effectOf, syncsOfEntity, type Hub } from './hub.ts';
+import { effectOf, listedOf, syncsOfEntity, type Hub } from './hub.ts';
 import { openRun } from './runs.ts';
 import { candidates, checkScope, scopeOf, scopeWords, type Candidate, type UndoScope } from './scope.ts';
 import { together } from './together.ts';
@@ -156,8 +152,12 @@ const drawUndo = async (
   const at = { from: now - 1, to: now };
   const cause = `undo ${run}`;
   const fields: Record<string, FieldState> = { ...record.fields };
-  for (const { field, now: old, back } of changes)
-    fields[field] = { value: back, version, at, source, recent: [hashOf(old)], returns: 0, chain: 0 };
+  for (const { field, now: old, back } of changes) {
+    const listed = listedOf(hub, record.entity, field);
+    const recent = [hashIn(listed, old)];
+    const spans = spansAfter(listed, record.fields[field], back, at);
+    fields[field] = { value: back, version, at, source, recent, returns: 0, chain: 0, ...spans };
+  }
   const after = { ...record, version, fields };
   await draft.record(record, after, 'claim');
   const entries = changes.map(({ field, now: before, back, stands }): Entry => ({
@@ -173,6 +173,7 @@ const drawUndo = async (
   }));
   draft.lineage(record.id, { cause, version, entries });
   drawOwn(draft, cause, after, undo, links);
+  if (changes.some(({ field }) => field === deletedField)) await releaseAgreed(draft, after);
   drawLines(draft, record, changes, by);
   await promiseOwed(draft, after, undo.fields, links);
   return draft;
@@ -234,16 +235,22 @@ const promiseOwed = async (
       targets.filter(({ result }) => result === 'owed').map(({ target }) => target),
     ),
   );
+  const changesIn = (fields: ReadonlySet<string>): boolean =>
+    undone.some(({ field, changes }) => changes && fields.has(field));
+  const revives = changesIn(new Set([deletedField]));
   for (const sync of syncsOfEntity(draft.hub, after.entity)) {
     const own = links.filter((link) => link.sync === sync.name);
+    const isEmptied = [...sync.lens.outward].every((field) => isEmpty(after.fields[field]?.value));
+    if (own.length === 0 && isEmptied) {
+      await endCreate(draft, sync.name, after.id);
+      continue;
+    }
     for (const object of own.length === 0 ? [''] : own.map((link) => link.object))
       if (owing.has(`${sync.name}/${object}`)) await draft.promise(sync.name, after, object);
     // By a person's authority, like an edit of theirs: what a system deleted comes back where it may.
-    const changes = undone.some(({ field, changes: one }) => one && sync.lens.outward.has(field));
-    if (changes && own.length > 0 && sync.outward && lacksObject(after, own, sync))
+    const mayLack = changesIn(sync.lens.outward) && own.length > 0;
+    if ((revives || mayLack) && sync.outward && lacksObject(after, own, sync))
       await draft.promise(sync.name, after, '');
-    const isEmptied = [...sync.lens.outward].every((field) => isEmpty(after.fields[field]?.value));
-    if (own.length === 0 && isEmptied) await endCreate(draft, sync.name, after.id);
   }
 };
 

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- accept|w1|commit|mapping|dedupe [--pg] [--events N] [--connections C] [--rounds R]`: the gateway beside
+ * `npm run bench -- accept|w1|commit|mapping|dedupe|load [--pg] [--events N] [--connections C] [--rounds R]`: the gateway beside
  * bare Express and bare node:http, in turn, in the same run. `accept`: hooks made durable and answered. `w1`: hook
  * in → map → deliver to a loopback HTTP sink. `--pg`: the gateway over PostgreSQL too, on a server of the bench's own.
  * `commit`: rows that each store makes durable a second, alone and in groups. Read the ratios: the figures are one machine's.
@@ -39,9 +39,13 @@ if (what === 'dedupe') {
   await import('./dedupe.ts');
   process.exit(0);
 }
+if (what === 'load') {
+  await import('./load.ts');
+  process.exit(0);
+}
 if (what !== 'accept' && what !== 'w1') {
   process.stderr.write(
-    'usage: npm run bench -- accept|w1|commit|mapping|dedupe [--pg] [--events N] [--connections C] [--rounds R] [--million]\n',
+    'usage: npm run bench -- accept|w1|commit|mapping|dedupe|load [--pg] [--events N] [--connections C] [--rounds R] [--million]\n',
   );
   process.exit(2);
 }

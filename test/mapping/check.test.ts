@@ -367,6 +367,40 @@ test('an expression inside of a list, where nobody computes it, is refused', () 
   );
 });
 
+test('the key of a table that goes both ways goes both ways', () => {
+  const table = {
+    ...thing,
+    fields: new Map([
+      ...thing.fields,
+      ['tags', { type: 'array', items: { type: 'object', properties: { id: { type: 'string' } } } }],
+    ]),
+  };
+  const told = (flow: string, key: string): readonly string[] =>
+    check(
+      sample({
+        tags: {
+          at: '/tags',
+          flow,
+          rows: { key: 'id', missing: 'keep', fields: { id: { at: '/id', flow: key } } },
+        },
+      }),
+      { entity: table, kind: null },
+    ).flatMap(({ code, pointer, message }) => (code === 'mapping-row-key' ? [pointer, message] : []));
+  expect(told('both', 'in')).toEqual([
+    '/fields/tags/rows/key',
+    'The rows of field tags are told apart by id, and id is not written as they are.',
+  ]);
+  expect(told('both', 'out')[1]).toContain('is not read as they are');
+  expect(told('in', 'out')[1]).toContain('is not read as they are');
+  for (const [flow, key] of [
+    ['both', 'both'],
+    ['in', 'in'],
+    ['in', 'both'],
+    ['out', 'out'],
+  ] as const)
+    expect(told(flow, key), `${flow} ${key}`).toEqual([]);
+});
+
 test('a step is named by its own line', () => {
   const fields = { email: { at: '/mail', steps: ['trim', 'lowre'] } };
   const found = findings(fields)[0];
@@ -414,6 +448,8 @@ test('every code about mappings has a sample here', () => {
   for (const code of ['mapping-unreadable', 'mapping-shape', 'mapping-pointer-hostile', 'mapping-twice'])
     shown.add(code);
   for (const code of ['mapping-kind-unknown', 'mapping-required', 'mapping-example-strange']) shown.add(code);
+  // A table of its own entity, above.
+  shown.add('mapping-row-key');
   // Those about routing tables are in routing.test.ts.
   for (const code of ['mapping-route', 'mapping-route-idle']) shown.add(code);
   const all = Object.keys(catalogue).filter((code) => code.startsWith('mapping-'));

@@ -88,6 +88,74 @@ describe('rows', () => {
   });
 });
 
+describe('what a field is made of', () => {
+  const lists = {
+    ...thing.schema,
+    properties: {
+      name: { type: 'array', uniqueItems: true, items: { type: 'string' } },
+      email: { type: 'array', items: { type: 'string' } },
+      source: { type: 'array', uniqueItems: true, items: { type: 'object' } },
+      size: { type: 'string', uniqueItems: true },
+    },
+  };
+  const fields = {
+    name: { at: '/name', steps: [{ list: 'trim' }] },
+    email: { at: '/email' },
+    source: { at: '/source' },
+    size: { at: '/size' },
+  };
+  const lens = bind(sample(fields, { examples: [] }), lists, null);
+
+  test('single values, each once, are a set; rows are a table; all else is one value', () => {
+    expect(['name', 'email', 'source', 'size', 'nothing'].map((field) => lens.shape(field))).toEqual([
+      'set',
+      'value',
+      'value',
+      'value',
+      'value',
+    ]);
+    expect(table('keep').shape('lines')).toEqual({
+      key: 'id',
+      missing: 'keep',
+      inward: new Set(['id', 'sku', 'qty']),
+      outward: new Set(['id', 'sku', 'qty']),
+    });
+  });
+
+  test('an element that stands there twice is in a set once, and is no fault', () => {
+    const { fields: read, problems } = lens.read({ name: ['b', ' a', 'b', 'a'], email: ['x', 'x'] });
+    expect([read, problems]).toEqual([{ name: ['b', 'a'], email: ['x', 'x'] }, []]);
+  });
+
+  test('rows settle by their cells, what the remote is known to do to each included', () => {
+    const known = bind(
+      sample(
+        {
+          name: undefined,
+          lines: {
+            at: '/lines',
+            rows: {
+              key: 'id',
+              missing: 'keep',
+              fields: {
+                id: { at: '/no' },
+                sku: { at: '/code', remote: ['lower'] },
+                qty: { at: '/qty', flow: 'in' },
+              },
+            },
+          },
+        },
+        { examples: [] },
+      ),
+      rowsEntity,
+      null,
+    );
+    expect(known.settle('lines', [{ id: 'a', sku: 'W', qty: 2, more: 'x' }])).toEqual([
+      { id: 'a', sku: 'w' },
+    ]);
+  });
+});
+
 test('parts are records of their own, each with its row’s id; a row without one is told and the others go on', () => {
   const part = {
     at: '/visits',

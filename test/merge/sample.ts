@@ -5,7 +5,8 @@ import { delta } from '../../src/merge/delta.ts';
 import { merge, type Merged } from '../../src/merge/merge.ts';
 import type { FieldRule } from '../../src/merge/policy.ts';
 import type { FieldState, Hold, LinkState, RecordState, Span, Written } from '../../src/merge/record.ts';
-import { toyLens, type ToyTraits } from '../../src/simulate/toy.ts';
+import { toyLens } from '../../src/simulate/toy-lens.ts';
+import type { ToyTraits } from '../../src/simulate/toy.ts';
 
 const traits: ToyTraits = {
   name: 'A',
@@ -22,6 +23,8 @@ const traits: ToyTraits = {
   clock: 0,
   atomic: false,
   batch: 1,
+  sorts: false,
+  missing: 'remove',
 };
 
 export const plain: Lens = toyLens(traits);

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { faultNames, Tally } from '../../src/simulate/faults.ts';
+import { lists } from '../../src/simulate/coverage.ts';
+import { faultNames } from '../../src/simulate/faults.ts';
+import { Tally } from '../../src/simulate/tally.ts';
 import { runSeed, runSeeds, type SeedResult } from '../../src/simulate/seeds.ts';
 import { knownMutations } from '../mutations.ts';
+import { onceFailed } from './once-failed.ts';
 
 const faults = new Set(faultNames);
 
@@ -20,8 +23,16 @@ describe('the kernel over toy systems', () => {
       },
     });
     expect(failed).toEqual([]);
-    const unreached = faultNames.filter((name) => (tally.faults[name] ?? 0) === 0);
-    expect(unreached, 'faults that never took effect').toEqual([]);
+    const unreached = [...lists.faults, ...lists.rows].filter(
+      (name) => (tally.faults[name] ?? tally.rows[name] ?? 0) === 0,
+    );
+    expect(unreached, 'faults and rows of the merge that never took effect').toEqual([]);
+    expect(tally.unlisted(), 'reached, and in no list').toEqual([]);
+  });
+
+  it.each(onceFailed)('keeps them over seed $seed: $what', { timeout: 60_000 }, async ({ seed, steps }) => {
+    const { violations } = await runSeed(seed, { steps, faults, tally: new Tally() });
+    expect(violations).toEqual([]);
   });
 
   it('is deterministic: one seed gives one course', { timeout: 60_000 }, async () => {
@@ -38,10 +49,11 @@ describe('the kernel over toy systems', () => {
   it.each(knownMutations)(
     'catches the mutation $mutation',
     { timeout: 120_000 },
-    async ({ mutation, seed, steps }) => {
+    async ({ mutation, seed, steps, systems }) => {
       // The known seed comes first; a change of the engine's course may call for one of its neighbours.
       for (let next = seed; next < seed + 60; next += 1) {
-        const { violations } = await runSeed(next, { steps, faults, tally: new Tally(), mutation });
+        const only = systems === undefined ? {} : { systems };
+        const { violations } = await runSeed(next, { steps, faults, tally: new Tally(), mutation, ...only });
         if (violations.length > 0) return;
       }
       expect.fail(`no seed from ${seed} to ${seed + 59} catches ${mutation}`);

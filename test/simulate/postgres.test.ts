@@ -1,6 +1,7 @@
 /** Some seeds of the simulator over PostgreSQL: the same engine and the same promises, another store. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { faultNames, Tally } from '../../src/simulate/faults.ts';
+import { faultNames } from '../../src/simulate/faults.ts';
+import { Tally } from '../../src/simulate/tally.ts';
 import { runSeed } from '../../src/simulate/seeds.ts';
 import { PostgresStore } from '../../src/store/postgres.ts';
 import { lacksPostgres, Postgres } from '../postgres.ts';

@@ -192,6 +192,7 @@ export const storeContract = (name: string, open: () => Store | Promise<Store>):
           until: null,
           page: null,
           run: null,
+          pace: null,
         });
       });
 

@@ -125,44 +125,47 @@ describe.skipIf(lacksPostgres)('PostgreSQL', () => {
     await Promise.all([one.close(), other.close()]);
   });
 
-  it('numbers transitions in the order in which they can be seen', async () => {
-    const stores = await Promise.all([empty(), empty(), empty()]);
-    const line = (record: string): Group => ({
-      when: [],
-      write: [
-        {
-          op: 'append',
-          table: 'transition',
-          row: { record, entity: 'e', field: 'f', before: 1, after: 2, at: 1, by: 'x', how: 'look' },
-        },
-      ],
-    });
-    const state = { writing: true };
-    const seen: number[] = [];
-    const reader = (async (): Promise<void> => {
-      while (state.writing) {
-        const after = seen.at(-1) ?? 0;
-        const rows = await stores[0]?.list('transition', 'entity', {
-          where: { entity: 'e' },
-          after,
-          limit: 1000,
-        });
-        seen.push(...(rows ?? []).map((one) => Number(one['seq'])));
-      }
-    })();
-    await Promise.all(
-      stores.map(async (store) => {
-        for (let i = 0; i < 60; i += 1) await store.commit([line(`r${i}`)]);
-      }),
-    );
-    state.writing = false;
-    await reader;
-    const all = await stores[0]?.list('transition', 'entity', { where: { entity: 'e' }, limit: 1000 });
-    const rest = (all ?? []).map((one) => Number(one['seq'])).filter((seq) => seq > (seen.at(-1) ?? 0));
-    expect([...seen, ...rest]).toEqual((all ?? []).map((one) => Number(one['seq'])));
-    expect(all).toHaveLength(180);
-    await Promise.all(stores.map((store) => store.close()));
-  });
+  it.each(['transition', 'lineage'] as const)(
+    'numbers rows of %s in the order in which they can be seen',
+    async (table) => {
+      const stores = await Promise.all([empty(), empty(), empty()]);
+      const [index, where] = table === 'lineage' ? ['seq', {}] : ['entity', { entity: 'e' }];
+      const line = (record: string): Group => ({
+        when: [],
+        write: [
+          {
+            op: 'append',
+            table,
+            row:
+              table === 'lineage'
+                ? { record, at: 1, run: 'r', body: {} }
+                : { record, entity: 'e', field: 'f', before: 1, after: 2, at: 1, by: 'x', how: 'look' },
+          },
+        ],
+      });
+      const state = { writing: true };
+      const seen: number[] = [];
+      const reader = (async (): Promise<void> => {
+        while (state.writing) {
+          const after = seen.at(-1) ?? 0;
+          const rows = await stores[0]?.list(table, index, { where, after, limit: 1000 });
+          seen.push(...(rows ?? []).map((one) => Number(one['seq'])));
+        }
+      })();
+      await Promise.all(
+        stores.map(async (store) => {
+          for (let i = 0; i < 60; i += 1) await store.commit([line(`r${i}`)]);
+        }),
+      );
+      state.writing = false;
+      await reader;
+      const all = await stores[0]?.list(table, index, { where, limit: 1000 });
+      const rest = (all ?? []).map((one) => Number(one['seq'])).filter((seq) => seq > (seen.at(-1) ?? 0));
+      expect([...seen, ...rest]).toEqual((all ?? []).map((one) => Number(one['seq'])));
+      expect(all).toHaveLength(180);
+      await Promise.all(stores.map((store) => store.close()));
+    },
+  );
 
   it('lets nobody write who has lost the store', async () => {
     const store = await empty();

@@ -14,22 +14,45 @@ interface Row {
   readonly modifiedAt: number;
 }
 
+export interface TableOptions {
+  /** Rows a page of a scan. */
+  readonly page?: number;
+  /** Tells how many rows there are. */
+  readonly total?: boolean;
+}
+
 /** One system: a table of rows behind a port. */
 export class Table {
   readonly rows = new Map<string, Row>();
+  /** Happens before a request is answered; what it gives is answered instead. */
+  before: (
+    url: string,
+    body: Record<string, unknown>,
+  ) => Promise<{ status: number; retryAfter: number } | void> = async () => undefined;
+  readonly #options: TableOptions;
   /** Rows that were written over HTTP. */
   written = 0;
   #server: Server | undefined;
   url = '';
 
+  constructor(options: TableOptions = {}) {
+    this.#options = options;
+  }
+
   async open(): Promise<void> {
     const server = createServer((request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
+      request.on('end', async () => {
         const body = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
+        const instead = await this.before(request.url ?? '', body);
+        if (instead !== undefined) {
+          response.statusCode = instead.status;
+          response.setHeader('retry-after', String(instead.retryAfter));
+          return response.end('{}');
+        }
         response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify(this.#answer(request.url ?? '', body)));
+        return response.end(JSON.stringify(this.#answer(request.url ?? '', body)));
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -60,7 +83,10 @@ export class Table {
   #answer(url: string, body: Record<string, unknown>): unknown {
     if (url === '/scan') {
       const ids = [...this.rows.keys()].sort().filter((id) => id > String(body['after'] ?? ''));
-      return ids.slice(0, 1000).map((id) => this.#show(id));
+      const { page = 1000, total = false } = this.#options;
+      const objects = ids.slice(0, page).map((id) => this.#show(id));
+      const next = ids.length > page ? ids[page - 1] : null;
+      return { objects, next, ...(total ? { total: this.rows.size } : {}) };
     }
     if (url === '/read') return (body['ids'] as string[]).map((id) => this.#show(id));
     const items = body['items'] as { id?: string; value: JsonObject }[];
@@ -92,10 +118,7 @@ export default {
         contact: {
           schema,
           readMost: 1000,
-          scan: async (page) => {
-            const objects = await ask('/scan', page === null ? {} : { after: page });
-            return { objects, next: objects.length < 1000 ? null : objects.at(-1).id };
-          },
+          scan: (page) => ask('/scan', page === null ? {} : { after: page }),
           read: async (ids) => {
             const objects = await ask('/read', { ids });
             return new Map(ids.map((id, i) => [id, objects[i] === null ? { is: 'gone' } : { is: 'object', object: objects[i] }]));

@@ -2,14 +2,8 @@
 import { expect } from 'vitest';
 import type { Json } from '../../src/connector.ts';
 import type { FieldRule } from '../../src/merge/policy.ts';
-import {
-  toyKind,
-  toyLens,
-  ToySystem,
-  type ToyObject,
-  type ToyTraits,
-  type Wire,
-} from '../../src/simulate/toy.ts';
+import { toyLens } from '../../src/simulate/toy-lens.ts';
+import { toyKind, ToySystem, type ToyObject, type ToyTraits, type Wire } from '../../src/simulate/toy.ts';
 import type { Row } from '../../src/store/schema.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -37,6 +31,8 @@ const traits: ToyTraits = {
   clock: 0,
   atomic: false,
   batch: 100,
+  sorts: false,
+  missing: 'remove',
 };
 
 export interface PairOptions {
@@ -56,6 +52,8 @@ export class Pair {
   readonly hub: Hub;
   /** Systems whose writes do not get through. */
   readonly cut = new Set<ToySystem>();
+  /** Requests that were sent. */
+  readonly sent = { read: 0, write: 0 };
   /** True: every write is refused by the remote. */
   refusing = false;
   /** True: every write is answered with yes, and nothing happens. */
@@ -68,10 +66,19 @@ export class Pair {
     this.b = new ToySystem({ ...traits, name: 'B', ...options.b });
     this.store = options.store ?? new SqliteStore({ file: ':memory:', immediate: true });
     const wire: Wire = {
-      request: async (_system, _what, effect) => effect(),
+      request: async (_system, what, effect) => {
+        this.sent[what] += 1;
+        return effect();
+      },
       ignores: () => this.ignoring,
       refuses: () => this.refusing,
       fault: () => false,
+      outages: {
+        pageAfter: (_system, id) => id,
+        placeOf: (_system, page) => page,
+        denies: () => false,
+        shown: (_system, objects) => objects,
+      },
       written: () => undefined,
       now: () => this.now(),
     };

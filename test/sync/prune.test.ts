@@ -8,6 +8,9 @@ import { recordThen } from '../../src/merge/history.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import { verifyStore } from '../../src/store/verify.ts';
 import { lineageOf, prune, snapshotOf, type Round } from '../../src/sync/prune.ts';
+import { ordered, tryMerge, tryUnmerge } from '../../src/sync/identity.ts';
+import { recordOf } from '../../src/sync/hub.ts';
+import { standingRun } from '../../src/sync/runs.ts';
 import { planUndo, type UndoItem } from '../../src/sync/undo-plan.ts';
 import type { UndoScope } from '../../src/sync/scope.ts';
 import { Pair } from './pair.ts';
@@ -46,6 +49,36 @@ const undoItems = async (pair: Pair, scope: UndoScope): Promise<UndoItem[]> => {
   for await (const page of planUndo(pair.hub, scope, 'Lin')) items.push(...page);
   return items;
 };
+
+/** Two people, each in both systems, at rest. */
+const two = async (pair: Pair): Promise<[string, string]> => {
+  pair.file(pair.a, { name: 'Ann', email: 'ann@example.cn', stage: 'lead', note: null });
+  pair.file(pair.a, { name: 'Anna', email: 'anna@example.cn', stage: null, note: 'met in May' });
+  await pair.sync();
+  return (await pair.records()).map((row) => String(row['id'])) as [string, string];
+};
+
+const people = (pair: Pair): Promise<string> => standingRun(pair.hub, 'upkeep', 'people', new Set());
+
+const merge = async (pair: Pair, [survivor, loser]: [string, string], keep = survivor): Promise<unknown> =>
+  tryMerge(
+    pair.hub,
+    () => ordered(pair.hub, survivor, loser, { record: keep }),
+    { by: 'person:lin', cause: 'person:lin' },
+    await people(pair),
+  );
+
+const unmerge = async (pair: Pair, loser: string): Promise<unknown> =>
+  tryUnmerge(pair.hub, loser, 'person:lin', await people(pair));
+
+/** Values of all records, and of all objects. */
+const everything = async (pair: Pair): Promise<unknown> => [
+  (await pair.records())
+    .map(recordOf)
+    .map(({ fields }) => Object.entries(fields).map(([field, { value }]) => [field, value])),
+  pair.shown(pair.a),
+  pair.shown(pair.b),
+];
 
 const lineageRows = (pair: Pair): Promise<number> => pair.store.count('lineage', 'at', {});
 
@@ -151,6 +184,45 @@ describe('pruning', () => {
     const items = await undoItems(pair, { from, to: pair.time });
     expect(items.filter(({ field }) => field === 'note')).toMatchObject([{ now: '2', back: '1' }]);
     expect(items.some(({ kind }) => kind === 'object')).toBe(false);
+  });
+
+  it('of records before they were merged lets them be taken apart as if nothing were pruned', async () => {
+    const outcomes: unknown[] = [];
+    for (const keep of [30 * day, 9999 * day]) {
+      const pair = begin();
+      const ids = await two(pair);
+      pair.time += 60 * day;
+      await pruneAll(pair, keep);
+      expect(await pair.store.count('snapshot', 'record', {})).toBe(keep === 30 * day ? 2 : 0);
+      expect(await merge(pair, ids, ids[1])).toEqual({ survivor: ids[1], loser: ids[0] });
+      await pair.work();
+      await pruneAll(pair, keep);
+      expect(await faults(pair)).toEqual([]);
+      const joined = await everything(pair);
+      expect(await unmerge(pair, ids[0])).toBeNull();
+      await pair.work();
+      expect(await faults(pair)).toEqual([]);
+      outcomes.push([joined, await everything(pair)]);
+    }
+    expect(outcomes[0]).toEqual(outcomes[1]);
+  });
+
+  it('of records that were merged leaves them one: a person is told why', async () => {
+    const pair = begin();
+    const ids = await two(pair);
+    await merge(pair, ids);
+    await pair.work();
+    const before = recordThen((await lineageOf(pair.store, ids[0])).rows);
+    pair.time += 60 * day;
+    await pruneAll(pair, 30 * day);
+    expect(await lineageRows(pair)).toBe(0);
+    expect(await faults(pair)).toEqual([]);
+    expect(recordThen((await lineageOf(pair.store, ids[0])).rows)).toEqual(before);
+    const refused = await unmerge(pair, ids[1]).catch((error: unknown) => error);
+    expect(JSON.stringify(refused) + String(refused)).toContain('is not known any more');
+    const report = await recordReport(viewOf(pair), ids[1]);
+    expect(report.record).toMatchObject({ id: ids[0], asked: ids[1], merged: [ids[1]] });
+    expect((await recordReport(viewOf(pair), ids[1], pair.time)).record.id).toBe(ids[0]);
   });
 
   it('works a bounded piece a pass, also at records with a long history', async () => {

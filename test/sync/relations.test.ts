@@ -9,7 +9,8 @@ import { undoStatus } from '../../src/health/undo.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import { passArrived } from '../../src/sync/awaited.ts';
 import { deliver } from '../../src/sync/deliver.ts';
-import { recordOf, type Hub, type Sync } from '../../src/sync/hub.ts';
+import { leadsTo, recordOf, type Hub, type Sync } from '../../src/sync/hub.ts';
+import { ordered, tryMerge, tryUnmerge } from '../../src/sync/identity.ts';
 import { intake } from '../../src/sync/intake.ts';
 import { finishUndos } from '../../src/sync/owed.ts';
 import { runOf, standingRun } from '../../src/sync/runs.ts';
@@ -405,5 +406,101 @@ describe('a contact’s customer', () => {
       }),
       { numRuns: 12, seed: 5 },
     );
+  });
+});
+
+describe('a contact whose customer is merged into another', () => {
+  const merge = async (a: string, b: string, survivor: string): Promise<void> => {
+    const pick = (): ReturnType<typeof ordered> => ordered(hub, a, b, { record: survivor });
+    expect(await tryMerge(hub, pick, { by: 'person:lin', cause: 'person:lin' }, run)).toMatchObject({
+      survivor,
+    });
+  };
+  /** Two customers and a contact of the second; the ids of the customers’ records. */
+  const filed = async (): Promise<[string, string]> => {
+    await files('customer', '71', { name: 'ACME', no: 'C-1' });
+    await files('customer', '72', { name: 'Acme Ltd', no: 'C-2' });
+    await settle();
+    await files('contact', '9', { name: 'Ann', company: '72' });
+    await settle();
+    return [String(await linked('shop-customer', '71')), String(await linked('shop-customer', '72'))];
+  };
+  const customerOf = async (contact: string): Promise<string | undefined> => {
+    const row = await store.get('record', { id: String(await linked('shop-contact', contact)) });
+    const id = row === undefined ? undefined : recordOf(row).fields['customer']?.value;
+    return typeof id === 'string' ? (await leadsTo(hub, id))?.id : undefined;
+  };
+
+  it('leads to the survivor, and nothing is written for that alone', async () => {
+    const [one, other] = await filed();
+    const before = structuredClone([...crmContacts.rows, ...erpContacts.rows]);
+    await merge(one, other, one);
+    await settle();
+    expect(await customerOf('9')).toBe(one);
+    expect([...crmContacts.rows, ...erpContacts.rows]).toEqual(before);
+    // What names it from now on is written with the survivor’s names.
+    await files('contact', '10', { name: 'Bo', company: '72' });
+    await settle();
+    expect(await customerOf('10')).toBe(one);
+    expect([crmContacts.rows.get('co2')?.['company'], erpContacts.rows.get('e2')?.['customerNo']]).toEqual([
+      'cu1',
+      'C-1',
+    ]);
+  });
+
+  it('is the loser’s again once the two are taken apart, and is written so', async () => {
+    const [one, other] = await filed();
+    await merge(one, other, one);
+    await files('contact', '10', { name: 'Bo', company: '72' });
+    await files('contact', '11', { name: 'Cy', company: '71' });
+    await settle();
+    expect(await tryUnmerge(hub, other, 'person:lin', run)).toBeNull();
+    await settle();
+    expect([await customerOf('9'), await customerOf('10'), await customerOf('11')]).toEqual([
+      other,
+      other,
+      one,
+    ]);
+    expect(['co1', 'co2', 'co3'].map((id) => crmContacts.rows.get(id)?.['company'])).toEqual([
+      'cu2',
+      'cu2',
+      'cu1',
+    ]);
+    expect(['e1', 'e2', 'e3'].map((id) => erpContacts.rows.get(id)?.['customerNo'])).toEqual([
+      'C-2',
+      'C-2',
+      'C-1',
+    ]);
+    expect(await waiting()).toEqual([]);
+  });
+
+  it('keeps what somebody meant who put the survivor in the loser’s place', async () => {
+    const [one, other] = await filed();
+    await merge(one, other, one);
+    await files('contact', '9', { name: 'Ann', company: '71' });
+    await settle();
+    await tryUnmerge(hub, other, 'person:lin', run);
+    await settle();
+    expect(await customerOf('9')).toBe(one);
+    expect(crmContacts.rows.get('co1')?.['company']).toBe('cu1');
+  });
+
+  it('waits for an object of the survivor where the loser had none', async () => {
+    await files('customer', '72', { name: 'Acme Ltd' });
+    await settle();
+    await files('contact', '9', { name: 'Ann', company: '72' });
+    await settle();
+    expect(erpContacts.rows.get('e1')?.['customerNo']).toBeUndefined();
+    expect(await waiting()).toEqual([['out:erp-contact', 'customer']]);
+    await files('customer', '71', { name: 'ACME', no: 'C-1' });
+    await settle();
+    const [one, other] = [
+      String(await linked('shop-customer', '71')),
+      String(await linked('shop-customer', '72')),
+    ];
+    await merge(one, other, one);
+    await settle();
+    expect(erpContacts.rows.get('e1')?.['customerNo']).toBe('C-1');
+    expect(await waiting()).toEqual([]);
   });
 });

@@ -2,7 +2,8 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { finish } from '../../src/simulate/checks.ts';
-import { Tally, type Fault } from '../../src/simulate/faults.ts';
+import { type Fault } from '../../src/simulate/faults.ts';
+import { Tally } from '../../src/simulate/tally.ts';
 import { World } from '../../src/simulate/world.ts';
 
 /** What may happen next, and how often; each draws what it needs from the world's own seed. */
@@ -20,8 +21,8 @@ const moves: Readonly<Record<string, readonly [number, (world: World) => unknown
       await world.people.undo();
     },
   ],
-  hook: [6, (world) => world.hook()],
-  work: [8, (world) => world.work()],
+  hook: [6, (world) => world.network.hook()],
+  work: [8, (world) => world.engine.work()],
   settle: [4, (world) => world.settle(['poll', 'in', 'out'], 3)],
   wait: [1, (world) => world.advance(60_000)],
 };
@@ -50,5 +51,5 @@ it.each(kinds)('holds over histories %s', { timeout: 300_000 }, async (_, faults
   });
   await fc.assert(law, { numRuns: 60, seed: 20_261_127 });
   for (const row of ['undo: restored', 'undo: kept', 'undo, object: restored', 'undo, object: kept'])
-    expect(tally.rows[row] ?? 0, row).toBeGreaterThan(0);
+    expect(tally.undos[row] ?? 0, row).toBeGreaterThan(0);
 });

@@ -83,7 +83,7 @@ describe('a run is undone', () => {
       effects: { delivered: 2, open: 0 },
     });
     for (const object of [a, b])
-      expect(object.value).toEqual({ email: 'ann@x.cn', name: 'Ann', stage: 'lead', note: null });
+      expect(object.value).toMatchObject({ email: 'ann@x.cn', name: 'Ann', stage: 'lead', note: null });
   });
 
   it('as one change, where it made several', async () => {

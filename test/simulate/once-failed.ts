@@ -1,0 +1,33 @@
+import type { Setup } from '../../src/simulate/options.ts';
+
+/**
+ * Seeds that once failed, with what was wrong. A course moves when the simulator changes: a seed then tests another
+ * one, which costs little, and the bug has a test of its own besides.
+ */
+export const onceFailed: readonly (Pick<Setup, 'steps'> & {
+  readonly seed: number;
+  readonly what: string;
+})[] = [
+  { seed: 1, steps: 300, what: 'a sync could not go on above its budget a second time' },
+  { seed: 9, steps: 300, what: 'a poll whose place the remote had lost was never finished' },
+  { seed: 39, steps: 400, what: 'a crash behind the last page left a run open, and its writes waiting' },
+  { seed: 73, steps: 400, what: 'the same in a system that was still to be read' },
+  { seed: 98, steps: 400, what: 'the same' },
+  {
+    seed: 17,
+    steps: 400,
+    what: 'the oracle took a value that was typed again later for the one taken before',
+  },
+  {
+    seed: 2006,
+    steps: 500,
+    what: 'the oracle took an edit that was undone for one that a deletion overrode',
+  },
+  { seed: 2069, steps: 500, what: 'a refused field was tried anew, and lineage did not say so' },
+  {
+    seed: 2099,
+    steps: 500,
+    what: 'an undo emptied a place of its own while a write to another was unsettled',
+  },
+  { seed: 3009, steps: 500, what: 'the same' },
+];
