@@ -78,7 +78,7 @@ interface Case {
   readonly told: readonly Told[];
   /** The calls of which lineage says what they wrote; of others the outcome was never told. */
   readonly answered: ReadonlySet<string>;
-  /** True if an undo changed the list: whoever edited it before is in dispute with that. */
+  /** True if an undo changed the list, or a merge: whoever edited it before is in dispute with that. */
   readonly isUndone: boolean;
   /** True if a record of the object was merged into another, or taken out again. */
   readonly isMerged: boolean;
@@ -197,9 +197,9 @@ const unauthored = ({ world, field, log, told, answered, isMerged }: Case): stri
 };
 
 /** Where a policy overruled somebody, somebody (or a system by itself) had edited the same row elsewhere, or a write of ours had not shown. */
-const undisputed = ({ field, log, told, others, isUndone }: Case): string[] =>
+const undisputed = ({ field, log, told, others, isUndone, isMerged }: Case): string[] =>
   told.flatMap(({ entry, answers }) => {
-    if (entry.verdict !== 'overruled' || answers || isUndone || !isDecided(entry)) return [];
+    if (entry.verdict !== 'overruled' || answers || isUndone || isMerged || !isDecided(entry)) return [];
     const lost = changes(atomsOf(field, entry.after), atomsOf(field, entry.theirs));
     return lost.flatMap(({ atom, after }) => {
       const isEdit = log.some(
