@@ -145,6 +145,13 @@ const fateOf = (one: Case, i: number, change: AtomChange): string | undefined =>
     world.options.tally.exception('list: kind without read or guard');
     return undefined;
   }
+  // Whoever puts back what stood before a write without an answer cannot be told from one that did not happen.
+  const [earlier, write] = [log[i - 2], log[i - 1]];
+  const isUntold = write?.call !== undefined && !one.answered.has(write.call);
+  if (isUntold && atomsOf(field, earlier?.value).get(change.atom) === change.after) {
+    world.options.tally.exception('list: put back after a write without an answer');
+    return undefined;
+  }
   const sentAt = world.calls.get(over.call ?? '')?.sentAt ?? Number.POSITIVE_INFINITY;
   if (over.lastLookTick >= event.tick && sentAt > event.at)
     return `it was seen, no lineage names it, and ${over.call} wrote over it`;
