@@ -10,6 +10,11 @@ refused (429), cut before or after they took effect; the process dies and starts
 Not modelled: references between records, routing tables, budgets, notices, how fast an account may be called, and
 whatever a remote does that no mapping declares, but for --habit.
 
+Per field it tells the edits of people there; how many of 100 would ask a person; edits that were put back (a role, a
+protected field, a clearing); values that mapping or remote refused; writes that did not stay, or were undone by a person
+before anybody saw them; how often a value came back and was stopped; and, with nothing failing, writes there per edit
+elsewhere (1 is the least; what is put back counts too).
+
 Exit code 1: it did not come to rest, a field never settles (it goes back and forth, or one edit alone, with nothing
 failing, asks a person), it differs between systems with nobody asked, an object was made twice, or the books do not
 balance.

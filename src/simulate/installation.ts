@@ -103,13 +103,13 @@ export class Installed implements Dice, Passage {
 
   // -------------------------------------------------------------- set-up
 
-  #model(lane: string, kind: Kind, habit: Habit | undefined): Model {
+  #model(lane: string, kind: Kind, habits: InstalledOptions['habits']): Model {
     const known = this.models.get(lane);
     if (known !== undefined) return known;
     const { config, mappings } = this.installation;
-    const documents = Object.values(config.syncs)
-      .filter((one) => `${one.connection}/${one.kind}` === lane)
-      .flatMap((one) => mappings.get(one.mapping) ?? []);
+    const syncs = Object.values(config.syncs).filter((one) => `${one.connection}/${one.kind}` === lane);
+    const documents = syncs.flatMap((one) => mappings.get(one.mapping) ?? []);
+    const habit = syncs.map(({ name }) => habits.get(name)).find((one) => one !== undefined);
     const model = new Model(lane, kind, documents, this, { answers: this.chance(0.5), habit });
     this.models.set(lane, model);
     return model;
@@ -129,7 +129,7 @@ export class Installed implements Dice, Passage {
     if (document?.when !== undefined)
       putAt(own, segmentsOf(document.when.at) ?? [], document.when.is[0] ?? null);
     const lane = `${configured.connection}/${configured.kind}`;
-    const model = kind === undefined ? undefined : this.#model(lane, kind, habits.get(name));
+    const model = kind === undefined ? undefined : this.#model(lane, kind, habits);
     const wrote = (value: JsonObject, isNew: boolean): void => {
       this.written += 1;
       if (!this.isCounting) return;
@@ -319,7 +319,7 @@ export class Installed implements Dice, Passage {
   async settle(passes: readonly string[], rounds: number): Promise<boolean> {
     for (let i = 0; i < rounds; i += 1) {
       this.time += 5 * 60_000;
-      for (let n = 0; n < 1000 && this.isUnderWay; n += 1) await this.hook();
+      while (this.#hooks.some(({ at }) => at <= this.time)) await this.hook();
       for (const pass of passes)
         for (const name of pass === 'out' ? this.hub.syncs.keys() : this.models.keys())
           for (let n = 0; n < 200 && (await this.pass(pass, name)) > 0; n += 1)
