@@ -203,7 +203,7 @@ describe('a configuration that goes wrong', () => {
     expect(stage?.refusal).toContain('is not in the table');
   });
 
-  it('finds an engine that makes objects twice, or forgets what it owes', async () => {
+  it('finds an engine that makes objects twice, forgets what it owes, or never rests', async () => {
     write(usual);
     // Only a create whose answer gets lost tells; the neighbours are for the day when the dice fall otherwise.
     const twice: string[] = [];
@@ -212,6 +212,9 @@ describe('a configuration that goes wrong', () => {
     expect(twice).toEqual(['hubspot-contacts got an object twice']);
     const owed = await courses({ mutation: 'close-without-equal', seeds: 1 });
     expect([...owed.wrong].join('\n')).toMatch(/is not what the record has, and nobody is asked/u);
+    const restless = await courses({ mutation: 'one-shadow', seeds: 1, steps: 100 });
+    expect(restless.rested).toBe(0);
+    expect([...restless.wrong].join('\n')).toMatch(/seed 1 did not come to rest: /u);
   });
 
   it('asks a person under the policy that says so, restores what a reader edits, and is no failure for it', async () => {
