@@ -216,7 +216,7 @@ const guardKind = (kind: Kind, connection: string, name: string, prepare: Prepar
 export const compileSync = (
   { config, mappings, entities }: Installation,
   sync: SyncConfig,
-  connection: Connection,
+  connection: { readonly session: Pick<Connection['session'], 'kinds'> },
   live: () => boolean,
   schema?: JsonSchema | null,
 ): Sync => {

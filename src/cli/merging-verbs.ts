@@ -1,4 +1,4 @@
-/** The verbs of duplicates: candidates, async () => (await import('./merging.ts')).merge, unmerge. */
+/** The verbs of duplicates: candidates, merge, unmerge. */
 import type { Command } from 'commander';
 import type { Verb } from './program.ts';
 

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { CrosswalkError } from '../errors.ts';
 import { deduplicating } from './merging-verbs.ts';
 import { exits, fail } from './output.ts';
+import { simulating } from './simulating-verb.ts';
 import { wholeStore } from './store-verbs.ts';
 
 export interface Common {
@@ -95,6 +96,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--seed <n>', 'the same seed makes the same records', '1')
     .option('--roster <file>', 'colleagues and teams, {"employee": […]}, instead of those in the store')
     .option('--at <time>', 'as if it were that time');
+  simulating(verb);
   verb(
     'dedupe [entity]',
     'records that may be one: of the store, of a file, of two files',

@@ -239,7 +239,10 @@ export const lacksObject = (record: RecordState, own: readonly LinkState[], sync
   if (!sync.create || !isStanding(record)) return false;
   if (own.length === 0) return true;
   const last = lastGone(own);
-  if (last === undefined || last.by === 'us') return last !== undefined;
+  if (last === undefined) return false;
+  // Its object there was merged into that of another record: whoever did that wants no second one.
+  if (own.some(({ state, lookedUntil }) => state === 'detached' && lookedUntil >= last.at.to)) return false;
+  if (last.by === 'us') return true;
   const edits = Object.entries(record.fields).filter(([field, one]) => field !== mergedField && isEdit(one));
   return sync.resurrect === true && edits.some(([, one]) => isLater(one.at, last));
 };

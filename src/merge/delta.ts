@@ -67,13 +67,14 @@ const expectedOf = (link: LinkState | null, field: string, shown: Json | undefin
 };
 
 /** Holds that are about the value that ours had: once it has another, that is written. */
-const ofThatValue: ReadonlySet<Hold['why']> = new Set(['refused', 'remapped', 'empty', 'placeholder']);
+const ofThatValue: ReadonlySet<Hold['why']> = new Set(['refused', 'remapped', 'placeholder']);
+
+const stands = ({ why, ours: was }: Hold, ours: Json): boolean =>
+  why === 'empty' ? isEmpty(ours) : !ofThatValue.has(why) || same(was, ours);
 
 /**
  * What keeps a value from being written. What a mapping refused, or reads otherwise than it did, is tried again once ours
  * has changed; and what was not written because it was empty is written once it is not.
  */
 export const holdOn = (holds: readonly Hold[], field: string, ours: Json): Hold | undefined =>
-  holds.find(
-    ({ field: name, why, ours: was }) => name === field && (!ofThatValue.has(why) || same(was, ours)),
-  );
+  holds.find((hold) => hold.field === field && stands(hold, ours));

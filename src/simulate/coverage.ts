@@ -114,6 +114,7 @@ export const exceptionNames: readonly string[] = [
   'list: unguarded window',
   'list: write without an answer',
   'list: of merged records',
+  'list: put back after a write without an answer',
 ];
 
 /** What became of merges and unmerges that people asked for. */

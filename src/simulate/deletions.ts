@@ -123,12 +123,9 @@ const untaken = (world: World, state: Snapshot): string[] =>
     const means = (world.deletes.get(link.sync)?.deletes ?? 'ignore') !== 'ignore';
     if (link.state !== 'gone' || !means || last?.by !== 'person' || !last.deleted) return [];
     // A record that it belonged to before may have judged it.
-    const rows = [...state.lineage.values()]
-      .flat()
-      .filter((row) => row.sync === link.sync && row.object === link.object);
-    const told = (state.lineage.get(link.record) ?? [])
-      .concat(rows)
-      .some(({ entries }) => entries.some(({ field }) => field === deletedField));
+    const told = [...state.lineage.values()]
+      .filter((rows) => rows.some((row) => row.sync === link.sync && row.object === link.object))
+      .some((rows) => rows.some(({ entries }) => entries.some(({ field }) => field === deletedField)));
     return told
       ? []
       : [`deletion: ${link.object} was deleted, and lineage of ${link.record} does not say so`];

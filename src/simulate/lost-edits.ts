@@ -180,6 +180,9 @@ const byPerson = (world: World, field: string, value: Json): boolean =>
     ),
   );
 
+/** What brings a value without anybody typing it then. */
+const without: ReadonlySet<Entry['verdict']> = new Set(['undone', 'merged', 'unmerged']);
+
 /** Where `newest` decided, the value that won was really typed later. */
 const wronglyNewest = (world: World, rows: readonly LineageRow[], objects: ReadonlySet<string>): string[] =>
   rows.flatMap((row) =>
@@ -195,7 +198,7 @@ const wronglyNewest = (world: World, rows: readonly LineageRow[], objects: Reado
         entries.some(
           (one) =>
             one.field === entry.field &&
-            (one.rule?.startsWith('decided') === true || one.verdict === 'undone') &&
+            (one.rule?.startsWith('decided') === true || without.has(one.verdict)) &&
             same(one.after ?? null, ours ?? null),
         ),
       );

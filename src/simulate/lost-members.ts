@@ -78,7 +78,7 @@ interface Case {
   readonly told: readonly Told[];
   /** The calls of which lineage says what they wrote; of others the outcome was never told. */
   readonly answered: ReadonlySet<string>;
-  /** True if an undo changed the list: whoever edited it before is in dispute with that. */
+  /** True if an undo changed the list, or a merge: whoever edited it before is in dispute with that. */
   readonly isUndone: boolean;
   /** True if a record of the object was merged into another, or taken out again. */
   readonly isMerged: boolean;
@@ -145,6 +145,13 @@ const fateOf = (one: Case, i: number, change: AtomChange): string | undefined =>
     world.options.tally.exception('list: kind without read or guard');
     return undefined;
   }
+  // Whoever puts back what stood before a write without an answer cannot be told from one that did not happen.
+  const [earlier, write] = [log[i - 2], log[i - 1]];
+  const isUntold = write?.call !== undefined && !one.answered.has(write.call);
+  if (isUntold && atomsOf(field, earlier?.value).get(change.atom) === change.after) {
+    world.options.tally.exception('list: put back after a write without an answer');
+    return undefined;
+  }
   const sentAt = world.calls.get(over.call ?? '')?.sentAt ?? Number.POSITIVE_INFINITY;
   if (over.lastLookTick >= event.tick && sentAt > event.at)
     return `it was seen, no lineage names it, and ${over.call} wrote over it`;
@@ -197,9 +204,9 @@ const unauthored = ({ world, field, log, told, answered, isMerged }: Case): stri
 };
 
 /** Where a policy overruled somebody, somebody (or a system by itself) had edited the same row elsewhere, or a write of ours had not shown. */
-const undisputed = ({ field, log, told, others, isUndone }: Case): string[] =>
+const undisputed = ({ field, log, told, others, isUndone, isMerged }: Case): string[] =>
   told.flatMap(({ entry, answers }) => {
-    if (entry.verdict !== 'overruled' || answers || isUndone || !isDecided(entry)) return [];
+    if (entry.verdict !== 'overruled' || answers || isUndone || isMerged || !isDecided(entry)) return [];
     const lost = changes(atomsOf(field, entry.after), atomsOf(field, entry.theirs));
     return lost.flatMap(({ atom, after }) => {
       const isEdit = log.some(

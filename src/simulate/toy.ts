@@ -95,6 +95,8 @@ export interface ToyObject {
   readonly lives: LifeEvent[];
   /** When a read last missed it. */
   missedAt: number;
+  /** True if the last read of it did. */
+  missed: boolean;
 }
 
 export interface ToyHook {
@@ -146,6 +148,7 @@ export class ToySystem {
       lastLookTick: -1,
       lives: [],
       missedAt: 0,
+      missed: false,
     };
     this.objects.set(object.id, object);
     const all = Object.fromEntries(allFields.map((field) => [field, value[field] ?? null]));
@@ -326,10 +329,13 @@ export const toyKind = (system: ToySystem, wire: Wire): Kind => {
 const scanned = (wire: Wire, objects: ToyObject[]): ToyObject[] =>
   objects.length > 2 && wire.fault('scan shrunk', 0.08) ? objects.filter((_, i) => i % 3 !== 1) : objects;
 
-/** A read that does not find what is there, for a moment: a copy that lags behind. */
+/** A read that does not find what is there, for a moment: a copy that lags behind. Not twice in a row, however far apart. */
 const misses = (wire: Wire, object: ToyObject): boolean => {
-  if (wire.now() - object.missedAt < 600_000 || !wire.fault('read misses', 0.01)) return false;
+  const isAfter = object.missed;
+  object.missed = false;
+  if (isAfter || wire.now() - object.missedAt < 600_000 || !wire.fault('read misses', 0.01)) return false;
   object.missedAt = wire.now();
+  object.missed = true;
   return true;
 };
 
