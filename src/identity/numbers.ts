@@ -145,7 +145,8 @@ export const postcode: Sort = {
   compare: (a, i, b, j) => {
     const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
     if (isOneSlip(one, other)) return CLOSE;
-    return one.length > 2 && one.slice(0, 2) === other.slice(0, 2) ? PARTIAL : DIFFERS;
+    const isLong = Math.min(one.length, other.length) > 2;
+    return isLong && one.slice(0, 2) === other.slice(0, 2) ? PARTIAL : DIFFERS;
   },
   keys: [wholeKey],
   expected: { close: 0.05, partial: 0.05, differs: 0.12 },

@@ -150,6 +150,7 @@ const cases: Readonly<Partial<Record<SortName, readonly Case[]>>> = {
     ['3163', '3136', 'close'],
     ['3163', '3199', 'partial'],
     ['3163', '4810', 'differs'],
+    ['31', '3163', 'differs'],
   ],
   date: [
     ['1980-02-29', '1980年2月29日', 'exact'],
