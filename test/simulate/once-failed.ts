@@ -30,4 +30,29 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
     what: 'an undo emptied a place of its own while a write to another was unsettled',
   },
   { seed: 3009, steps: 500, what: 'the same' },
+  {
+    seed: 120,
+    steps: 500,
+    what: 'what was being written when records were taken apart was never taken back',
+  },
+  { seed: 716, steps: 500, what: 'that a person had decided for nothing was not written' },
+  { seed: 844, steps: 500, what: 'a sync could not go on above its budget by the run' },
+  { seed: 1049, steps: 500, what: 'the oracle took a merge of records for no dispute' },
+  {
+    seed: 3020,
+    steps: 500,
+    what: 'an object that was gone when records were taken apart came back with a value of the other',
+  },
+  { seed: 3042, steps: 500, what: 'an object that showed what neither record had taken was not held' },
+  {
+    seed: 5243,
+    steps: 500,
+    what: 'a value that came back after both sides had left it was taken for our own',
+  },
+  { seed: 6412, steps: 500, what: 'what was held for being empty was written over after a merge' },
+  {
+    seed: 7416,
+    steps: 500,
+    what: 'a record whose object was merged into that of another was to be made anew',
+  },
 ];
