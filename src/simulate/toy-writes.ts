@@ -146,7 +146,7 @@ export const toyRemover = (system: ToySystem, wire: Wire): Writer<RemoveItem> =>
       forbids(wire, items.length);
       if (wire.fault('remove cut before effect', 0.25)) throw cut();
       const results = each(system, wire, items, (item) => removeOne(system, wire, item));
-      if (wire.fault('remove cut after effect', 0.3)) throw cut();
+      if (wire.fault('remove cut after effect', 0.5)) throw cut();
       return results;
     }),
 });
