@@ -72,6 +72,8 @@ export class InProcessDispatcher implements Dispatcher {
   }
 
   #later(lane: string, ms: number): void {
+    // A pass that ends after the stop would else keep the process alive until its next turn, a day perhaps.
+    if (this.#stopped) return;
     clearTimeout(this.#timers.get(lane));
     const timer = setTimeout(() => this.nudge(lane), ms);
     this.#timers.set(lane, timer);
