@@ -94,6 +94,22 @@ const unseen = ({ record, link, span, shown }: Absence): FieldState[] =>
 const barred = ({ role }: FieldRule): string | undefined =>
   role === 'reader' || role === 'filler' ? `role ${role}` : undefined;
 
+/** What the role and the policy of `$deleted` say; `decide` where the newest wins. */
+const byPolicy = (rule: FieldRule, decide: () => Judged): Judged => {
+  const bar = barred(rule);
+  if (bar !== undefined) return { is: 'overruled', rule: bar };
+  switch (rule.conflict) {
+    case 'owner':
+      return { is: rule.role === 'owner' ? 'takes' : 'overruled', rule: 'owner' };
+    case 'keep':
+      return { is: 'kept', rule: 'keep' };
+    case 'ask':
+      return { is: 'ask', rule: 'ask' };
+    case 'newest':
+      return decide();
+  }
+};
+
 /** Newest: the deletion stands if everything unseen is surely older, falls if a person's edit is surely later. */
 const newest = (edits: readonly FieldState[], span: Span): Judged => {
   if (edits.every(({ at }) => at.to <= span.from)) return { is: 'takes', rule: 'newest' };
@@ -110,20 +126,9 @@ export const judgeAbsence = (absence: Absence): Judged => {
     reach === 'propagate' || reach === deletes || (reach === 'withdraw' && deletes === 'archive');
   if (deletes === 'ignore' || reaches) return { is: 'stays', rule: '' };
   if (sibling) return { is: 'overruled', rule: 'another object of it is there' };
-  const bar = barred(rule);
-  if (bar !== undefined) return { is: 'overruled', rule: bar };
   const edits = unseen(absence);
-  if (edits.length === 0) return { is: 'takes', rule: 'deleted there' };
-  switch (rule.conflict) {
-    case 'owner':
-      return { is: rule.role === 'owner' ? 'takes' : 'overruled', rule: 'owner' };
-    case 'keep':
-      return { is: 'kept', rule: 'keep' };
-    case 'ask':
-      return { is: 'ask', rule: 'ask' };
-    case 'newest':
-      return newest(edits, span);
-  }
+  if (barred(rule) === undefined && edits.length === 0) return { is: 'takes', rule: 'deleted there' };
+  return byPolicy(rule, () => newest(edits, span));
 };
 
 // ---------------------------------------------------------------- an object is there
@@ -171,21 +176,6 @@ export interface Presence {
   /** True if this edit brings back what was deleted in another system. */
   readonly resurrects: boolean;
 }
-
-const byPolicy = (rule: FieldRule, decide: () => Judged): Judged => {
-  const bar = barred(rule);
-  if (bar !== undefined) return { is: 'overruled', rule: bar };
-  switch (rule.conflict) {
-    case 'owner':
-      return { is: rule.role === 'owner' ? 'takes' : 'overruled', rule: 'owner' };
-    case 'keep':
-      return { is: 'kept', rule: 'keep' };
-    case 'ask':
-      return { is: 'ask', rule: 'ask' };
-    case 'newest':
-      return decide();
-  }
-};
 
 const judgeReturn = ({ record, link, doomed, rule }: Presence): Judged => {
   const source = record.fields[deletedField]?.source ?? '';

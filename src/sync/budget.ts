@@ -116,13 +116,8 @@ export const grantOpen = async (
   const value: { -readonly [K in keyof Grant]: Grant[K] } = { ...waiting, until: at + 25 * 3_600_000 };
   // Where objects cannot be removed, what is left to write of a deleted record is an update.
   value.updates += waiting.removes;
-  const isOf = (one: Sort, sort: Sort): boolean => one === sort || (one === 'removes' && sort === 'updates');
-  for (const sort of sorts) {
-    const runs = new Set(open.filter((one) => isOf(one.sort, sort)).map(({ run }) => run));
-    const names = [counter(sync, sort), ...[...runs].map((run) => counter(sync, sort, run))];
-    const used = await Promise.all(names.map((name) => spent(hub, name)));
-    value[sort] += Math.min(before?.[sort] ?? 0, Math.max(...used));
-  }
+  for (const sort of sorts)
+    value[sort] += Math.min(before?.[sort] ?? 0, await spent(hub, counter(sync, sort)));
   const row = { ...grantKey(sync), value, at, by };
   await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
   return waiting;
