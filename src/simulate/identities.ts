@@ -106,6 +106,15 @@ const settingsOf = (rows: readonly LineageRow[], field: string): Step[] =>
       .map((entry) => ({ row, entry })),
   );
 
+/** The object (`sync/id`) that brought a value; nothing where a merge, a person or a rule set it. A value that one record
+ * was taken out with goes on with the object that had brought it, when another is taken out of that one in its turn. */
+const broughtBy = ({ row: { sync, object }, entry: { verdict, source } }: Step): string =>
+  verdict === 'took' || verdict === 'resolved'
+    ? `${sync}/${object}`
+    : verdict === 'unmerged'
+      ? (source ?? '')
+      : '';
+
 /**
  * After an unmerge each edit that was made meanwhile is with the record whose link brought it: the loser has the last that
  * came from its own objects, or what it had before; the survivor has nothing of theirs.
@@ -130,10 +139,7 @@ const takenApart = ({ records, lineage }: Snapshot): string[] =>
       const from = theirs.slice(0, to).findLastIndex((one) => one.event === 'merged' && one.other === loser);
       const meanwhile = theirs.slice(from, to);
       return toyFields.flatMap((field) => {
-        const own = settingsOf(meanwhile, field).filter(
-          ({ row: { sync, object }, entry: { verdict } }) =>
-            (verdict === 'took' || verdict === 'resolved') && objects.has(`${sync}/${object}`),
-        );
+        const own = settingsOf(meanwhile, field).filter((one) => objects.has(broughtBy(one)));
         const before = settingsOf(rows.slice(0, i), field).at(-1)?.entry.after ?? null;
         const last = own.at(-1)?.entry;
         const expected = last === undefined ? before : (last.after ?? null);
@@ -144,7 +150,8 @@ const takenApart = ({ records, lineage }: Snapshot): string[] =>
               `identity: ${loser}.${field} was taken out with ${JSON.stringify(got)}, not ${JSON.stringify(expected)}`,
             ];
         const kept = settingsOf(theirs.slice(0, to + 1), field).at(-1);
-        const isTheirs = kept?.entry.verdict === 'took' && objects.has(`${kept.row.sync}/${kept.row.object}`);
+        const isTheirs =
+          kept !== undefined && kept.entry.verdict !== 'resolved' && objects.has(broughtBy(kept));
         const isLate = kept !== undefined && theirs.indexOf(kept.row) >= from;
         return isTheirs && isLate
           ? [

@@ -3,7 +3,7 @@
  * and no policy is asked where nothing was disputed. Judged against the truth that the toy systems keep, without the
  * engine's own idea of what a list is made of.
  */
-import type { Json } from '../connector.ts';
+import type { Json, JsonObject } from '../connector.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import { isObject, type Entry } from '../merge/record.ts';
 import type { Snapshot } from './checks.ts';
@@ -53,9 +53,14 @@ const changes = (before: Atoms, after: Atoms): AtomChange[] =>
     .filter((one) => one.before !== one.after);
 
 /** What one event did to a list. */
-const doneBy = (field: ListField, log: readonly FieldEvent[], i: number): AtomChange[] => {
+const doneBy = (field: ListField, log: readonly FieldEvent[], i: number): AtomChange[] =>
+  log[i]?.by === 'self'
+    ? respelledBy(field, log, i)
+    : changes(atomsOf(field, log[i - 1]?.value), atomsOf(field, log[i]?.value));
+
+/** The same, where an element in two spellings is two: one of them may go, and the other elsewhere. */
+const respelledBy = (field: ListField, log: readonly FieldEvent[], i: number): AtomChange[] => {
   const [before, after] = [log[i - 1]?.value, log[i]?.value];
-  if (log[i]?.by !== 'self') return changes(atomsOf(field, before), atomsOf(field, after));
   // Another spelling is all that a system's own edit is, and to the engine it is an edit.
   const read = (text: string | undefined): string | undefined =>
     text?.startsWith('"') === true ? plain(JSON.parse(text) as Json) : text;
@@ -186,7 +191,11 @@ const unauthored = ({ world, field, log, told, answered, isMerged }: Case): stri
     const isUntold = event.call !== undefined && !answered.has(event.call);
     if (event.by === 'gateway' && !isGivenUp && !isUntold && i > 0) return;
     if (isUntold) world.options.tally.exception('list: write without an answer');
-    for (const change of doneBy(field, log, i)) acts.set(keyOf(change), (acts.get(keyOf(change)) ?? 0) + 1);
+    const done = doneBy(field, log, i);
+    const twice = event.by === 'person' && field === 'tags' ? respelledBy(field, log, i) : [];
+    const known = new Set(done.map(keyOf));
+    for (const change of [...done, ...twice.filter((one) => !known.has(keyOf(one)))])
+      acts.set(keyOf(change), (acts.get(keyOf(change)) ?? 0) + 1);
   });
   return told.flatMap(({ entry, answers }) => {
     // What was disputed went by a rule, and a remote may make of our write what it likes.
@@ -230,13 +239,32 @@ const undisputed = ({ field, log, told, others, isUndone, isMerged }: Case): str
   });
 
 /** What no mapping names stays as it is. */
-const ownColumn = ({ world, system: { traits }, object, field }: Case): string[] => {
+const ownColumn = (one: Case): string[] => {
+  const { world, system, object, field } = one;
+  const { traits } = system;
   const strange = field === 'lines' ? strangeRows(traits, object.value['lines']) : [];
   if (strange.length > 0 && !traits.readable && !traits.guarded) {
     world.options.tally.exception('list: kind without read or guard');
     return [];
   }
-  return strange.map((row) => `row ${JSON.stringify(row)} lost what its own column held`);
+  return strange.flatMap((row) => {
+    if (!traits.guarded && isUnseen(one, row)) {
+      world.options.tally.exception('list: unguarded window');
+      return [];
+    }
+    return [`row ${JSON.stringify(row)} lost what its own column held`];
+  });
+};
+
+/** True if a row was filed after the last look that our write was made from: no guard is there to say so. */
+const isUnseen = ({ log, system: { traits } }: Case, { no }: JsonObject): boolean => {
+  const own = (event: FieldEvent | undefined): boolean =>
+    Array.isArray(event?.value) &&
+    event.value.some((row) => isObject(row) && row['no'] === no && !strangeRows(traits, [row]).includes(row));
+  const lost = log.findLastIndex((event, i) => event.by === 'gateway' && !own(event) && own(log[i - 1]));
+  const filed = log.findLastIndex((event, i) => i < lost && own(event) && !own(log[i - 1]));
+  const [write, person] = [log[lost], log[filed]];
+  return write !== undefined && person !== undefined && write.lastLookTick < person.tick;
 };
 
 const caseOf = (

@@ -5,9 +5,11 @@
 import { reachOf } from '../merge/deletion.ts';
 import { strongKeys } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
-import type { LinkState, RecordState, Written } from '../merge/record.ts';
+import type { LinkState, Origin, RecordState, Written } from '../merge/record.ts';
+import { intoOf } from '../merge/redirect.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Fields, Lens, Reading } from '../mapping/lens.ts';
+import type { Row } from '../store/schema.ts';
 import { raise, sharingKey } from './candidates.ts';
 import type { Draft } from './draft.ts';
 import {
@@ -17,9 +19,11 @@ import {
   linksOf,
   loadRecord,
   newLink,
+  recordOf,
   type CallItem,
   type CallRow,
   type EffectRow,
+  type Hub,
   type Sync,
 } from './hub.ts';
 import type { Target } from './intake.ts';
@@ -60,8 +64,9 @@ export const identify = async (
   const anchored = await byAnchor(draft, sync, reading);
   const isDeleted = anchored !== undefined && reachOf(anchored) !== null;
   const rivals: string[] = [];
-  const record =
-    anchored === undefined || isDeleted ? await byKeys(draft, sync, reading.fields, rivals) : anchored;
+  const keyed =
+    anchored === undefined || isDeleted ? await byKeys(draft, sync, reading.fields, rivals) : undefined;
+  const record = keyed?.record ?? (isDeleted ? undefined : anchored);
   if (record === undefined) {
     if (!sync.inward) return 'none';
     const created = createRecord(draft, sync, sight);
@@ -87,8 +92,30 @@ export const identify = async (
     { sync: sync.name, record: record.id, object: '' },
     effect === undefined ? null : { rev: effect.rev },
   );
-  return { link: newLink(sync.name, sight.object.id, record.id), before: record, record, event: 'linked' };
+  const named = keyed === undefined ? reading.anchor : keyed.origin;
+  const from = await originsOf(draft.hub, named, record.id);
+  const link = { ...newLink(sync.name, sight.object.id, record.id), ...(from.length > 0 && { from }) };
+  return { link, before: record, record, event: 'linked' };
 };
+
+/**
+ * What speaks for a record that was merged into this one goes with it when it is taken out again, or it would be made once
+ * more there: as if the object had been linked to it before the merge.
+ */
+const originsOf = async (hub: Hub, named: string | null | undefined, record: string): Promise<Origin[]> => {
+  const from: Origin[] = [];
+  for (let id = named ?? record; id !== record;) {
+    const row = await hub.store.get('record', { id });
+    const into = row === undefined ? null : intoOf(recordOf(row));
+    if (into === null) return [];
+    from.push({ record: id, gen: never, seen: {}, written: {}, restored: {}, held: [] });
+    id = into;
+  }
+  return from;
+};
+
+/** No link has this generation: what the object was to the other record was never known. */
+const never = -1;
 
 /** An object waits that may be the create's: while it does, absence in a search proves nothing. */
 const markRival = async (draft: Draft, { sync, item }: CallRow): Promise<void> => {
@@ -164,19 +191,25 @@ const byAnchor = async (draft: Draft, sync: Sync, reading: Reading): Promise<Rec
 const drawNamesDeleted = (draft: Draft, { id, entity }: RecordState, deleted: RecordState): Promise<void> =>
   raise(draft, entity, id, deleted.id, 'its anchor names a deleted record');
 
+interface Keyed {
+  readonly record: RecordState;
+  /** The record, merged into it since, that had brought the key; null if the key is its own. */
+  readonly origin: string | null;
+}
+
 /** The record that holds its keys. Of a key that two records share of which somebody has said that they are not the same, nobody can tell: `rivals`. */
 const byKeys = async (
   draft: Draft,
   sync: Sync,
   fields: Fields,
   rivals: string[],
-): Promise<RecordState | undefined> => {
+): Promise<Keyed | undefined> => {
   const { hub } = draft;
-  const holders = new Map<string, string>();
+  const holders = new Map<string, { readonly key: string; readonly origin: string | null }>();
   for (const key of strongKeys(hub.entities.get(sync.entity)?.keys ?? [], fields)) {
     const at = { entity: sync.entity, key };
     const row = await hub.store.get('strong_key', at);
-    if (row !== undefined) holders.set(String(row['record']), key);
+    if (row !== undefined) holders.set(String(row['record']), { key, origin: originOf(row) });
     draft.expect('strong_key', at, row === undefined ? null : { record: row['record'] });
   }
   const [a, b] = [...holders.keys()].sort();
@@ -186,11 +219,14 @@ const byKeys = async (
   }
   if (a === undefined) return undefined;
   const record = await loadRecord(hub, a);
-  const sharing = await sharingKey(hub, record, holders.get(a) ?? '');
-  if (sharing.length === 0) return record;
+  const { key, origin } = holders.get(a) ?? { key: '', origin: null };
+  const sharing = await sharingKey(hub, record, key);
+  if (sharing.length === 0) return { record, origin };
   rivals.push(a, ...sharing.map(({ id }) => id));
   return undefined;
 };
+
+const originOf = (row: Row): string | null => (row['origin'] === null ? null : String(row['origin']));
 
 const createRecord = (draft: Draft, sync: Sync, sight: Sight): Target => {
   const { hub } = draft;

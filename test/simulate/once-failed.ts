@@ -55,4 +55,12 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
     steps: 500,
     what: 'a record whose object was merged into that of another was to be made anew',
   },
+  {
+    seed: 140,
+    steps: 500,
+    what: 'the oracle forgot whose object had brought what a record was taken out with before',
+  },
+  { seed: 2258, steps: 500, what: 'the oracle took two spellings of one element for one' },
+  { seed: 2329, steps: 500, what: 'the oracle knew of no unguarded window for a new row' },
+  { seed: 7547, steps: 500, what: 'what was linked by the key of a merged record did not go back with it' },
 ];

@@ -242,6 +242,32 @@ describe('an unmerge', () => {
     }
   });
 
+  it('gives back what was linked by a key of the loser meanwhile: it is not made once more there', async () => {
+    for (const isFurther of [false, true]) {
+      const { pair, ids, b } = await filed();
+      const bob = pair.file(pair.a, { email: 'bob@x.cn', name: 'Bob', stage: null, note: null });
+      await pair.sync();
+      const third = String(await recordFor(pair, 'A', bob));
+      await merge(pair, ids[0], ids[1]);
+      if (isFurther) await merge(pair, third, ids[0]);
+      await pair.sync();
+      // Somebody there files the loser’s person anew: its key leads to the record that took it in.
+      const again = pair.file(pair.b, { ...anna, note: 'met in July' });
+      await pair.sync();
+      expect(await recordFor(pair, 'B', again)).toBe(isFurther ? third : ids[0]);
+      if (isFurther) expect(await unmerge(pair, ids[0])).toBeNull();
+      expect(await unmerge(pair, ids[1])).toBeNull();
+      await pair.sync();
+      expect(await recordFor(pair, 'B', again)).toBe(ids[1]);
+      expect(await fieldsOf(pair, ids[0])).toMatchObject({ name: 'Ann', note: null });
+      expect(await fieldsOf(pair, ids[1])).toMatchObject({ name: 'Anna' });
+      expect(await recordFor(pair, 'B', b[0])).toBe(ids[0]);
+      expect(pair.shown(pair.b)[again.id]).toMatchObject({ name: 'Anna' });
+      expect(pair.b.objects.size).toBe(4);
+      expect(await replays(pair)).toEqual([]);
+    }
+  });
+
   it('is refused for what was merged further, until that is taken apart', async () => {
     const { pair, ids } = await filed();
     const bob = pair.file(pair.a, { email: 'bob@x.cn', name: 'Bob', stage: null, note: null });
