@@ -211,14 +211,16 @@ const listsAgree = (system: ToySystem, field: string, theirs: Json, ours: Json):
         return [hashOf(isObject(one) ? (one['line'] ?? null) : one), forms];
       }),
     );
-  const [there, here] = [textsOf(theirs, false), textsOf(ours, true)];
+  // An element is what the remote is declared to make of it, whether it has done so yet or not.
+  const [there, here] = [textsOf(theirs, field === 'tags'), textsOf(ours, true)];
   const own = system.traits.missing === 'keep' && field === 'lines';
   const matched = [...here.values()].every((forms) =>
-    [...there.values()].some(([text = '']) => forms.includes(text)),
+    [...there.values()].some((texts) => texts.some((text) => forms.includes(text))),
   );
   const more = [...there].filter(
-    ([key, [text = '']]) =>
-      !(own && !here.has(key)) && ![...here.values()].some((forms) => forms.includes(text)),
+    ([key, texts]) =>
+      !(own && !here.has(key)) &&
+      ![...here.values()].some((forms) => texts.some((text) => forms.includes(text))),
   );
   return matched && more.length === 0;
 };

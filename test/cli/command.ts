@@ -1,5 +1,7 @@
-/** `crosswalk` as real processes over one installation. */
-import { spawn, type ChildProcess } from 'node:child_process';
+/** `crosswalk` over one installation: as real processes, and one after another in a process that has read it already. */
+import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Answered, Asked } from './warm.ts';
 
 export interface Ran {
   readonly code: number | null;
@@ -14,6 +16,41 @@ export interface Started {
   readonly said: Promise<string>;
 }
 
+let warm: ChildProcess | undefined;
+let isBusy = false;
+
+/** What the process says next. */
+const heard = (child: ChildProcess): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const gone = (code: number | null): void =>
+      reject(new Error(`the process of the commands ended: ${code}`));
+    child.once('exit', gone);
+    child.once('message', (message) => {
+      child.off('exit', gone);
+      resolve(message);
+    });
+  });
+
+const warmly = async (argv: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> => {
+  isBusy = true;
+  try {
+    if (warm === undefined) {
+      const file = fileURLToPath(new URL('warm.ts', import.meta.url));
+      warm = fork(file, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+      await heard(warm);
+    }
+    const answer = heard(warm);
+    warm.send({ argv, env } satisfies Asked);
+    return (await answer) as Answered;
+  } catch (error) {
+    warm = undefined;
+    throw error;
+  } finally {
+    isBusy = false;
+  }
+};
+process.once('exit', () => warm?.kill('SIGKILL'));
+
 export class Commands {
   readonly #folder: string;
   readonly #environment: Readonly<Record<string, string>>;
@@ -25,7 +62,7 @@ export class Commands {
   }
 
   start(...args: string[]): Started {
-    const env = { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'fatal', ...this.#environment };
+    const env = this.#env();
     const child = spawn(process.execPath, ['src/main.ts', ...args, '--dir', this.#folder], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -47,8 +84,13 @@ export class Commands {
     return { child, ended, said };
   }
 
-  run(...args: string[]): Promise<Ran> {
-    return this.start(...args).ended;
+  /** In the process that has read the program already; in one of its own if another command is under way there. */
+  async run(...args: string[]): Promise<Ran> {
+    return isBusy ? this.start(...args).ended : warmly([...args, '--dir', this.#folder], this.#env());
+  }
+
+  #env(): Record<string, string> {
+    return { PATH: process.env['PATH'] ?? '', LOG_LEVEL: 'fatal', ...this.#environment };
   }
 
   killAll(): void {
