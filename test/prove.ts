@@ -1,5 +1,6 @@
 /**
- * `npm run prove -- scenarios`, `npm run prove -- simulate [--seeds N] [--steps M] [--jobs J]`, `npm run prove -- crash [--seeds N] [--jobs J]`: the long proofs, their results kept in
+ * `npm run prove -- scenarios`, `npm run prove -- simulate [--seeds N] [--steps M] [--jobs J]`,
+ * `npm run prove -- crash [--seeds N] [--jobs J]`, `npm run prove -- memory`: the long proofs, their results kept in
  * `test/proof/`. Too long for every test run; run before a release and after a change of the kernel.
  */
 import { spawn } from 'node:child_process';
@@ -23,6 +24,7 @@ import { shapeOf } from '../src/simulate/shrink.ts';
 import { Tally, type Counted } from '../src/simulate/tally.ts';
 import { knownMutations } from './mutations.ts';
 import { crashStory } from './stories/crash.ts';
+import { memoryStory } from './stories/memory.ts';
 
 interface Summary extends Counted {
   readonly seeds: number;
@@ -171,6 +173,21 @@ const crash = async (seeds: number, jobs: number): Promise<boolean> => {
   return Object.keys(failed).length === 0;
 };
 
+/** Memory is flat: the same bound holds ten times as much of everything. */
+const memory = async (): Promise<boolean> => {
+  const heap = 70;
+  const told: Record<string, JsonObject> = {};
+  const problems: string[] = [];
+  for (const people of [5000, 50_000]) {
+    const { problems: own, ...held } = await memoryStory(people, heap);
+    told[people] = { ...held } as unknown as JsonObject;
+    problems.push(...own.map((text) => `${people} people: ${text}`));
+    process.stderr.write(`${people} people: ${JSON.stringify(held)}\n`);
+  }
+  keep('memory', { heapMegabytes: heap, people: told, problems });
+  return problems.length === 0;
+};
+
 const twoPlaces = (n: number): number => Math.round(n * 100) / 100;
 
 /** What each scenario costs per real change, and what goes wrong in it: see `Figures` for each measure. */
@@ -232,6 +249,7 @@ const steps = Number(values.steps);
 const proofs: Readonly<Record<string, () => Promise<boolean>>> = {
   simulate: () => simulated(Number(values.seeds ?? 10_000), steps, jobs),
   scenarios: () => scenarioFigures(Number(values.seeds ?? 50), steps),
+  memory,
   crash: () => crash(Number(values.seeds ?? 30), jobs),
 };
 const prove = Object.hasOwn(proofs, proof) ? proofs[proof] : undefined;

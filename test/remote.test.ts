@@ -145,8 +145,9 @@ describe('limits', () => {
       ...Array.from({ length: 10 }, () => get('/plain')),
     ]);
     const search = times.get('/search') ?? [];
-    expect((search[1] ?? 0) - (search[0] ?? 0)).toBeGreaterThanOrEqual(280);
-    expect(Math.max(...(times.get('/plain') ?? [])) - began).toBeLessThan(280);
+    // Arrivals jitter: the ten others would take three seconds, were they held back too.
+    expect((search[1] ?? 0) - began).toBeGreaterThanOrEqual(290);
+    expect(Math.max(...(times.get('/plain') ?? [])) - began).toBeLessThan(2000);
   });
 
   test('a call whose turn does not come in time is busy and never sent', async () => {
