@@ -151,7 +151,10 @@ const fateOf = (one: Case, i: number, change: AtomChange): string | undefined =>
     return undefined;
   }
   // Whoever puts back what stood before a write without an answer cannot be told from one that did not happen.
-  const [earlier, write] = [log[i - 2], log[i - 1]];
+  const [write, earlier] = log
+    .slice(0, i)
+    .filter(({ by }) => by !== 'self')
+    .toReversed();
   const isUntold = write?.call !== undefined && !one.answered.has(write.call);
   if (isUntold && atomsOf(field, earlier?.value).get(change.atom) === change.after) {
     world.options.tally.exception('list: put back after a write without an answer');
