@@ -162,8 +162,11 @@ export class World implements Dice {
     else this.people.remove();
     const before = this.rounds;
     // As in production, a sweep that was broken off is made again at once: nothing is created before it.
-    if (!this.#isSwept) await this.settle(['sweep', 'poll', 'in', 'out'], 2);
-    this.#isSwept = await this.settle(['poll', 'in', 'out'], 40);
+    for (let turn = 0; turn < 10; turn += 1) {
+      const isAtRest = !this.#isSwept && (await this.settle(['sweep', 'poll', 'in', 'out'], 1));
+      this.#isSwept = isAtRest || (await this.settle(['poll', 'in', 'out'], 3));
+      if (this.#isSwept) break;
+    }
     this.rests.push(this.rounds - before);
   }
 
