@@ -206,9 +206,13 @@ const unauthored = ({ world, field, log, told, answered, isMerged }: Case): stri
     return changes(atomsOf(field, entry.before), atomsOf(field, entry.after)).flatMap((change) => {
       const left = (acts.get(keyOf(change)) ?? 0) - 1;
       acts.set(keyOf(change), left);
-      // What each object held by itself when they became one comes in with the next change there.
-      if (left < 0 && isMerged) world.options.tally.exception('list: of merged records');
-      return left >= 0 || isMerged
+      if (left >= 0) return [];
+      // What each object held by itself when they became one comes in with the next change there; nothing goes so.
+      const { atom, after } = change;
+      const isHeld =
+        after !== undefined && log.some(({ value }) => atomsOf(field, value).get(atom) === after);
+      if (isMerged && isHeld) world.options.tally.exception('list: of merged records');
+      return isMerged && isHeld
         ? []
         : [`${keyOf(change)} was taken (${entry.rule}), and nobody did it there`];
     });
