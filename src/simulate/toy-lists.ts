@@ -91,12 +91,12 @@ const editedRows = (hand: Hand, rows: readonly JsonObject[], former: readonly Js
   const change = (row: JsonObject): readonly Json[] => rows.map((one) => (one === some ? row : one));
   if (roll < 0.05) return [];
   if (some !== undefined && roll < 0.2) return rows.filter((row) => row !== some);
-  if (some !== undefined && roll < 0.4) return change({ ...some, qty: hand.next() });
-  if (some !== undefined && roll < 0.6) return change({ ...some, sku: `Sku${hand.next()}` });
-  if (some !== undefined && roll < 0.65) return change({ ...some, qty: null });
-  if (roll < 0.7) return rows.toReversed();
+  if (some !== undefined && roll < 0.34) return change({ ...some, qty: hand.next() });
+  if (some !== undefined && roll < 0.48) return change({ ...some, sku: `Sku${hand.next()}` });
+  if (some !== undefined && roll < 0.64) return change({ ...some, qty: null });
+  if (roll < 0.68) return rows.toReversed();
   const old = hand.pick(former);
-  const more = roll < 0.75 && isObject(old) ? old : rowOf(hand);
+  const more = roll < 0.73 && isObject(old) ? old : rowOf(hand);
   // A number that stands there already is nobody's to give again.
   return rows.some((row) => row['no'] === more['no']) ? rows : [...rows, more];
 };

@@ -218,8 +218,10 @@ export class World implements Dice {
       while (network.hasHooks()) await network.hook();
       for (const pass of passes) {
         for (const system of this.systems) {
-          for (let n = 0; n < 200 && (await engine.pass(`${pass}:${system.traits.name}`)) > 0; n += 1) {
+          for (let n = 0; (await engine.pass(`${pass}:${system.traits.name}`)) > 0; n += 1) {
             if (pass === 'poll' || pass === 'sweep') break;
+            // So many passes of one lane are more than there are objects: it goes round in circles.
+            if (n === 200) return false;
           }
         }
       }
