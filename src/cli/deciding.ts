@@ -79,6 +79,8 @@ export const conflictsList = (options: Common & { all?: boolean }): Promise<numb
           ? 'no conflicts'
           : table(['id', 'record', 'field', 'why', 'ours', 'theirs', 'since'], rows),
       );
+      for (const { message, remedy } of conflicts)
+        if (message !== undefined) say(`${message} ${remedy ?? ''}`);
     }
     return exits.ok;
   });

@@ -1,5 +1,5 @@
 /** What commands decide with: the engine's own syncs, which cannot reach anything from here. */
-import { rulesOf } from '../config.ts';
+import { rulesOf } from '../config-rules.ts';
 import { newId } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { hubEntities, type Installation } from '../installation.ts';

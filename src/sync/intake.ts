@@ -10,7 +10,7 @@
  */
 import type { HistoryEntry, Look, RemoteObject } from '../connector.ts';
 import { worst, type ItemVerdict } from '../merge/books.ts';
-import { same, type LinkState, type RecordState } from '../merge/record.ts';
+import { isOpen, same, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Row } from '../store/schema.ts';
 import { Draft } from './draft.ts';
@@ -299,10 +299,7 @@ const mergeObject = async (
   drawPassed(draft, sync, link, job, merged.record.id);
   for (const problem of merged.problems) draft.park(sync.lane, job.object, problem, { object: sight.object });
   if (merged.problems.length > 0) return 'parked';
-  if (
-    merged.held.some((hold) => hold.why === 'ask' || hold.why === 'oscillation' || hold.why === 'not-taken')
-  )
-    return 'parked';
+  if (merged.held.some(({ why }) => isOpen(why) && why !== 'refused')) return 'parked';
   if (waits) return 'waiting';
   if (applied || merged.entries.some((entry) => entry.verdict !== 'confirmed')) return 'applied';
   return merged.echo ? 'echo' : 'unchanged';
