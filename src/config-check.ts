@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import type { JsonObject } from './connector.ts';
 import type { ErrorCode, ErrorParams } from './errors.ts';
+import { checkBudgets, type BudgetSource } from './config-budget.ts';
 import { checkDedupe } from './config-dedupe.ts';
 import { checkNotices } from './config-notices.ts';
 import { checkTransitions, type TransitionsSource } from './config-transitions.ts';
@@ -40,6 +41,8 @@ export interface Known {
   readonly flags?: ReadonlyMap<string, readonly string[]>;
   /** Fields that hold one text, by entity name, with the values that they may have; none listed: any. */
   readonly options?: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
+  /** Fields that hold money, by entity name. */
+  readonly money?: ReadonlyMap<string, readonly string[]>;
   /** Fields that are filled in every whole record, by entity name. */
   readonly required?: ReadonlyMap<string, readonly string[]>;
 }
@@ -81,7 +84,7 @@ export interface SourceSync {
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly roles?: Record<string, Role>;
   readonly mode?: 'live' | 'plan';
-  readonly budget?: Readonly<Record<'creates' | 'updates' | 'removes', string | string[] | undefined>>;
+  readonly budget?: BudgetSource;
   readonly poll?: string;
   readonly sweep?: string;
 }
@@ -372,6 +375,7 @@ export const findFaults = (source: Source, known: Known, tell: Tell): void => {
   checkEntities(check);
   checkDedupe(check);
   checkTransitions(check);
+  checkBudgets(check);
   checkSyncs(check);
   checkNotices(check);
   checkAlarms(check);

@@ -595,6 +595,11 @@ export const catalogue = {
     remedy:
       'Name a field of type boolean under entities.{entity}.one, such as main, and the field that says whose it is.',
   },
+  'config-amount': {
+    status: 422,
+    text: 'The budget of money {value} {detail}.',
+    remedy: 'Write it as "1000000.00 CNY/day" (or /run), for a sync whose entity has money fields.',
+  },
   'config-transition': {
     status: 422,
     text: 'The guard of field {field} of entity {entity} cannot be kept: {detail}.',

@@ -86,6 +86,12 @@ export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
   return found;
 };
 
+const moneyFields = (fields: Entity['fields']): string[] =>
+  [...fields].flatMap(([field, { properties }]) => {
+    const places = typeof properties === 'object' ? Object.keys(properties ?? {}) : [];
+    return places.includes('amount') && places.includes('currency') ? [field] : [];
+  });
+
 export const knownOf = (
   mappings: ReadonlyMap<string, MappingDocument>,
   entities: ReadonlyMap<string, Entity>,
@@ -123,6 +129,7 @@ export const knownOf = (
       ),
     ]),
   ),
+  money: new Map([...entities].map(([name, { fields }]) => [name, moneyFields(fields)])),
   required: new Map(
     [...entities].map(
       ([

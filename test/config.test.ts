@@ -17,6 +17,7 @@ const known: Known = {
     ['deal', ['title', 'amount']],
   ]),
   flags: new Map([['contact', ['main']]]),
+  money: new Map([['contact', []]]),
   options: new Map([
     [
       'contact',
@@ -287,6 +288,11 @@ describe('faults of sense', () => {
     ['"0 3 * * *"', '"0 3 31 2 *"', 'config-schedule', '31 2'],
     ['mode: live', 'budget: { updates: 20%/week }', 'config-shape', '20%/week'],
     ['mode: live', 'budget: { writes: 5/day }', 'config-shape', 'writes'],
+    ['mode: live', 'budget: { amount: 100/day }', 'config-shape', '100/day'],
+    ['mode: live', 'budget: { amount: 1.005 CNY/day }', 'config-amount', 'more decimals than the 2 of CNY'],
+    ['mode: live', 'budget: { amount: [1 CNY/day, 1.5 JPY/run] }', 'config-amount', 'the 0 of JPY'],
+    ['mode: live', 'budget: { amount: 1 CNY/day }', 'config-amount', 'no field that holds money'],
+    ['mode: live', 'budget: { amount: 1 XAU/day }', 'config-amount', 'nobody pays with'],
     ['create: true', 'resurrect: true', 'config-resurrect', 'creates nothing'],
     [
       'direction: both, create',
@@ -325,6 +331,16 @@ describe('faults of sense', () => {
       ),
       found.join('\n'),
     ).toBe(true);
+  });
+
+  test('a budget of money is read in minor units of its currency', () => {
+    const text = base.replace('mode: live', 'budget: { amount: [1000000.00 CNY/day, 500 JPY/run] }');
+    const rich = { ...known, money: new Map([['contact', ['name']]]) };
+    const { config: made } = readConfig(text, 'crosswalk.yaml', rich, {});
+    expect(made?.syncs['crm-contacts']?.budget.amount).toEqual([
+      { text: '1000000.00 CNY/day', per: 'day', currency: 'CNY', most: 100_000_000 },
+      { text: '500 JPY/run', per: 'run', currency: 'JPY', most: 500 },
+    ]);
   });
 
   test('policy owner for all fields needs at least one owner', () => {

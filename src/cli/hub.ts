@@ -25,6 +25,7 @@ export const hubOf = (view: View, { config, mappings, entities }: Installation):
       inward: sync.direction !== 'out',
       outward: sync.direction !== 'in' && view.switches.isLive(sync),
       create: sync.create,
+      budget: sync.budget,
       deletes: sync.deletes,
       resurrect: sync.resurrect,
       required: [],

@@ -15,7 +15,7 @@ import type { Look, Trouble } from '../connector.ts';
 import { isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import type { LinkState } from '../merge/record.ts';
-import { spendWrite, stopOf } from './budget.ts';
+import { purseOf, spendWrite, stopOf } from './budget.ts';
 import { prepareCreates } from './create.ts';
 import { isDoomed } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
@@ -32,6 +32,7 @@ import {
 import { writtenBy } from './identify.ts';
 import { callRow, tryAnew, writable } from './item.ts';
 import { drawLook } from './look.ts';
+import { moneyIn, type Purse } from './money.ts';
 import { drawUnnamed } from './awaited.ts';
 import { isTakenIn } from './first-reading.ts';
 import { drawGone, touchAgain } from './gone.ts';
@@ -66,9 +67,16 @@ export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 25
     return last;
   };
   let trouble: Trouble | undefined;
-  for await (const part of prepare(hub, sync, rows.map(effectOf), upkeepRun))
+  const effects = rows.map(effectOf);
+  const purse = await purseOf(hub, sync);
+  for await (const part of prepare(hub, sync, effects, upkeepRun, purse))
     trouble = (await sendAll(part.calls)) ?? part.trouble ?? trouble;
-  return { taken: settled + rows.length, ...(trouble === undefined ? {} : { trouble }) };
+  const over = purse?.over;
+  return {
+    taken: settled + rows.length,
+    ...(trouble === undefined ? {} : { trouble }),
+    ...(over === undefined ? {} : { over }),
+  };
 };
 
 /**
@@ -80,12 +88,13 @@ export async function* prepare(
   sync: Sync,
   effects: readonly EffectRow[],
   run: string,
+  purse?: Purse,
 ): AsyncGenerator<{ readonly calls: readonly Prepared[]; readonly trouble?: Trouble }> {
   const updates = effects.filter((effect) => effect.object !== '');
-  yield { calls: await prepareUpdates(hub, sync, updates, run) };
+  yield { calls: await prepareUpdates(hub, sync, updates, run, purse) };
   const creates = effects.filter((effect) => effect.object === '');
   if (creates.length === 0) return;
-  if (await isTakenIn(hub, sync)) yield await prepareCreates(hub, sync, creates, run);
+  if (await isTakenIn(hub, sync)) yield await prepareCreates(hub, sync, creates, run, purse);
   else await together(creates, (effect) => awaitFirst(hub, sync, effect, run));
 }
 
@@ -105,6 +114,7 @@ const prepareUpdates = async (
   sync: Sync,
   effects: readonly EffectRow[],
   run: string,
+  purse: Purse | undefined,
 ): Promise<Prepared[]> => {
   const links = new Map<EffectRow, LinkState>();
   for (const effect of effects) {
@@ -119,7 +129,7 @@ const prepareUpdates = async (
     else links.set(effect, link);
   }
   const looked = await lookBefore(hub, sync, links, run);
-  const prepared = await together(looked, (effect) => prepareUpdate(hub, sync, effect, run));
+  const prepared = await together(looked, (effect) => prepareUpdate(hub, sync, effect, run, purse));
   return prepared.filter((one) => one !== undefined);
 };
 
@@ -226,6 +236,7 @@ const prepareUpdate = async (
   sync: Sync,
   before: EffectRow,
   run: string,
+  purse: Purse | undefined,
 ): Promise<Prepared | undefined> => {
   const row = await hub.store.get('effect', {
     sync: sync.name,
@@ -244,7 +255,7 @@ const prepareUpdate = async (
   draft.expect('record', { id: record.id }, { version: record.version });
   if (isDoomed(sync, record, link) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
     const call = drawRemoval(draft, sync, record, link, effect);
-    await spendWrite(draft, sync, effect, true);
+    await spendWrite(draft, sync, effect, 'removed');
     return (await commit(draft)) ? { call, most: effect.most } : undefined;
   }
   if (sync.kind.update === undefined) {
@@ -274,7 +285,8 @@ const prepareUpdate = async (
   });
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
   draft.put('call', { ...call });
-  await spendWrite(draft, sync, effect);
+  if (purse !== undefined && !(await purse.take(effect.run, moneyIn(item.fields)))) return undefined;
+  await spendWrite(draft, sync, effect, item.fields);
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
 };
 

@@ -287,7 +287,12 @@ export const membersOf = async ({ store }: Pick<Hub, 'store'>, id: string): Prom
   return members;
 };
 
-export const loadHolds = async (hub: Hub, record: string, sync: string, object: string): Promise<Hold[]> => {
+export const loadHolds = async (
+  hub: Pick<Hub, 'store'>,
+  record: string,
+  sync: string,
+  object: string,
+): Promise<Hold[]> => {
   const rows = await hub.store.list('conflict', 'record', { where: { record }, limit: 1000 });
   return rows.filter((row) => row['sync'] === sync && row['object'] === object).map(holdOf);
 };
