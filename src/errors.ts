@@ -493,6 +493,11 @@ export const catalogue = {
     text: 'Sync {sync} {why}.',
     remedy: 'Nothing was written. `crosswalk sync {sync} --plan` shows what would be.',
   },
+  'plan-outdated': {
+    status: 409,
+    text: 'Plan {plan} is not applied: {detail}.',
+    remedy: 'Nothing was changed. Make it anew: crosswalk sync {sync} --plan --save.',
+  },
   'sync-unfinished': {
     status: 504,
     text: 'The running gateway has not finished reading for sync {sync} after {seconds} s.',

@@ -51,16 +51,23 @@ export interface Delivered {
   readonly over?: string;
 }
 
-/** One pass over a sync's effects that are due. */
-export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 256): Promise<Delivered> => {
+/** One pass over a sync's effects that are due, of the records in `only` if that is given. */
+export const deliver = async (
+  hub: Hub,
+  sync: Sync,
+  upkeepRun: string,
+  most = 256,
+  only?: ReadonlySet<string>,
+): Promise<Delivered> => {
   const settled = await settleUnsettled(hub, sync, upkeepRun);
   const stop = await stopOf(hub, sync);
   if (stop !== null) return { taken: settled, ...(stop.is === 'over' ? { over: stop.why } : {}) };
-  const rows = await hub.store.list('effect', 'due', {
+  const due = await hub.store.list('effect', 'due', {
     where: { sync: sync.name, state: 'open' },
     upTo: hub.now(),
-    limit: most,
+    limit: only === undefined ? most : 1_000_000,
   });
+  const rows = only === undefined ? due : due.filter((row) => only.has(String(row['record']))).slice(0, most);
   const sendAll = async (calls: readonly Prepared[]): Promise<Trouble | undefined> => {
     let last: Trouble | undefined;
     for (const batch of batchesOf(sync, calls)) last = (await send(hub, sync, batch, upkeepRun)) ?? last;

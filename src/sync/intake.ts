@@ -55,9 +55,17 @@ export interface PassResult {
 
 const deferral = 1000;
 
-/** One pass over a lane: up to `most` touches. Resolves with how many it took. */
-export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 300): Promise<PassResult> => {
-  const rows = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit: most });
+/** One pass over a lane: up to `most` touches, of the objects in `only` if that is given. Resolves with how many it took. */
+export const intake = async (
+  hub: Hub,
+  lane: string,
+  upkeepRun: string,
+  most = 300,
+  only?: ReadonlySet<string>,
+): Promise<PassResult> => {
+  const limit = only === undefined ? most : 1_000_000;
+  const due = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit });
+  const rows = only === undefined ? due : due.filter((row) => only.has(String(row['object']))).slice(0, most);
   const syncs = rows.length === 0 ? [] : await takingIn(hub, lane);
   if (syncs.length === 0) return { taken: 0, stale: 0 };
   const jobs = await gather(hub, syncs, rows);
