@@ -1,13 +1,15 @@
 import { Cron } from 'croner';
 import type { JsonObject } from './connector.ts';
 import type { ErrorCode, ErrorParams } from './errors.ts';
+import { checkBudgets, type BudgetSource } from './config-budget.ts';
 import { checkDedupe } from './config-dedupe.ts';
 import { checkNotices } from './config-notices.ts';
+import { checkTransitions, type TransitionsSource } from './config-transitions.ts';
 import type { DedupeSource } from './identity/settings.ts';
 import { nearest } from './mapping/nearest.ts';
 import { pointerOf } from './mapping/place.ts';
 import { deletedField } from './merge/deletion.ts';
-import type { Amount, Budget, ClearPolicy, ConflictPolicy, DeletePolicy, Role } from './merge/policy.ts';
+import type { ClearPolicy, ConflictPolicy, DeletePolicy, Role } from './merge/policy.ts';
 
 /** Whether a configuration of the right shape also makes sense: names that exist, owners, templates, times. */
 
@@ -37,6 +39,10 @@ export interface Known {
   readonly entities: ReadonlyMap<string, readonly string[]>;
   /** Fields that are true or false, by entity name. */
   readonly flags?: ReadonlyMap<string, readonly string[]>;
+  /** Fields that hold one text, by entity name, with the values that they may have; none listed: any. */
+  readonly options?: ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>;
+  /** Fields that hold money, by entity name. */
+  readonly money?: ReadonlyMap<string, readonly string[]>;
   /** Fields that are filled in every whole record, by entity name. */
   readonly required?: ReadonlyMap<string, readonly string[]>;
 }
@@ -65,6 +71,7 @@ export interface SourceEntity {
   readonly clear?: ClearPolicy | Record<string, ClearPolicy>;
   readonly placeholders?: string[];
   readonly dedupe?: DedupeSource;
+  readonly transitions?: TransitionsSource;
 }
 
 export interface SourceSync {
@@ -77,7 +84,7 @@ export interface SourceSync {
   readonly conflict?: ConflictPolicy | Record<string, ConflictPolicy>;
   readonly roles?: Record<string, Role>;
   readonly mode?: 'live' | 'plan';
-  readonly budget?: Readonly<Record<'creates' | 'updates' | 'removes', string | string[] | undefined>>;
+  readonly budget?: BudgetSource;
   readonly poll?: string;
   readonly sweep?: string;
 }
@@ -111,26 +118,6 @@ export const scheduleOf = (text: string): Schedule | undefined => {
     return undefined;
   }
 };
-
-const amountOf = (text: string): Amount => {
-  const [most = '', per = ''] = text.split('/');
-  const isShare = most.endsWith('%');
-  return {
-    text,
-    per: per === 'run' ? 'run' : 'day',
-    ...(isShare ? { share: Number(most.slice(0, -1)) / 100 } : { most: Number(most) }),
-  };
-};
-
-/** So many objects are removed in a day without asking, where the file does not say it: what is gone is gone. */
-const removesUnasked = '100/day';
-
-/** The budget of a sync, as its file gives it. */
-export const budgetOf = ({ budget, deletes }: Pick<SourceSync, 'budget' | 'deletes'>): Budget => ({
-  creates: [budget?.creates ?? []].flat().map(amountOf),
-  updates: [budget?.updates ?? []].flat().map(amountOf),
-  removes: [budget?.removes ?? (deletes === 'propagate' ? removesUnasked : [])].flat().map(amountOf),
-});
 
 export class Check {
   readonly source: Source;
@@ -387,6 +374,8 @@ export const findFaults = (source: Source, known: Known, tell: Tell): void => {
   const check = new Check(source, known, tell);
   checkEntities(check);
   checkDedupe(check);
+  checkTransitions(check);
+  checkBudgets(check);
   checkSyncs(check);
   checkNotices(check);
   checkAlarms(check);

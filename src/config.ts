@@ -4,8 +4,10 @@ import configSchema from './config.schema.json' with { type: 'json' };
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import { isMap, isScalar, isSeq, isAlias, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
-import { budgetOf, findFaults, scheduleOf } from './config-check.ts';
+import { budgetOf } from './config-budget.ts';
+import { findFaults, scheduleOf } from './config-check.ts';
 import type { Known, Schedule, Source, SourceEntity, SourceSync, Tell } from './config-check.ts';
+import { transitionRules } from './config-transitions.ts';
 import { checkDatabase, storeSettings, type StoreSettings } from './config-store.ts';
 import type { Json, JsonObject } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
@@ -13,8 +15,8 @@ import type { Place } from './errors.ts';
 import { dedupeSettings, type DedupeSettings } from './identity/settings.ts';
 import { segmentsOf } from './mapping/place.ts';
 import { faultWords, schemaChecker } from './mapping/schema.ts';
-import { deletedField } from './merge/deletion.ts';
-import type { Budget, ClearPolicy, ConflictPolicy, DeletePolicy, Role, Rules } from './merge/policy.ts';
+import type { Budget, ClearPolicy, ConflictPolicy, DeletePolicy, Role } from './merge/policy.ts';
+import type { TransitionRules } from './merge/transition.ts';
 
 export type { Known, Schedule } from './config-check.ts';
 export type { ClearPolicy, ConflictPolicy, DeletePolicy, Role } from './merge/policy.ts';
@@ -47,6 +49,8 @@ export interface EntityConfig {
   readonly clear: ByField<ClearPolicy>;
   readonly placeholders: readonly string[];
   readonly dedupe: DedupeSettings;
+  /** What steps of fields with an order of values need. */
+  readonly transitions: TransitionRules;
 }
 
 export interface SyncConfig {
@@ -213,7 +217,7 @@ const tellShape = (value: Json, tell: Tell): boolean => {
 const byField = <Value extends string>(given: Value | Record<string, Value> | undefined): ByField<Value> =>
   typeof given === 'string' ? named([['*', given]]) : named(Object.entries(given ?? {}));
 
-const entityConfig = (name: string, source: SourceEntity): EntityConfig => {
+export const entityConfig = (name: string, source: SourceEntity): EntityConfig => {
   const { protect = [] } = source;
   return {
     name,
@@ -225,6 +229,7 @@ const entityConfig = (name: string, source: SourceEntity): EntityConfig => {
     clear: byField(source.clear),
     placeholders: source.placeholders ?? [],
     dedupe: dedupeSettings(source.dedupe),
+    transitions: transitionRules(source.transitions),
   };
 };
 
@@ -358,40 +363,4 @@ export const loadConfig = (where: string, known: Known, environment: Environment
   if (first !== undefined && faults.length === 1) throw first;
   const list = faults.map((fault) => `\n  ${fault.message}`).join('');
   throw new CrosswalkError('config-invalid', { count: faults.length, list }, {});
-};
-
-// ---------------------------------------------------------------- asking
-
-const of = <Value>(by: ByField<Value>, field: string): Value | undefined => by[field] ?? by['*'];
-
-const hasOwner = (config: Config, entity: EntityConfig, field: string): boolean =>
-  entity.owners[field] !== undefined ||
-  Object.values(config.syncs).some(
-    (sync) => sync.entity === entity.name && of(sync.roles, field) === 'owner',
-  );
-
-/**
- * What the configuration says about each field in one sync. The role is the sync's own word on the field,
- * else `owner` where the entity names the connection, else the sync's `*`, else `writer`. `owner` as a policy
- * for all fields means `ask` for those that nobody owns. Of a deletion and an edit the `newest` wins where nothing else
- * is said.
- */
-export const rulesOf = (config: Config, sync: SyncConfig): Rules => {
-  const entity = config.entities[sync.entity] ?? entityConfig(sync.entity, {});
-  const keys = new Set(entity.keys.flat());
-  return (field) => {
-    const owned = hasOwner(config, entity, field);
-    const conflict =
-      of(sync.conflict, field) ?? of(entity.conflict, field) ?? (field === deletedField ? 'newest' : 'owner');
-    const mine = entity.owners[field] === sync.connection ? 'owner' : undefined;
-    const mayChange = entity.protect[field];
-    return {
-      role: sync.roles[field] ?? mine ?? sync.roles['*'] ?? 'writer',
-      conflict: conflict === 'owner' && !owned ? 'ask' : conflict,
-      clear: of(entity.clear, field) ?? 'restore',
-      protected: mayChange !== undefined && !mayChange.includes(sync.connection),
-      // Keys and protected ids: where a placeholder would do the most harm.
-      key: keys.has(field) || mayChange !== undefined,
-    };
-  };
 };

@@ -357,6 +357,12 @@ export const catalogue = {
     remedy:
       'Decide for ours, let one who may change it decide, or name them under entities.<entity>.protect.',
   },
+  'transition-waits': {
+    status: 409,
+    text: 'Field {field} of record {record} was not taken from {sync} {object}: {detail}.',
+    remedy:
+      'Fill what is missing, or let the steps between be made, and it is taken by itself; or decide it: crosswalk conflicts resolve {id} --theirs (or --ours, which writes ours back).',
+  },
   'merge-refused': {
     status: 409,
     text: '{what}: not merged or taken apart, because {detail}.',
@@ -487,6 +493,11 @@ export const catalogue = {
     text: 'Sync {sync} {why}.',
     remedy: 'Nothing was written. `crosswalk sync {sync} --plan` shows what would be.',
   },
+  'plan-outdated': {
+    status: 409,
+    text: 'Plan {plan} is not applied: {detail}.',
+    remedy: 'Nothing was changed. Make it anew: crosswalk sync {sync} --plan --save.',
+  },
   'sync-unfinished': {
     status: 504,
     text: 'The running gateway has not finished reading for sync {sync} after {seconds} s.',
@@ -588,6 +599,17 @@ export const catalogue = {
     text: 'At most one may have {field} of entity {entity}, and {field} is not true or false, or names itself.',
     remedy:
       'Name a field of type boolean under entities.{entity}.one, such as main, and the field that says whose it is.',
+  },
+  'config-amount': {
+    status: 422,
+    text: 'The budget of money {value} {detail}.',
+    remedy: 'Write it as "1000000.00 CNY/day" (or /run), for a sync whose entity has money fields.',
+  },
+  'config-transition': {
+    status: 422,
+    text: 'The guard of field {field} of entity {entity} cannot be kept: {detail}.',
+    remedy:
+      'Correct entities.{entity}.transitions.{field}: it takes fields of text, and other fields as evidence.',
   },
   'config-two-owners': {
     status: 422,

@@ -6,7 +6,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findConnectors, type Connection, type ConnectorFolders } from './connections.ts';
-import { loadConfig, rulesOf, type Config, type Environment, type SyncConfig } from './config.ts';
+import { loadConfig, type Config, type Environment, type SyncConfig } from './config.ts';
+import { rulesOf } from './config-rules.ts';
 import type { Known } from './config-check.ts';
 import type { ItemResult, JsonSchema, Kind, Look, Page, RemoteObject, Writer } from './connector.ts';
 import { Trouble } from './connector.ts';
@@ -85,6 +86,12 @@ export const loadMappings = (folder?: string): Map<string, MappingDocument> => {
   return found;
 };
 
+const moneyFields = (fields: Entity['fields']): string[] =>
+  [...fields].flatMap(([field, { properties }]) => {
+    const places = typeof properties === 'object' ? Object.keys(properties ?? {}) : [];
+    return places.includes('amount') && places.includes('currency') ? [field] : [];
+  });
+
 export const knownOf = (
   mappings: ReadonlyMap<string, MappingDocument>,
   entities: ReadonlyMap<string, Entity>,
@@ -110,6 +117,19 @@ export const knownOf = (
       [...fields].filter(([, schema]) => schema['type'] === 'boolean').map(([field]) => field),
     ]),
   ),
+  options: new Map(
+    [...entities].map(([name, { fields }]) => [
+      name,
+      new Map(
+        [...fields].flatMap(([field, schema]): [string, string[]][] => {
+          const { type = 'string', enum: options } = schema;
+          const values = Array.isArray(options) ? options.filter((one) => typeof one === 'string') : [];
+          return [type].flat().includes('string') ? [[field, values]] : [];
+        }),
+      ),
+    ]),
+  ),
+  money: new Map([...entities].map(([name, { fields }]) => [name, moneyFields(fields)])),
   required: new Map(
     [...entities].map(
       ([
@@ -292,9 +312,18 @@ export const hubEntities = (
   new Map(
     [...entities].map(([name, entity]) => {
       const mark = markOf(entity);
-      const { keys = [], protect = {}, one = {}, dedupe = dedupeSettings() } = configured[name] ?? {};
-      const ones = Object.keys(one).length === 0 ? {} : { one };
-      return [name, { name, keys, protect, dedupe, ...ones, ...(mark === undefined ? {} : { mark }) }];
+      const {
+        keys = [],
+        protect = {},
+        one = {},
+        dedupe = dedupeSettings(),
+        transitions = {},
+      } = configured[name] ?? {};
+      const more = {
+        ...(Object.keys(one).length === 0 ? {} : { one }),
+        ...(Object.keys(transitions).length === 0 ? {} : { transitions }),
+      };
+      return [name, { name, keys, protect, dedupe, ...more, ...(mark === undefined ? {} : { mark }) }];
     }),
   );
 

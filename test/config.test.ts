@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadConfig, readConfig, rulesOf } from '../src/config.ts';
+import { loadConfig, readConfig } from '../src/config.ts';
+import { rulesOf } from '../src/config-rules.ts';
 import type { Config, Known } from '../src/config.ts';
 import type { CrosswalkError } from '../src/errors.ts';
 
@@ -16,6 +17,16 @@ const known: Known = {
     ['deal', ['title', 'amount']],
   ]),
   flags: new Map([['contact', ['main']]]),
+  money: new Map([['contact', []]]),
+  options: new Map([
+    [
+      'contact',
+      new Map([
+        ['stage', ['lead', 'qualified', 'customer']],
+        ['name', []],
+      ]),
+    ],
+  ]),
 };
 
 const good = `
@@ -30,6 +41,7 @@ entities:
     owners: { stage: crm }
     conflict: { mobile: newest, "*": ask }
     clear: { name: restore, "*": take }
+    transitions: { stage: { order: [lead, qualified], skip: ask, evidence: { customer: [customerId] } } }
     placeholders: ["13800138000"]
 syncs:
   crm-contacts:     { connection: crm,     mapping: jdy-contact,     direction: both, create: true, mode: live, poll: 30s, sweep: "0 3 * * *" }
@@ -74,6 +86,14 @@ describe('a good configuration', () => {
       poll: { every: 30_000 },
       sweep: { cron: '0 3 * * *' },
     });
+    expect(made.entities['contact']?.transitions).toEqual({
+      stage: {
+        order: ['lead', 'qualified'],
+        skip: 'ask',
+        back: 'take',
+        evidence: { customer: ['customerId'] },
+      },
+    });
     expect(made.syncs['hubspot-contacts']).toMatchObject({
       create: false,
       mode: 'plan',
@@ -88,7 +108,7 @@ describe('a good configuration', () => {
     expect(made.store.path).toBe('/etc/cw/.crosswalk/crosswalk.db');
     expect(made.place('/syncs/crm-contacts/poll')).toEqual({
       file: '/etc/cw/crosswalk.yaml',
-      line: 15,
+      line: 16,
       pointer: '/syncs/crm-contacts/poll',
     });
     expect(() => Object.assign(made.server, { port: 1 })).toThrow(TypeError);
@@ -268,6 +288,11 @@ describe('faults of sense', () => {
     ['"0 3 * * *"', '"0 3 31 2 *"', 'config-schedule', '31 2'],
     ['mode: live', 'budget: { updates: 20%/week }', 'config-shape', '20%/week'],
     ['mode: live', 'budget: { writes: 5/day }', 'config-shape', 'writes'],
+    ['mode: live', 'budget: { amount: 100/day }', 'config-shape', '100/day'],
+    ['mode: live', 'budget: { amount: 1.005 CNY/day }', 'config-amount', 'more decimals than the 2 of CNY'],
+    ['mode: live', 'budget: { amount: [1 CNY/day, 1.5 JPY/run] }', 'config-amount', 'the 0 of JPY'],
+    ['mode: live', 'budget: { amount: 1 CNY/day }', 'config-amount', 'no field that holds money'],
+    ['mode: live', 'budget: { amount: 1 XAU/day }', 'config-amount', 'nobody pays with'],
     ['create: true', 'resurrect: true', 'config-resurrect', 'creates nothing'],
     [
       'direction: both, create',
@@ -278,6 +303,20 @@ describe('faults of sense', () => {
     ['{ email: filler,', '{ $delete: filler,', 'config-shape', '$delete'],
     ['conflict: { mobile: newest,', 'conflict: { $deleted: owner,', 'config-no-owner', 'field $deleted'],
     ['to: sales', 'to: sale', 'config-unknown', 'did you mean "sales"?'],
+    ['transitions: { stage', 'transitions: { stag', 'config-unknown', 'did you mean "stage"?'],
+    [
+      'order: [lead, qualified]',
+      'order: [lead, qualifed]',
+      'config-unknown',
+      '"qualifed" of field stage in entity contact; did you mean "qualified"?',
+    ],
+    ['evidence: { customer:', 'evidence: { custmer:', 'config-unknown', 'did you mean "customer"?'],
+    ['customer: [customerId]', 'customer: [customerI]', 'config-unknown', 'did you mean "customerId"?'],
+    ['customer: [customerId]', 'customer: [stage]', 'config-transition', 'no evidence of itself'],
+    ['transitions: { stage', 'transitions: { main', 'config-transition', 'not texts'],
+    ['order: [lead, qualified], ', '', 'config-shape', 'order'],
+    ['skip: ask', 'skip: refuse', 'config-shape', '"restore", "take", "ask"'],
+    ['skip: ask', 'back: alram', 'config-shape', 'alarm'],
     ['changed: stage', 'changed: stages', 'config-unknown', 'did you mean "stage"?'],
     ['{{after.stage}}', '{{after.stagee}}', 'config-template', 'did you mean {{after.stage}}?'],
     ['{{after.stage}}', '{{after.stage', 'config-template', 'does not close'],
@@ -292,6 +331,16 @@ describe('faults of sense', () => {
       ),
       found.join('\n'),
     ).toBe(true);
+  });
+
+  test('a budget of money is read in minor units of its currency', () => {
+    const text = base.replace('mode: live', 'budget: { amount: [1000000.00 CNY/day, 500 JPY/run] }');
+    const rich = { ...known, money: new Map([['contact', ['name']]]) };
+    const { config: made } = readConfig(text, 'crosswalk.yaml', rich, {});
+    expect(made?.syncs['crm-contacts']?.budget.amount).toEqual([
+      { text: '1000000.00 CNY/day', per: 'day', currency: 'CNY', most: 100_000_000 },
+      { text: '500 JPY/run', per: 'run', currency: 'JPY', most: 500 },
+    ]);
   });
 
   test('policy owner for all fields needs at least one owner', () => {
@@ -317,7 +366,7 @@ describe('faults of sense', () => {
 
   test('two syncs of one connection through one mapping', () => {
     const twice = `${base.replace('notices:', '  again: { connection: crm, mapping: jdy-contact, direction: in }\nnotices:')}`;
-    expect(told(twice)).toEqual([expect.stringMatching(/^16 config-same-sync .*crm-contacts and again/u)]);
+    expect(told(twice)).toEqual([expect.stringMatching(/^17 config-same-sync .*crm-contacts and again/u)]);
   });
 
   test('all syncs of an entity know the rows of a table by the same key', () => {
@@ -340,7 +389,7 @@ describe('faults of sense', () => {
       ).faults.map((fault) => fault.message);
     expect(reading('line', 'line')).toEqual([]);
     expect(reading('line', 'sku')).toEqual([
-      'crosswalk.yaml:16 /syncs/hubspot-contacts/mapping: Mappings jdy-contact and hubspot-contact do not tell the rows of lines of entity contact apart alike: key line, and key sku.',
+      'crosswalk.yaml:17 /syncs/hubspot-contacts/mapping: Mappings jdy-contact and hubspot-contact do not tell the rows of lines of entity contact apart alike: key line, and key sku.',
     ]);
     expect(reading('line', null)[0]).toContain('key line, and no rows');
   });
@@ -359,7 +408,7 @@ describe('faults of sense', () => {
         .replace('to: sales', 'to: nobody')
         .replace('[email]', '[mail]'),
     );
-    expect(found.map((line) => line.split(' ', 1)[0])).toEqual(['7', '14', '17']);
+    expect(found.map((line) => line.split(' ', 1)[0])).toEqual(['7', '15', '18']);
   });
 });
 

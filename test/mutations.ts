@@ -24,7 +24,7 @@ export const knownMutations: readonly {
   { mutation: 'one-shadow', promise: 'P9', seed: 4, steps: 120 },
   { mutation: 'no-look-before-write', promise: 'P9', seed: 33, steps: 120 },
   { mutation: 'newest-by-stamp', promise: 'P9', seed: 11, steps: 300 },
-  { mutation: 'read-back-wholesale', promise: 'P10', seed: 44, steps: 120 },
+  { mutation: 'read-back-wholesale', promise: 'P10', seed: 21, steps: 300 },
   { mutation: 'no-damping', promise: 'P10', seed: 2, steps: 120 },
   { mutation: 'close-without-equal', promise: 'P10', seed: 2, steps: 120 },
   { mutation: 'no-catch-up', promise: 'P10', seed: 2, steps: 120 },

@@ -50,10 +50,13 @@ const ranks: readonly (readonly string[])[] = [
   ['src/store/store.ts', 'src/store/schema.ts', 'src/dispatch/dispatcher.ts'],
   [
     'src/config.ts',
+    'src/config-budget.ts',
     'src/config-check.ts',
     'src/config-dedupe.ts',
     'src/config-notices.ts',
+    'src/config-rules.ts',
     'src/config-store.ts',
+    'src/config-transitions.ts',
     'src/secrecy.ts',
     'src/exchange.ts',
     'src/limits.ts',

@@ -1,5 +1,6 @@
 /** parked, conflicts, pause, resume, publish: what people decide. A running gateway sees it within a second. */
 import { CrosswalkError } from '../errors.ts';
+import { amountText } from '../mapping/amounts.ts';
 import { conflictsReport, parkedOne, parkedReport, type View } from '../health/reports.ts';
 import { grantOpen } from '../sync/budget.ts';
 import { drop, replay, resolve } from '../sync/decide.ts';
@@ -79,6 +80,8 @@ export const conflictsList = (options: Common & { all?: boolean }): Promise<numb
           ? 'no conflicts'
           : table(['id', 'record', 'field', 'why', 'ours', 'theirs', 'since'], rows),
       );
+      for (const { message, remedy } of conflicts)
+        if (message !== undefined) say(`${message} ${remedy ?? ''}`);
     }
     return exits.ok;
   });
@@ -116,19 +119,23 @@ export const resume = (
   options: Common & { overBudget?: boolean; by?: string },
   name: string,
 ): Promise<number> =>
-  withView(options, async (view) => {
+  withView(options, async (view, installation) => {
     const key = known(view, name);
     if (options.overBudget === true) {
       const sync = Object.hasOwn(view.config.syncs, name) ? view.config.syncs[name] : undefined;
       if (sync === undefined)
         throw new CrosswalkError('usage', { detail: '--over-budget goes with the name of a sync' });
       const propagates = sync.deletes === 'propagate';
-      const { creates, updates, removes } = await grantOpen(view, name, propagates, me(options));
+      const own = hubOf(view, installation).syncs.get(name);
+      const grant = await grantOpen(view, name, propagates, me(options), own);
+      const { creates, updates, removes, amount } = grant;
       await view.switches.resume(key);
+      const sums = Object.entries(amount).map(([currency, units]) => `, ${amountText(units, currency)}`);
+      const money = sums.join('');
       const removed = propagates || removes > 0 ? ` and ${removes} removals` : '';
       return done(
         options,
-        `${name} goes on, with ${creates} creates and ${updates} updates${removed} above its budget`,
+        `${name} goes on, with ${creates} creates and ${updates} updates${removed}${money} above its budget`,
       );
     }
     await view.switches.resume(key);

@@ -1,5 +1,5 @@
 /** What commands decide with: the engine's own syncs, which cannot reach anything from here. */
-import { rulesOf } from '../config.ts';
+import { rulesOf } from '../config-rules.ts';
 import { newId } from '../gateway.ts';
 import type { View } from '../health/reports.ts';
 import { hubEntities, type Installation } from '../installation.ts';
@@ -25,6 +25,7 @@ export const hubOf = (view: View, { config, mappings, entities }: Installation):
       inward: sync.direction !== 'out',
       outward: sync.direction !== 'in' && view.switches.isLive(sync),
       create: sync.create,
+      budget: sync.budget,
       deletes: sync.deletes,
       resurrect: sync.resurrect,
       required: [],

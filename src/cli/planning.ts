@@ -1,10 +1,10 @@
-/** sync --plan: what would be written, from a copy of the store; nothing is sent, and nothing is kept. */
+/** sync --plan: what would be written, from a copy of the store; nothing is sent, and nothing is kept unless --save says so. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pino from 'pino';
 import { CrosswalkError } from '../errors.ts';
-import { Gateway } from '../gateway.ts';
+import { Gateway, newId } from '../gateway.ts';
 import { loadInstallation } from '../installation.ts';
 import type { Row } from '../store/schema.ts';
 import { copyInto } from '../store/copy.ts';
@@ -15,6 +15,7 @@ import type { Sync } from '../sync/hub.ts';
 import { intake } from '../sync/intake.ts';
 import { planOf, type Planned } from '../sync/plan.ts';
 import { standingRun, type Run } from '../sync/runs.ts';
+import { baseOf, byRecord, savePlan, type SavedHead, type SavedRecord } from '../sync/saved.ts';
 import { patiently, readAll, ReadingBar, refusePaused, runAt, spokesOf } from './reading.ts';
 import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
@@ -32,7 +33,7 @@ interface Totals {
   waiting: number;
 }
 
-interface Plan {
+export interface Plan {
   readonly run: Run | null;
   readonly totals: Readonly<Record<string, Totals>>;
   /** Syncs that would write nothing yet: they are not live. */
@@ -46,7 +47,40 @@ interface Plan {
   readonly conflicts: number;
 }
 
-export const plan = async (options: Common & { readonly full?: boolean }, name: string): Promise<number> => {
+interface Options extends Common {
+  readonly full?: boolean;
+  readonly save?: boolean;
+}
+
+export const plan = async (options: Options, name: string): Promise<number> => {
+  const { made, head, records } = await inOverlay(options, name);
+  if (options.save !== true) return tell(made, null, options.json);
+  if (made.more > 0) {
+    const detail = `${made.writes.length + made.more} writes are too many to approve; a plan keeps ${mostTold} at most`;
+    throw new CrosswalkError('usage', { detail });
+  }
+  return tell(made, records.length === 0 ? null : await keep(options, head, records), options.json);
+};
+
+/** Writes the plan into the store itself: its items, and nothing else. */
+const keep = async (options: Options, head: SavedHead, records: readonly SavedRecord[]): Promise<string> => {
+  const { config } = loadInstallation(options.dir, process.env);
+  const store = await openStore(whereIs(config, process.env));
+  try {
+    return await savePlan({ store, newId, now: Date.now }, head, records);
+  } finally {
+    await store.close();
+  }
+};
+
+export interface Overlaid {
+  readonly made: Plan;
+  readonly head: SavedHead;
+  readonly records: readonly SavedRecord[];
+}
+
+/** Plans in a copy of the store, which is thrown away. */
+export const inOverlay = async (options: Options, name: string): Promise<Overlaid> => {
   const { config } = loadInstallation(options.dir, process.env);
   const folder = mkdtempSync(path.join(tmpdir(), 'crosswalk-plan-'));
   const clean = (): void => rmSync(folder, { recursive: true, force: true });
@@ -66,13 +100,32 @@ export const plan = async (options: Common & { readonly full?: boolean }, name: 
       overlay,
     });
     try {
-      return tell(await make(gateway, name, options), options.json);
+      const made = await make(gateway, name, options);
+      const records = await byRecord(gateway.hub, made.writes);
+      return { made, head: headFor(gateway, name, options.full === true), records };
     } finally {
       await gateway.stop();
     }
   } finally {
     clean();
   }
+};
+
+/** Whether a sync is live, and when it reads, changes nothing of what is to be written. */
+const aside: ReadonlySet<string> = new Set(['mode', 'modeGiven', 'poll', 'sweep']);
+
+/** What a plan of a sync is made under, as it is now. */
+export const headFor = (
+  { hub, installation: { config } }: Pick<Gateway, 'hub' | 'installation'>,
+  name: string,
+  full: boolean,
+): SavedHead => {
+  const entity = config.syncs[name]?.entity ?? '';
+  const syncs = [...hub.syncs.values()].filter((one) => one.entity === entity);
+  const settings = Object.values(config.syncs)
+    .filter((one) => one.entity === entity)
+    .map((one) => Object.entries(one).filter(([name]) => !aside.has(name)));
+  return { sync: name, full, base: baseOf(syncs, [config.entities[entity] ?? null, settings]) };
 };
 
 /** The store as it is now, in a file of its own; nothing where there is none yet. */
@@ -170,13 +223,18 @@ const value = (given: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 };
 
-const tell = (made: Plan, asJson: boolean): number => {
+/** `saved`: the id under which it is kept. */
+const tell = (made: Plan, saved: string | null, asJson: boolean): number => {
   const wrong = made.parkedItems.length + made.conflicts > 0;
   if (asJson) {
-    json({ plan: made });
+    json(saved === null ? { plan: made } : { plan: made, saved });
     return wrong ? exits.wrong : exits.ok;
   }
-  say('PLAN: nothing was written anywhere, and nothing of this is kept');
+  const kept =
+    saved === null
+      ? 'nothing of this is kept'
+      : `this is kept as ${saved}: crosswalk plan show ${saved}, crosswalk plan apply ${saved}`;
+  say(`PLAN: nothing was written anywhere, and ${kept}`);
   if (made.run === null) say('nothing has changed there since it was last read');
   else
     say(

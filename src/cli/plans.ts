@@ -13,10 +13,12 @@ import { remapPlanner } from '../sync/remap.ts';
 import { repairPlanner, type Repair } from '../sync/repair.ts';
 import { reroutePlanner } from '../sync/reroute.ts';
 import { runOf, type Run } from '../sync/runs.ts';
+import { savedKind } from '../sync/saved.ts';
 import { withView } from './asking.ts';
 import { me } from './deciding.ts';
 import { hubOf } from './hub.ts';
-import { exits, json, say, table } from './output.ts';
+import { exits, fail, json, say, table } from './output.ts';
+import { applySaved } from './saved-plans.ts';
 import type { Common } from './program.ts';
 
 /** Items that a terminal is shown; `--json` gives all. */
@@ -181,11 +183,23 @@ export const planApply = (options: Common & { item?: string; by?: string }, plan
       (await view.store.get('plan_item', { plan, item: options.item })) === undefined
     )
       throw new CrosswalkError('not-there', { what: `item of plan ${plan}`, id: options.item });
-    const outcomes = await applyPlan(hub, plannerOf(hub, run, installation), plan, me(options), options.item);
+    const { outcomes, stopped } =
+      run.kind === savedKind
+        ? await applySaved(options, plan)
+        : {
+            outcomes: await applyPlan(
+              hub,
+              plannerOf(hub, run, installation),
+              plan,
+              me(options),
+              options.item,
+            ),
+            stopped: undefined,
+          };
     const count = (is: string): number => outcomes.filter((one) => one.is === is).length;
     const open = (await collect(view, plan)).filter((one) => one.state === 'proposed');
-    if (options.json) json({ plan, outcomes, proposed: open });
-    else {
+    if (options.json && stopped === undefined) json({ plan, outcomes, proposed: open });
+    else if (!options.json) {
       say(
         `${count('applied')} applied, ${count('dropped')} not needed any more, ${open.length} still proposed`,
       );
@@ -193,8 +207,9 @@ export const planApply = (options: Common & { item?: string; by?: string }, plan
         tellItems(open);
         say('they have moved since they were proposed, or were not asked for; approve them as they are now');
       }
-      if (count('applied') > 0)
+      if (count('applied') > 0 && run.kind !== savedKind)
         say('what follows in the systems is delivered by the gateway, as for any change');
     }
+    if (stopped !== undefined) return fail(stopped, options.json);
     return count('moved') + count('overtaken') > 0 ? exits.wrong : exits.ok;
   });

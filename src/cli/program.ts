@@ -129,6 +129,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     .option('--full', 'sweep everything', false)
     .option('--absent', 'with --full: look at what the scan no longer shows, however much it is', false)
     .option('--plan', 'only show what would be written', false)
+    .option('--save', 'with --plan: keep it, to be applied item by item (plan apply)', false)
     .option('--wait <seconds>', 'how long to wait where a running gateway does the work', '300');
   verb(
     'trace <object>',

@@ -28,11 +28,13 @@ interface Options extends Common {
   readonly full?: boolean;
   readonly absent?: boolean;
   readonly plan?: boolean;
+  readonly save?: boolean;
   readonly wait?: string;
 }
 
 export const sync = async (options: Options, name: string): Promise<number> => {
   if (options.plan === true) return (await import('./planning.ts')).plan(options, name);
+  if (options.save === true) throw new CrosswalkError('usage', { detail: '--save goes with --plan' });
   const seconds = Number(options.wait);
   if (!Number.isFinite(seconds) || seconds <= 0)
     throw new CrosswalkError('usage', { detail: '--wait takes a number of seconds' });

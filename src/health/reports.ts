@@ -7,6 +7,7 @@ import type { Json } from '../connector.ts';
 import { CrosswalkError, type ErrorCode } from '../errors.ts';
 import { imbalances } from '../merge/books.ts';
 import { labelOf } from '../merge/record.ts';
+import { stepVerdict } from '../merge/transition.ts';
 import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
 import { idOf, idParts } from '../sync/decide.ts';
@@ -275,11 +276,37 @@ export interface ConflictReport {
   readonly ours: Json;
   readonly theirs: Json;
   readonly at: number;
+  /** Of a step that waits: what was skipped or is missing, and what to do. */
+  readonly message?: string;
+  readonly remedy?: string;
 }
+
+/** What a step that waits is told by, as the record is now. */
+const waitingStep = (
+  { entities }: Config,
+  entity: string,
+  fields: Readonly<Record<string, { readonly value: Json }>>,
+  held: Pick<ConflictReport, 'id' | 'record' | 'field' | 'sync' | 'object' | 'theirs'>,
+): Pick<ConflictReport, 'message' | 'remedy'> => {
+  const { id, record, field, sync, object, theirs } = held;
+  const rule = entities[entity]?.transitions[field];
+  const valueOf = (name: string): Json => fields[name]?.value ?? null;
+  const why = rule === undefined ? '' : stepVerdict(rule, valueOf(field), theirs, valueOf).why;
+  const detail = why === '' ? 'no rule forbids it any more; the next look at it takes it' : why;
+  const { message, remedy } = new CrosswalkError('transition-waits', {
+    id,
+    record,
+    field,
+    sync,
+    object,
+    detail,
+  });
+  return { message, remedy };
+};
 
 /** Fields that wait for a decision; with `all`, declared divergences too. */
 export const conflictsReport = async (
-  { store }: Pick<View, 'store'>,
+  { store, config }: Pick<View, 'store' | 'config'>,
   all = false,
   limit = 500,
 ): Promise<ConflictReport[]> => {
@@ -292,17 +319,18 @@ export const conflictsReport = async (
     ) as [string, string, string, string];
     const stored = await store.get('record', { id: record });
     const fields = (stored?.['fields'] ?? {}) as Record<string, { value: Json }>;
+    const held = { id: idOf(record, field, sync, object), record, field, sync, object };
+    const theirs = row['theirs'] as Json;
     found.push({
-      id: idOf(record, field, sync, object),
-      record,
-      field,
-      sync,
-      object,
+      ...held,
       label: labelOf(record, fields),
       why: String(row['why']),
       ours: fields[field]?.value ?? null,
-      theirs: row['theirs'] as Json,
+      theirs,
       at: Number(row['at']),
+      ...(row['why'] === 'transition'
+        ? waitingStep(config, String(stored?.['entity']), fields, { ...held, theirs })
+        : {}),
     });
   }
   return found;

@@ -51,6 +51,17 @@ const decimalOf = (units: number, digits: number): string => {
   return `${units < 0 ? '-' : ''}${whole}${digits === 0 ? '' : `.${text.slice(-digits)}`}`;
 };
 
+/** `1234.50 CNY`. */
+export const amountText = (units: number, currency: string): string =>
+  `${decimalOf(units, DECIMALS.get(currency) ?? 2)} ${currency}`;
+
+/** The minor units that `1234.50` of a currency is; what is wrong with it as the rest of a sentence. */
+export const minorUnits = (text: string, currency: string): number | string => {
+  if (NO_MONEY.test(currency)) return `names ${currency}, which nobody pays with`;
+  const units = unitsOf(text, currency, DECIMALS.get(currency) ?? 2);
+  return units instanceof Misfit ? units.said : (units ?? 'is empty');
+};
+
 const minorOf = (value: Json): number | null | Misfit => {
   if (value === '') return null;
   if (typeof value !== 'number' && typeof value !== 'string') return wrongType(value, ['integer', 'string']);

@@ -5,6 +5,7 @@ import { leavesHold } from './lineage.ts';
 import { oneKey, type Rival } from './one.ts';
 import type { MergeInput } from './merge.ts';
 import { spansAfter } from './spans.ts';
+import { byEvidence, stepVerdict, type StepVerdict } from './transition.ts';
 import {
   isEmpty,
   same,
@@ -35,6 +36,10 @@ export const mergeRows = [
   'not taken',
   'unknown write did not happen',
   'one: contested',
+  'step: waits',
+  'step: restored',
+  'step: back, alarm',
+  'step: goes on',
   'list: as it was',
   'list: changed there only',
   'list: merged',
@@ -69,7 +74,8 @@ export const REMAPPED = 'the mapping has changed; crosswalk remap plans it';
 export class Judgement {
   readonly input: MergeInput;
   readonly version: number;
-  readonly span: Span;
+  /** When what it shows was changed there. */
+  span: Span;
   readonly fields: Record<string, FieldState>;
   /** What the remote showed when it was last seen; a missing field was never seen. */
   readonly shown: Fields;
@@ -110,12 +116,21 @@ export class Judgement {
     return this.fields[field]?.version ?? 0;
   }
 
-  /** Whose a flag is must be known before it is judged. */
+  /** Whose a flag is must be known before it is judged, and the evidence before the step that needs it. */
   order(): Iterable<string> {
-    const { lens, ones } = this.input;
-    if (ones === undefined) return lens.inward;
-    const isFlag = (field: string): boolean => Object.hasOwn(ones.rule, field);
-    return [...lens.inward].toSorted((a, b) => Number(isFlag(a)) - Number(isFlag(b)));
+    const { lens, ones, transitions } = this.input;
+    if (ones === undefined && transitions === undefined) return lens.inward;
+    const isFlag = (field: string): boolean => ones !== undefined && Object.hasOwn(ones.rule, field);
+    const fields = [...lens.inward].toSorted((a, b) => Number(isFlag(a)) - Number(isFlag(b)));
+    return transitions === undefined ? fields : byEvidence(fields, transitions);
+  }
+
+  /** What becomes of the step that theirs would be. */
+  step(field: string, theirs: Json): StepVerdict {
+    const { transitions = {}, steps } = this.input;
+    const rule = Object.hasOwn(transitions, field) ? transitions[field] : undefined;
+    if (rule === undefined) return { does: 'take', why: '' };
+    return stepVerdict(rule, this.ours(field), theirs, (one) => this.ours(one), steps?.get(field));
   }
 
   /** Who has the flag that theirs sets, if another record of the same does. */

@@ -39,6 +39,7 @@ import {
   type LinkState,
   type RecordState,
 } from './record.ts';
+import type { TransitionRules } from './transition.ts';
 
 /** What was seen of a remote, and between which moments of our clock. */
 export interface Sight {
@@ -58,6 +59,10 @@ export interface MergeInput {
   readonly now: number;
   /** Of an entity with flags that at most one record has. */
   readonly ones?: Ones | undefined;
+  /** Of an entity with fields whose steps are guarded. */
+  readonly transitions?: TransitionRules | undefined;
+  /** By field: the values that the remote has named since the last look, in order. */
+  readonly steps?: ReadonlyMap<string, readonly Json[]> | undefined;
 }
 
 export interface Merged {
@@ -92,8 +97,18 @@ const takeOrContest = (
   by: string,
   shadow: Json | undefined,
 ): void => {
+  const step = judge.step(field, theirs);
+  if (step.does === 'ask') {
+    judge.rows.push('step: waits');
+    return judge.hold(field, 'transition', theirs, 'asked', step.why);
+  }
+  if (step.does === 'restore') {
+    judge.rows.push('step: restored');
+    return judge.restore(field, theirs, 'overruled', step.why);
+  }
+  if (step.does === 'alarm') judge.rows.push('step: back, alarm');
   const rival = judge.rival(field, theirs);
-  if (rival === undefined) return judge.take(field, theirs, by);
+  if (rival === undefined) return judge.take(field, theirs, step.why === '' ? by : `${by}; ${step.why}`);
   const rule = judge.input.rules(field);
   const inPlace = `at most one: in place of ${rival.record}`;
   const barred = bar(rule, false, true);
@@ -143,10 +158,35 @@ const endsWithAChange: ReadonlySet<HoldReason> = new Set([
   'own',
 ]);
 
+/** A step that waits is judged again at each look: what it lacked may be there by now. */
+const judgeWaiting = (judge: Judgement, hold: Hold, theirs: Json): void => {
+  const { field } = hold;
+  const isAsHeld = judge.still(field, theirs, hold.theirs);
+  const { does, why } = judge.step(field, theirs);
+  if (does === 'ask') {
+    // Of a later edit the time is that of the look that showed it.
+    if (!isAsHeld) judge.keep({ ...hold, theirs, at: judge.input.now }, 'held', why);
+    return;
+  }
+  judge.rows.push('step: goes on');
+  judge.release(field);
+  const { span } = judge;
+  // It was there when it was held: this look only tells it again.
+  if (isAsHeld) judge.span = { from: 0, to: Math.min(hold.at, span.to) };
+  const moved = judge.fieldVersion(field) > (judge.seen[field] ?? 0);
+  if (moved && !isEmpty(judge.ours(field))) judgeConflict(judge, field, theirs, hold.theirs);
+  else judgeChange(judge, field, theirs, hold.theirs);
+  judge.span = span;
+};
+
 /** True if the hold decides; false if the field goes on to the table. */
 const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
   const hold = judge.input.holds.find((one) => one.field === field);
   if (hold === undefined) return false;
+  if (hold.why === 'transition') {
+    judgeWaiting(judge, hold, theirs);
+    return true;
+  }
   if (judge.still(field, theirs, hold.theirs)) return true;
   if (endsWithAChange.has(hold.why)) {
     judge.release(field);

@@ -66,9 +66,20 @@ export interface Amount {
   readonly share?: number;
 }
 
+/** So much money, in whole minor units, in a run or in any 24 hours. */
+export interface MoneyAmount {
+  /** As it stands in the configuration. */
+  readonly text: string;
+  readonly per: 'run' | 'day';
+  readonly currency: string;
+  readonly most: number;
+}
+
 /** How much a sync may write before a person is asked; no limit where a list is empty. */
 export interface Budget {
   readonly creates: readonly Amount[];
   readonly updates: readonly Amount[];
   readonly removes: readonly Amount[];
+  /** What may be written into fields that hold money; a currency that it does not name has none. */
+  readonly amount?: readonly MoneyAmount[];
 }

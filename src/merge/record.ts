@@ -129,6 +129,8 @@ export type HoldReason =
   | 'empty'
   | 'placeholder'
   | 'own'
+  /** A step that skips, goes back or lacks evidence: a person decides, or the evidence does once it is there. */
+  | 'transition'
   /** The mapping has changed, and reads the remote otherwise than the record has it: a planned run decides. */
   | 'remapped';
 
@@ -143,7 +145,7 @@ export interface Hold {
 
 /** True if a person must decide; the others are declared divergences. */
 export const isOpen = (why: HoldReason): boolean =>
-  why === 'ask' || why === 'oscillation' || why === 'not-taken' || why === 'refused';
+  why === 'ask' || why === 'transition' || why === 'oscillation' || why === 'not-taken' || why === 'refused';
 
 /** What happened to one field in one commit. */
 export interface Entry {

@@ -202,6 +202,7 @@ const heldWords = ({ why }: Hold): string => {
     case 'refused':
       return 'its mapping cannot write the value there';
     case 'ask':
+    case 'transition':
     case 'oscillation':
     case 'not-taken':
       return `a decision about it waits there (${why}); crosswalk conflicts list`;

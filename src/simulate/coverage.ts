@@ -37,6 +37,7 @@ export const undoNames: readonly string[] = [
 
 const holds: Readonly<Record<Exclude<HoldReason, 'remapped'>, true>> = {
   ask: true,
+  transition: true,
   oscillation: true,
   'not-taken': true,
   refused: true,

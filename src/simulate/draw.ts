@@ -1,6 +1,7 @@
 /** What a seed decides before anything happens: the habits of each system, and the rules between them. */
 import type { ClearPolicy, ConflictPolicy, FieldRule, Role } from '../merge/policy.ts';
 import { deletedField } from '../merge/deletion.ts';
+import type { StepPolicy, TransitionRules } from '../merge/transition.ts';
 import type { Sync } from '../sync/hub.ts';
 import { allFields, type ToyTraits } from './toy.ts';
 
@@ -79,6 +80,34 @@ export const drawDeletes = (
       return [system, { deletes: own ?? 'ignore', resurrect: dice.chance(0.4) }];
     }),
   );
+};
+
+/** Most values of `stage` that people type in one course. */
+const mostStages = 5000;
+
+const rankOf = (value: string): number => (Number(value.slice(1)) * 1999) % mostStages;
+
+/**
+ * What steps of `stage` need, in one course of three; from dice of its own, so that the rest of a course is the same with
+ * it and without. Its values are `s1`, `s2` … as people type them: a few are in the order, a few need a note or a name.
+ */
+export const drawTransitions = (seed: number): TransitionRules | undefined => {
+  const random = generator(seed * 40503 + 7);
+  const pick = <T>(list: readonly [T, ...T[]]): T => list[Math.floor(random() * list.length)] ?? list[0];
+  if (random() >= 0.34) return undefined;
+  const policies: readonly [StepPolicy, ...StepPolicy[]] = ['restore', 'ask', 'take'];
+  const all = Array.from({ length: mostStages }, (_, n) => `s${n}`);
+  const every = 1 + Math.floor(random() * 2);
+  const needs = pick([['note'], ['name', 'note'], ['tags']]);
+  return {
+    stage: {
+      // In an order of their own: what is typed later is before as often as after.
+      order: all.filter((_, n) => n % every === 0).toSorted((a, b) => rankOf(a) - rankOf(b)),
+      skip: pick(policies),
+      back: pick<StepPolicy | 'alarm'>(['alarm', 'alarm', 'alarm', 'restore', 'ask']),
+      evidence: Object.fromEntries(all.filter((_, n) => n % 3 === 0).map((value) => [value, needs])),
+    },
+  };
 };
 
 /** Role and policy of the deletion of records. */

@@ -50,10 +50,16 @@ export class Engine {
   #start(): Hub {
     const world = this.#world;
     const { mutation, tally } = world.options;
+    const { transitions } = world;
     return {
       store: this.#crashing(world.store),
       syncs: this.#syncs(),
-      entities: new Map([['person', { name: 'person', keys: [['email']] }]]),
+      entities: new Map([
+        [
+          'person',
+          { name: 'person', keys: [['email']], ...(transitions === undefined ? {} : { transitions }) },
+        ],
+      ]),
       now: () => world.time,
       newId: (prefix) => {
         this.#ids += 1;

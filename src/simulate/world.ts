@@ -3,11 +3,12 @@
  * at any commit. Everything follows from one seed; time passes only when the world says.
  */
 import type { FieldRule } from '../merge/policy.ts';
+import type { TransitionRules } from '../merge/transition.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
 import type { CallItem, Hub, Sync } from '../sync/hub.ts';
 import { closeRuns } from '../sync/runs.ts';
-import { drawDeletes, drawRules, drawTraits, generator, type Dice } from './draw.ts';
+import { drawDeletes, drawRules, drawTraits, drawTransitions, generator, type Dice } from './draw.ts';
 import { drawBounds, drawIdChanges, type Bounds } from './bounds.ts';
 import { Engine } from './engine.ts';
 import type { Fault } from './faults.ts';
@@ -64,6 +65,7 @@ export class World implements Dice {
   readonly deletes: ReadonlyMap<string, Pick<Sync, 'deletes' | 'resurrect'>>;
   readonly bounds: ReadonlyMap<string, Bounds>;
   readonly idChanges: number;
+  readonly transitions: TransitionRules | undefined;
 
   constructor(options: WorldOptions) {
     this.options = options;
@@ -81,6 +83,8 @@ export class World implements Dice {
     this.deletes = drawDeletes(this, [...this.rules.keys()]);
     this.bounds = drawBounds(this, [...this.rules.keys()]);
     this.idChanges = drawIdChanges(this);
+    this.transitions =
+      scenario === undefined || scenario.isDrawn === true ? drawTransitions(options.seed) : undefined;
     this.isPaced = scenario !== undefined && scenario.isDrawn !== true;
     if (this.isPaced) {
       const names = [...this.rules.keys()];

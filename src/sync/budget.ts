@@ -4,11 +4,22 @@
  * writes wait until the run that opened them has been taken in.
  */
 import { reachOf } from '../merge/deletion.ts';
+import type { Fields } from '../mapping/lens.ts';
 import type { Amount } from '../merge/policy.ts';
 import type { LinkState, RecordState } from '../merge/record.ts';
 import { isDoomed } from './deletion.ts';
 import type { Draft } from './draft.ts';
 import { effectOf, linkOf, recordOf, type EffectRow, type Hub, type Sync } from './hub.ts';
+import {
+  addMoney,
+  hasMoneyBudget,
+  moneyExceeded,
+  moneySpent,
+  moneyWanted,
+  Purse,
+  spendMoney,
+  type Money,
+} from './money.ts';
 import { spend, spent } from './quota.ts';
 import { runOf } from './runs.ts';
 
@@ -19,6 +30,8 @@ const sorts: readonly Sort[] = ['creates', 'updates', 'removes'];
 interface Sorted {
   readonly run: string;
   readonly sort: Sort;
+  /** Counted only where the budget is of money too. */
+  readonly money: Money;
 }
 
 const sortOf = ({ object }: Pick<EffectRow, 'object'>, isRemoved: boolean): Sort =>
@@ -28,17 +41,18 @@ const counter = (sync: string, sort: Sort, run?: string): string =>
   `${run === undefined ? 'day' : `run ${run}`}:${sync}:${sort}`;
 
 export const hasBudget = ({ budget }: Sync): boolean =>
-  budget !== undefined && sorts.some((sort) => budget[sort].length > 0);
+  budget !== undefined && (hasMoneyBudget(budget) || sorts.some((sort) => budget[sort].length > 0));
 
 /** Counts one write in the commit that puts its call on disk. */
 export const spendWrite = async (
   draft: Draft,
   sync: Sync,
   effect: EffectRow,
-  isRemoved = false,
+  fields: Fields | 'removed',
 ): Promise<void> => {
   if (!hasBudget(sync)) return;
-  const sort = sortOf(effect, isRemoved);
+  const sort = sortOf(effect, fields === 'removed');
+  if (fields !== 'removed') await spendMoney(draft, sync, effect.run, fields);
   await spend(draft, counter(sync.name, sort), 1);
   await spend(draft, counter(sync.name, sort, effect.run), 1);
 };
@@ -48,6 +62,8 @@ export interface Grant {
   readonly creates: number;
   readonly updates: number;
   readonly removes: number;
+  /** Absent in grants from before there were budgets of money. */
+  readonly amount?: Money;
   /** UTC ms. */
   readonly until: number;
 }
@@ -75,10 +91,12 @@ const most = 1_000_000;
 
 /** The effects with what each comes to. */
 const sorted = async (
-  { store }: Pick<Hub, 'store'>,
+  hub: Pick<Hub, 'store'>,
   effects: readonly EffectRow[],
   isRemoved: (record: RecordState, link: LinkState) => boolean,
+  sync: Pick<Sync, 'name' | 'lens' | 'budget'> | undefined,
 ): Promise<Sorted[]> => {
+  const { store } = hub;
   const rows = await store.many(
     'record',
     effects.map(({ record }) => ({ id: record })),
@@ -87,30 +105,41 @@ const sorted = async (
     'link',
     effects.map(({ sync, object }) => ({ sync, object })),
   );
-  return effects.map((effect, index) => {
-    const [row, link] = [rows[index], links[index]];
-    const removed = row !== undefined && link !== undefined && isRemoved(recordOf(row), linkOf(link));
-    return { run: effect.run, sort: sortOf(effect, removed) };
-  });
+  const found: Sorted[] = [];
+  for (const [index, effect] of effects.entries()) {
+    const [row, stored] = [rows[index], links[index]];
+    const record = row === undefined ? undefined : recordOf(row);
+    const link = stored === undefined ? null : linkOf(stored);
+    const removed = record !== undefined && link !== null && isRemoved(record, link);
+    const counts = record !== undefined && !removed && sync !== undefined && hasMoneyBudget(sync.budget);
+    const money = counts ? await moneyWanted(hub, sync, effect, record, link) : {};
+    found.push({ run: effect.run, sort: sortOf(effect, removed), money });
+  }
+  return found;
 };
 
 /**
  * Allows all that waits now, for a day. `propagates`: deletions are removed there. Answers with how much that is; what was
- * allowed before, and used, stays allowed: it still counts in the 24 hours.
+ * allowed before, and used, stays allowed: it still counts in the 24 hours. `own`: the sync, for what it writes of money.
  */
 export const grantOpen = async (
   hub: Pick<Hub, 'store' | 'now'>,
   sync: string,
   propagates: boolean,
   by: string,
-): Promise<Omit<Grant, 'until'>> => {
+  own?: Pick<Sync, 'name' | 'lens' | 'budget'>,
+): Promise<Required<Omit<Grant, 'until'>>> => {
   const effects = await openEffects(hub, sync, most);
-  const open = await sorted(hub, effects, (record, { made }) =>
-    reachOf(record) === 'withdraw' ? made === true : propagates && reachOf(record) === 'propagate',
-  );
+  const isRemoved = (record: RecordState, { made }: LinkState): boolean =>
+    reachOf(record) === 'withdraw' ? made === true : propagates && reachOf(record) === 'propagate';
+  const open = await sorted(hub, effects, isRemoved, own);
   const before = await granted(hub, sync);
   const waiting = { creates: 0, updates: 0, removes: 0 };
-  for (const { sort } of open) waiting[sort] += 1;
+  let amount: Money = {};
+  for (const { sort, money } of open) {
+    waiting[sort] += 1;
+    amount = addMoney(amount, money);
+  }
   const at = hub.now();
   // As long as what was spent on a former one still counts: counters go by whole hours.
   const value: { -readonly [K in keyof Grant]: Grant[K] } = { ...waiting, until: at + 25 * 3_600_000 };
@@ -118,9 +147,16 @@ export const grantOpen = async (
   value.updates += waiting.removes;
   for (const sort of sorts)
     value[sort] += Math.min(before?.[sort] ?? 0, await spent(hub, counter(sync, sort)));
+  const allowed = before?.amount ?? {};
+  const used = await moneySpent(hub, sync, Object.keys(allowed));
+  const still = Object.entries(allowed).map(([currency, most]) => [
+    currency,
+    Math.min(most, used[currency] ?? 0),
+  ]);
+  value.amount = addMoney(amount, Object.fromEntries(still) as Money);
   const row = { ...grantKey(sync), value, at, by };
   await hub.store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
-  return waiting;
+  return { ...waiting, amount };
 };
 
 const limitOf = async ({ store }: Hub, sync: Sync, { most: fixed, share = 0 }: Amount): Promise<number> =>
@@ -190,12 +226,15 @@ export const stopOf = async (hub: Hub, sync: Sync): Promise<Stop | null> => {
   const next = await openEffects(hub, sync.name, 100);
   if (next.length === 0) return null;
   if (await isReading(hub, next)) return { is: 'reading' };
-  if (await isFarBelow(hub, sync)) return null;
+  // What a write comes to in money its count does not tell.
+  if (!hasMoneyBudget(sync.budget) && (await isFarBelow(hub, sync))) return null;
   const open = await openEffects(hub, sync.name, most);
-  const effects = await sorted(hub, open, (record, link) => isDoomed(sync, record, link));
+  const effects = await sorted(hub, open, (record, link) => isDoomed(sync, record, link), sync);
   const grant = await granted(hub, sync.name);
-  for (const sort of sorts) {
-    const why = await exceeded(hub, sync, sort, effects, grant?.[sort] ?? 0);
+  const money = (): Promise<string | null> => moneyExceeded(hub, sync, grant?.amount ?? {}, effects);
+  for (const sort of [...sorts, 'amount'] as const) {
+    const why =
+      sort === 'amount' ? await money() : await exceeded(hub, sync, sort, effects, grant?.[sort] ?? 0);
     if (why === null) continue;
     const [run = ''] = [...Map.groupBy(effects, (one) => one.run)]
       .toSorted(([, a], [, b]) => b.length - a.length)
@@ -204,6 +243,12 @@ export const stopOf = async (hub: Hub, sync: Sync): Promise<Stop | null> => {
   }
   return null;
 };
+
+/** What may be spent of money in one pass; undefined where no budget speaks of it. */
+export const purseOf = async (hub: Hub, sync: Sync): Promise<Purse | undefined> =>
+  hasMoneyBudget(sync.budget)
+    ? new Purse(hub, sync, (await granted(hub, sync.name))?.amount ?? {})
+    : undefined;
 
 export const overText = (sync: string, why: string): string =>
   `stopped before writing: ${why}. Allow what waits now: crosswalk resume ${sync} --over-budget; or undo what brought it: crosswalk undo <run>`;

@@ -9,6 +9,7 @@ import { drawUnnamed } from './awaited.ts';
 import { touchAgain } from './gone.ts';
 import { linksOf, loadHolds, loadRecord, type EffectRow, type Hub, type Sync } from './hub.ts';
 import { callRow, tryAnew, writable } from './item.ts';
+import { moneyIn, type Purse } from './money.ts';
 import { related } from './relations.ts';
 import type { Prepared } from './send.ts';
 import { together } from './together.ts';
@@ -18,6 +19,7 @@ export const prepareCreates = async (
   sync: Sync,
   effects: readonly EffectRow[],
   run: string,
+  purse?: Purse,
 ): Promise<{ calls: Prepared[]; trouble?: Trouble }> => {
   // Searches before a create wait for the remote: a few at a time.
   const width = sync.kind.find === undefined ? undefined : 4;
@@ -25,7 +27,7 @@ export const prepareCreates = async (
     effects,
     async (effect): Promise<Prepared | Trouble | undefined> => {
       try {
-        return await prepareCreate(hub, sync, effect, run);
+        return await prepareCreate(hub, sync, effect, run, purse);
       } catch (error) {
         if (error instanceof Trouble) return error;
         throw error;
@@ -43,6 +45,7 @@ const prepareCreate = async (
   sync: Sync,
   effect: EffectRow,
   run: string,
+  purse: Purse | undefined,
 ): Promise<Prepared | undefined> => {
   const links = (await linksOf(hub, effect.record)).filter((link) => link.sync === sync.name);
   const live = links.find((link) => link.state === 'live');
@@ -91,7 +94,8 @@ const prepareCreate = async (
   const call = callRow(hub, sync, item);
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1, reason: null });
   draft.put('call', { ...call });
-  await spendWrite(draft, sync, effect);
+  if (purse !== undefined && !(await purse.take(effect.run, moneyIn(item.fields)))) return undefined;
+  await spendWrite(draft, sync, effect, item.fields);
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
 };
 

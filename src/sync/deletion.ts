@@ -319,6 +319,7 @@ export const heldBefore = (link: LinkState | null, standing: readonly Hold[]): r
 
 const heldVerdicts: Readonly<Record<Hold['why'], readonly [Entry['verdict'], string]>> = {
   ask: ['asked', ''],
+  transition: ['asked', ''],
   oscillation: ['oscillation', ''],
   'not-taken': ['not-taken', ''],
   refused: ['problem', ''],

@@ -15,7 +15,7 @@ import type { Look, Trouble } from '../connector.ts';
 import { isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import type { LinkState } from '../merge/record.ts';
-import { spendWrite, stopOf } from './budget.ts';
+import { purseOf, spendWrite, stopOf } from './budget.ts';
 import { prepareCreates } from './create.ts';
 import { isDoomed } from './deletion.ts';
 import { commit, Draft } from './draft.ts';
@@ -32,6 +32,7 @@ import {
 import { writtenBy } from './identify.ts';
 import { callRow, tryAnew, writable } from './item.ts';
 import { drawLook } from './look.ts';
+import { moneyIn, type Purse } from './money.ts';
 import { drawUnnamed } from './awaited.ts';
 import { isTakenIn } from './first-reading.ts';
 import { drawGone, touchAgain } from './gone.ts';
@@ -50,25 +51,39 @@ export interface Delivered {
   readonly over?: string;
 }
 
-/** One pass over a sync's effects that are due. */
-export const deliver = async (hub: Hub, sync: Sync, upkeepRun: string, most = 256): Promise<Delivered> => {
+/** One pass over a sync's effects that are due, of the records in `only` if that is given. */
+export const deliver = async (
+  hub: Hub,
+  sync: Sync,
+  upkeepRun: string,
+  most = 256,
+  only?: ReadonlySet<string>,
+): Promise<Delivered> => {
   const settled = await settleUnsettled(hub, sync, upkeepRun);
   const stop = await stopOf(hub, sync);
   if (stop !== null) return { taken: settled, ...(stop.is === 'over' ? { over: stop.why } : {}) };
-  const rows = await hub.store.list('effect', 'due', {
+  const due = await hub.store.list('effect', 'due', {
     where: { sync: sync.name, state: 'open' },
     upTo: hub.now(),
-    limit: most,
+    limit: only === undefined ? most : 1_000_000,
   });
+  const rows = only === undefined ? due : due.filter((row) => only.has(String(row['record']))).slice(0, most);
   const sendAll = async (calls: readonly Prepared[]): Promise<Trouble | undefined> => {
     let last: Trouble | undefined;
     for (const batch of batchesOf(sync, calls)) last = (await send(hub, sync, batch, upkeepRun)) ?? last;
     return last;
   };
   let trouble: Trouble | undefined;
-  for await (const part of prepare(hub, sync, rows.map(effectOf), upkeepRun))
+  const effects = rows.map(effectOf);
+  const purse = await purseOf(hub, sync);
+  for await (const part of prepare(hub, sync, effects, upkeepRun, purse))
     trouble = (await sendAll(part.calls)) ?? part.trouble ?? trouble;
-  return { taken: settled + rows.length, ...(trouble === undefined ? {} : { trouble }) };
+  const over = purse?.over;
+  return {
+    taken: settled + rows.length,
+    ...(trouble === undefined ? {} : { trouble }),
+    ...(over === undefined ? {} : { over }),
+  };
 };
 
 /**
@@ -80,12 +95,13 @@ export async function* prepare(
   sync: Sync,
   effects: readonly EffectRow[],
   run: string,
+  purse?: Purse,
 ): AsyncGenerator<{ readonly calls: readonly Prepared[]; readonly trouble?: Trouble }> {
   const updates = effects.filter((effect) => effect.object !== '');
-  yield { calls: await prepareUpdates(hub, sync, updates, run) };
+  yield { calls: await prepareUpdates(hub, sync, updates, run, purse) };
   const creates = effects.filter((effect) => effect.object === '');
   if (creates.length === 0) return;
-  if (await isTakenIn(hub, sync)) yield await prepareCreates(hub, sync, creates, run);
+  if (await isTakenIn(hub, sync)) yield await prepareCreates(hub, sync, creates, run, purse);
   else await together(creates, (effect) => awaitFirst(hub, sync, effect, run));
 }
 
@@ -105,6 +121,7 @@ const prepareUpdates = async (
   sync: Sync,
   effects: readonly EffectRow[],
   run: string,
+  purse: Purse | undefined,
 ): Promise<Prepared[]> => {
   const links = new Map<EffectRow, LinkState>();
   for (const effect of effects) {
@@ -119,7 +136,7 @@ const prepareUpdates = async (
     else links.set(effect, link);
   }
   const looked = await lookBefore(hub, sync, links, run);
-  const prepared = await together(looked, (effect) => prepareUpdate(hub, sync, effect, run));
+  const prepared = await together(looked, (effect) => prepareUpdate(hub, sync, effect, run, purse));
   return prepared.filter((one) => one !== undefined);
 };
 
@@ -226,6 +243,7 @@ const prepareUpdate = async (
   sync: Sync,
   before: EffectRow,
   run: string,
+  purse: Purse | undefined,
 ): Promise<Prepared | undefined> => {
   const row = await hub.store.get('effect', {
     sync: sync.name,
@@ -244,7 +262,7 @@ const prepareUpdate = async (
   draft.expect('record', { id: record.id }, { version: record.version });
   if (isDoomed(sync, record, link) && (!isContested(holds) || hub.mutation === 'remove-contested')) {
     const call = drawRemoval(draft, sync, record, link, effect);
-    await spendWrite(draft, sync, effect, true);
+    await spendWrite(draft, sync, effect, 'removed');
     return (await commit(draft)) ? { call, most: effect.most } : undefined;
   }
   if (sync.kind.update === undefined) {
@@ -274,7 +292,8 @@ const prepareUpdate = async (
   });
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
   draft.put('call', { ...call });
-  await spendWrite(draft, sync, effect);
+  if (purse !== undefined && !(await purse.take(effect.run, moneyIn(item.fields)))) return undefined;
+  await spendWrite(draft, sync, effect, item.fields);
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
 };
 

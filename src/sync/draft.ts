@@ -25,6 +25,7 @@ import {
   type Sync,
 } from './hub.ts';
 import { aliasKeys, noteClaim, releaseKey } from './keys.ts';
+import { wakeSteps } from './evidence.ts';
 import { claimOnes } from './one.ts';
 import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
@@ -210,6 +211,7 @@ export class Draft {
     isNew = false,
   ): Promise<void> {
     const stored = isNew ? [] : await linksOf(this.hub, record.id);
+    if (!isNew) await wakeSteps(this, record, changed);
     const isKnown = (link: LinkState): boolean => link.sync === known?.sync && link.object === known.object;
     const links = [...stored.filter((link) => !isKnown(link)), ...(known === null ? [] : [known])];
     const isMoved = changed.includes(deletedField);

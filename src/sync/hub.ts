@@ -12,6 +12,7 @@ import { listedBy, type Listed } from '../merge/lists.ts';
 import type { OneRule } from '../merge/one.ts';
 import type { Budget, DeletePolicy, Rules } from '../merge/policy.ts';
 import type { Hold, HoldReason, LinkState, RecordState } from '../merge/record.ts';
+import type { TransitionRules } from '../merge/transition.ts';
 import { intoOf } from '../merge/redirect.ts';
 import type { Row } from '../store/schema.ts';
 import type { Store } from '../store/store.ts';
@@ -52,6 +53,8 @@ export interface Entity {
   readonly protect?: Readonly<Record<string, readonly string[]>>;
   /** Flags that at most one of the records has that name the same in a field: by flag, that field. */
   readonly one?: OneRule;
+  /** What the steps of fields with an order of values need; absent: nothing. */
+  readonly transitions?: TransitionRules;
   /** The field that shows people a deletion, true or false; absent where the entity has none. */
   readonly mark?: string;
   /** How duplicates are searched for and merged; absent: as usual. */
@@ -284,7 +287,12 @@ export const membersOf = async ({ store }: Pick<Hub, 'store'>, id: string): Prom
   return members;
 };
 
-export const loadHolds = async (hub: Hub, record: string, sync: string, object: string): Promise<Hold[]> => {
+export const loadHolds = async (
+  hub: Pick<Hub, 'store'>,
+  record: string,
+  sync: string,
+  object: string,
+): Promise<Hold[]> => {
   const rows = await hub.store.list('conflict', 'record', { where: { record }, limit: 1000 });
   return rows.filter((row) => row['sync'] === sync && row['object'] === object).map(holdOf);
 };

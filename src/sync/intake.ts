@@ -10,7 +10,7 @@
  */
 import type { HistoryEntry, Look, RemoteObject } from '../connector.ts';
 import { worst, type ItemVerdict } from '../merge/books.ts';
-import { same, type LinkState, type RecordState } from '../merge/record.ts';
+import { isOpen, same, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Row } from '../store/schema.ts';
 import { Draft } from './draft.ts';
@@ -55,9 +55,17 @@ export interface PassResult {
 
 const deferral = 1000;
 
-/** One pass over a lane: up to `most` touches. Resolves with how many it took. */
-export const intake = async (hub: Hub, lane: string, upkeepRun: string, most = 300): Promise<PassResult> => {
-  const rows = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit: most });
+/** One pass over a lane: up to `most` touches, of the objects in `only` if that is given. Resolves with how many it took. */
+export const intake = async (
+  hub: Hub,
+  lane: string,
+  upkeepRun: string,
+  most = 300,
+  only?: ReadonlySet<string>,
+): Promise<PassResult> => {
+  const limit = only === undefined ? most : 1_000_000;
+  const due = await hub.store.list('touch', 'due', { where: { lane }, upTo: hub.now(), limit });
+  const rows = only === undefined ? due : due.filter((row) => only.has(String(row['object']))).slice(0, most);
   const syncs = rows.length === 0 ? [] : await takingIn(hub, lane);
   if (syncs.length === 0) return { taken: 0, stale: 0 };
   const jobs = await gather(hub, syncs, rows);
@@ -299,10 +307,7 @@ const mergeObject = async (
   drawPassed(draft, sync, link, job, merged.record.id);
   for (const problem of merged.problems) draft.park(sync.lane, job.object, problem, { object: sight.object });
   if (merged.problems.length > 0) return 'parked';
-  if (
-    merged.held.some((hold) => hold.why === 'ask' || hold.why === 'oscillation' || hold.why === 'not-taken')
-  )
-    return 'parked';
+  if (merged.held.some(({ why }) => isOpen(why) && why !== 'refused')) return 'parked';
   if (waits) return 'waiting';
   if (applied || merged.entries.some((entry) => entry.verdict !== 'confirmed')) return 'applied';
   return merged.echo ? 'echo' : 'unchanged';

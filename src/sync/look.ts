@@ -17,7 +17,8 @@ import { spendIds } from './ids.ts';
 import { giveWay, rivalsOf } from './one.ts';
 import { related, type Wanted } from './relations.ts';
 import { routeLook } from './route.ts';
-import { transitionsOf } from './transitions.ts';
+import { stepsSeen, transitionsOf } from './transitions.ts';
+import { tellSteps } from './evidence.ts';
 
 export interface LookInput {
   readonly sync: Sync;
@@ -59,6 +60,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   const standing = isNew ? [] : await loadHolds(hub, input.record.id, sync.name, input.link.object);
   const returned = heldBefore(linkBefore, standing);
   const holds = [...standing, ...returned];
+  const transitions = hub.entities.get(sync.entity)?.transitions;
   const seen = merge({
     record: mutateRecord(hub, input.record),
     link: mutateLink(hub, sync, input),
@@ -68,6 +70,8 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
     holds,
     stamps: sync.kind.stamps,
     now: hub.now(),
+    transitions,
+    steps: stepsSeen({ ...input, sync }, transitions),
     ones: await rivalsOf(draft, sync, input.record, sync.lens.read(input.sight.object.value).fields),
   });
   if (hub.reached !== undefined) for (const row of seen.rows) hub.reached(row);
@@ -85,6 +89,7 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   if (applied) await draft.record(recordBefore, record, 'claim');
   else draft.expect('record', { id: record.id }, { version: record.version });
   await spendIds(draft, sync, merged.entries);
+  tellSteps(hub, sync, record, merged.entries);
   draft.link(linkBefore, merged.link);
   if (linkBefore === null && !isNew) await draft.bornHolds(record.id, sync.name, merged.link.object);
   draft.holds(record.id, merged.link, merged.held, merged.released);

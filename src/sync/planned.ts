@@ -77,9 +77,9 @@ export const itemOf = (row: Row): PlanItem => ({
 const page = 200;
 
 /** Items are numbered so that they sort as they were found. */
-const itemId = (number: number): string => String(number).padStart(7, '0');
+export const itemId = (number: number): string => String(number).padStart(7, '0');
 
-const putItem = (
+export const putItem = (
   plan: string,
   item: string,
   kind: string,

@@ -1,6 +1,7 @@
 import type { Json } from '../connector.ts';
 import type { Merged } from '../merge/merge.ts';
 import { nestAt, same } from '../merge/record.ts';
+import type { TransitionRules } from '../merge/transition.ts';
 import type { Row } from '../store/schema.ts';
 import type { LookInput } from './look.ts';
 
@@ -52,6 +53,23 @@ export const transitionsOf = (input: LookInput, merged: Merged, now: number): Ro
       return [row];
     });
   });
+};
+
+/** By guarded field: the values that the remote's hooks have named since the last look, in order of time. */
+export const stepsSeen = (
+  input: LookInput,
+  transitions: TransitionRules | undefined,
+): ReadonlyMap<string, readonly Json[]> => {
+  const { link, history = [] } = input;
+  if (transitions === undefined || history.length === 0) return new Map();
+  return new Map(
+    Object.keys(transitions).map((field) => [
+      field,
+      stepsOf(input, field, history)
+        .filter((step) => step.at > link.lookedFrom)
+        .map(({ value }) => value),
+    ]),
+  );
 };
 
 const stepsOf = ({ sync }: LookInput, field: string, history: LookInput['history'] = []): Step[] => {

@@ -64,6 +64,47 @@ it('stops a sync before the first write that its budget does not allow, and asks
   expect((await story.crmRows()).length).toBe(8);
 }, 120_000);
 
+it('holds a stage back until its evidence is there, says what is missing, and goes on by itself', async () => {
+  const guard =
+    '{ stage: { order: [lead, qualified, opportunity, customer], skip: ask, evidence: { customer: [customerId] } } }';
+  const config = configOf('mode: live,').replace('protect: [customerId]', `transitions: ${guard}`);
+  story = await Story.begin({ config });
+  const commands = new Commands(story.folder);
+  const [id = ''] = await story.fileContacts(people(1, () => ({ lifecyclestage: 'opportunity' })));
+  await story.open();
+  await eventually(async () => (await story?.crmRows())?.length === 1, 30_000);
+  expect(await story.atRest()).toBe(true);
+  const change = (properties: Record<string, string>) =>
+    story?.inHubspot('POST', '/crm/v3/objects/contacts/batch/update', { inputs: [{ id, properties }] });
+  const before = (await story.crmRows())[0]?.['stage'];
+  await change({ lifecyclestage: 'customer', jobtitle: '经理' });
+  const list = async () =>
+    (JSON.parse((await commands.run('conflicts', 'list', '--json')).out) as { conflicts: Row[] }).conflicts;
+  interface Row {
+    readonly why: string;
+    readonly field: string;
+    readonly theirs: string;
+    readonly message: string;
+    readonly remedy: string;
+  }
+  const [waits] = await eventually(async () => {
+    const found = await list();
+    return found.length > 0 && found;
+  }, 30_000);
+  expect(waits).toMatchObject({ why: 'transition', field: 'stage', theirs: 'customer' });
+  expect(waits?.message).toContain('was not taken from hubspot-contacts');
+  expect(waits?.message).toContain('customer needs customerId');
+  expect(waits?.remedy).toContain('it is taken by itself');
+  const said = (await commands.run('conflicts', 'list')).out;
+  expect(said).toContain('customer needs customerId');
+  // The rest of the edit has gone on.
+  await eventually(async () => (await story?.crmRows())?.[0]?.['title'] === '经理', 30_000);
+  expect((await story.crmRows())[0]?.['stage']).toBe(before);
+  await change({ customer_id: 'KH-7' });
+  await eventually(async () => (await story?.crmRows())?.[0]?.['stage'] !== before, 30_000);
+  expect(await list()).toEqual([]);
+}, 120_000);
+
 it('only plans until it is published, and again once that is withdrawn', async () => {
   story = await Story.begin({ config: configOf('') });
   const commands = new Commands(story.folder);
