@@ -190,7 +190,8 @@ const joinLink = (
       const isKey = isSecond && input.keys.has(field);
       // What its own record had not taken either: nothing empty is written over it.
       const isLeft = isEmpty(ours) && !isEmpty(theirs);
-      const why = isLeft ? 'empty' : isKey ? 'kept' : isEmpty(theirs) ? undefined : verdict?.hold;
+      const left = input.lists.has(field) ? 'kept' : 'empty';
+      const why = isLeft ? left : isKey ? 'kept' : isEmpty(theirs) ? undefined : verdict?.hold;
       const rule = isLeft
         ? 'merged: empty is not written over filled'
         : isKey

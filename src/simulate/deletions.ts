@@ -61,13 +61,22 @@ const removals = (world: World, state: Snapshot): Removal[] =>
 
 /** Nothing is removed whose deletion nobody asked for: a person deleted another object of the record, where that reaches. */
 const unasked = (world: World, state: Snapshot): string[] =>
-  removals(world, state).flatMap(({ system, object, event, record }) => {
-    const asked = objectsOf(world, state, record).some(
-      (one) =>
-        one.object !== object &&
-        world.deletes.get(one.system.traits.name)?.deletes === 'propagate' &&
-        byPerson(one.object, event.at) !== undefined,
-    );
+  removals(world, state).flatMap(({ system, object, event, record, sentAt }) => {
+    // Of what landed late nobody knows whose it was: of a record that the object was with at some time.
+    const records =
+      sentAt === null
+        ? [...state.lineage].flatMap(([id, rows]) =>
+            rows.some((row) => row.sync === system.traits.name && row.object === object.id) ? [id] : [],
+          )
+        : [record];
+    const asked = records
+      .flatMap((id) => objectsOf(world, state, id))
+      .some(
+        (one) =>
+          one.object !== object &&
+          world.deletes.get(one.system.traits.name)?.deletes === 'propagate' &&
+          byPerson(one.object, event.at) !== undefined,
+      );
     const takesPart = world.deletes.get(system.traits.name)?.deletes === 'propagate';
     const isOurs = object.createdBy !== null && isWithdrawn(state, record);
     return (asked && takesPart) || isOurs

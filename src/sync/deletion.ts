@@ -20,8 +20,9 @@ import {
   type Judged,
   type Reach,
 } from '../merge/deletion.ts';
+import { listedBy } from '../merge/lists.ts';
 import { isEmpty, type Entry, type Hold, type LinkState } from '../merge/record.ts';
-import type { RecordState, Span } from '../merge/record.ts';
+import type { HoldReason, RecordState, Span } from '../merge/record.ts';
 import type { Draft } from './draft.ts';
 import { linksOf, syncsOfEntity, type Hub, type Sync } from './hub.ts';
 
@@ -336,22 +337,31 @@ export const keptFilled = (lens: Lens, now: number, merged: Merged): Merged => {
   const { record, link } = merged;
   const kept = [...lens.outward].filter((field) => {
     const ours = record.fields[field];
-    const isNewer = (ours?.version ?? 0) > (link.seen[field] ?? 0);
+    // A record that took its own in while it was gone may never have had the field.
+    const isNewer = ours === undefined || ours.version > (link.seen[field] ?? 0);
     const isHeld = merged.held.some((one) => one.field === field);
-    return ours !== undefined && isEmpty(ours.value) && isNewer && !isEmpty(shown[field]) && !isHeld;
+    return isEmpty(ours?.value) && isNewer && !isEmpty(shown[field]) && !isHeld;
   });
   if (kept.length === 0) return merged;
   const theirs = (field: string): Json => shown[field] ?? null;
+  // Of a list the members that nobody touches stay apart while others come and go.
+  const why = (field: string): HoldReason => (listedBy(lens, field) === null ? 'empty' : 'kept');
   const rule = 'the object came back with it; empty is not written over filled';
   return {
     ...merged,
     held: [
       ...merged.held,
-      ...kept.map((field) => ({ field, why: 'empty' as const, theirs: theirs(field), ours: null, at: now })),
+      ...kept.map((field) => ({ field, why: why(field), theirs: theirs(field), ours: null, at: now })),
     ],
     entries: [
       ...merged.entries,
-      ...kept.map((field): Entry => ({ field, verdict: 'kept', theirs: theirs(field), held: 'empty', rule })),
+      ...kept.map((field): Entry => ({
+        field,
+        verdict: 'kept',
+        theirs: theirs(field),
+        held: why(field),
+        rule,
+      })),
     ],
     echo: false,
   };

@@ -107,6 +107,39 @@ describe('a merge', () => {
     expect(await recordFor(pair, 'B', again)).toBe(ids[0]);
   });
 
+  it('leaves alone what an object held that was gone meanwhile, and says so when it is back', async () => {
+    const { pair, ids, a, b } = await filed({ rule: { clear: 'take' } });
+    pair.edit(pair.a, a[1], { tags: ['vip', 'new'] });
+    await pair.sync();
+    await pair.live(pair.b, b[1], true);
+    await pair.sync();
+    await pair.sync();
+    pair.edit(pair.a, a[1], { note: null, tags: null });
+    await pair.sync();
+    await merge(pair, ids[0], ids[1]);
+    await pair.sync();
+    await pair.live(pair.b, b[1], false);
+    await pair.sync();
+    expect(await recordFor(pair, 'B', b[1])).toBe(ids[0]);
+    expect(pair.shown(pair.b)[b[1].id]).toMatchObject({
+      name: 'Ann',
+      note: 'met in May',
+      tags: ['vip', 'new'],
+    });
+    const held = async (): Promise<unknown[]> =>
+      (await pair.store.list('conflict', 'record', { where: { record: ids[0] }, limit: 10 }))
+        .filter((row) => row['object'] === b[1].id && row['field'] !== 'email')
+        .map(({ field, why }) => `${field} ${why}`)
+        .sort();
+    expect(await held()).toEqual(['note empty', 'tags kept']);
+    // Somebody takes one of them away there: the other stays, and stays apart.
+    pair.edit(pair.b, b[1], { tags: ['vip'] });
+    await pair.sync();
+    expect(pair.shown(pair.b)[b[1].id]).toMatchObject({ tags: ['vip'] });
+    expect(await held()).toEqual(['note empty', 'tags kept']);
+    expect(await replays(pair)).toEqual([]);
+  });
+
   it('waits for a create that is under way, and leaves one object', async () => {
     const outcomes: unknown[] = [];
     const pair: Pair = new Pair({
