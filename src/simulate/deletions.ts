@@ -1,5 +1,6 @@
 /** Deletion and resurrection, judged against the truth that the toy systems keep. Each check returns sentences; none is good. */
 import { deletedField, reachOf } from '../merge/deletion.ts';
+import type { Json } from '../connector.ts';
 import type { LineageRow } from '../merge/lineage.ts';
 import { same, type Entry } from '../merge/record.ts';
 import { goneGrace } from '../sync/hub.ts';
@@ -190,7 +191,9 @@ const overriding = (world: World, state: Snapshot): string[] =>
           (one) =>
             one?.entry.verdict === 'took' &&
             `${one.row.sync}/${one.row.object}` !== `${row.sync}/${row.object}` &&
-            (typedAt(world, one) ?? 0) > deleted.at,
+            (typedAt(world, one) ?? 0) > deleted.at &&
+            // Who typed what the deleted object had shown already told nothing new.
+            folded(object?.value[one.entry.field]) !== folded(one.entry.after),
         );
       return over === undefined
         ? []
@@ -199,6 +202,10 @@ const overriding = (world: World, state: Snapshot): string[] =>
           ];
     });
   });
+
+/** Whatever the spelling. */
+const folded = (value: Json | undefined): string =>
+  typeof value === 'string' ? value.trim().toLowerCase() : JSON.stringify(value ?? null);
 
 /** Longest time between the look before a removal and the call, with all that happens meanwhile in one pass. */
 const patience = 30_000;

@@ -104,12 +104,15 @@ const park = async (
   await commit(draft);
 };
 
-/** The same calls again, in the batch that they were in. */
+/** The same calls again, in the batch that they were in; none if one of them has been settled in another way meanwhile. */
 const repeat = async (hub: Hub, sync: Sync, effect: EffectRow, call: CallRow, run: string): Promise<void> => {
   if (effect.attempts >= mostAttempts) return park(hub, effect, call, 'repeated without an answer', run);
   const rows = await hub.store.list('call', 'call', { where: { call: call.call }, limit: 1000 });
-  await later(hub, { ...effect }, landing, run);
-  await send(hub, sync, rows.map(callOf), run);
+  const draft = new Draft(hub, run).effect(effect, { ...effect, due: hub.now() + landing });
+  // While they are under way no look that comes in may take an object for theirs, and end them.
+  for (const { id } of rows.map(callOf))
+    draft.expect('call', { id }, { state: 'unknown' }).set('call', { id }, { state: 'sent' });
+  if (await commit(draft)) await send(hub, sync, rows.map(callOf), run);
 };
 
 // ---------------------------------------------------------------- updates

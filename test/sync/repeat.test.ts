@@ -1,0 +1,46 @@
+/** A create without an answer is repeated with its key: while it is under way it is on disk, whatever a look finds. */
+import { expect, it } from 'vitest';
+import { Trouble } from '../../src/connector.ts';
+import type { Sync } from '../../src/sync/hub.ts';
+import { intake } from '../../src/sync/intake.ts';
+import { standingRun } from '../../src/sync/runs.ts';
+import { Pair } from './pair.ts';
+
+it('lets no look end a create that is being repeated', async () => {
+  const onDisk: unknown[] = [];
+  let sends = 0;
+  const pair: Pair = new Pair({
+    b: { keyed: true },
+    sync: (sync: Sync): Sync => {
+      const { create } = sync.kind;
+      if (sync.name !== 'B' || create === undefined) return sync;
+      const send: typeof create.send = async (items, ...rest) => {
+        const results = await create.send(items, ...rest);
+        sends += 1;
+        // The answer is lost: nobody knows whether it was made.
+        if (sends === 1) throw new Trouble('unknown', { message: 'cut' });
+        // What was made comes in by itself meanwhile, and looks like what was sent.
+        const [made] = [...pair.b.objects.values()];
+        if (made !== undefined) await pair.hear(pair.b, made);
+        const run = await standingRun(pair.hub, 'upkeep', 'B/person', new Set());
+        await intake(pair.hub, 'B/person', run);
+        for (const { key } of items) onDisk.push((await pair.store.get('call', { id: key }))?.['state']);
+        return results;
+      };
+      return { ...sync, kind: { ...sync.kind, create: { ...create, send } } };
+    },
+  });
+  pair.file(pair.a, { email: 'ann@x.cn', name: 'Ann', stage: null, note: null });
+  await pair.read(pair.b);
+  await pair.read(pair.a);
+  await pair.work();
+  pair.time += 3_600_000;
+  await pair.work();
+  expect(sends).toBe(2);
+  expect(onDisk).toEqual(['sent']);
+  await pair.sync();
+  expect(pair.b.objects.size).toBe(1);
+  expect(await pair.store.list('call', 'state', { where: {}, limit: 10 })).toEqual([]);
+  const links = await pair.store.list('link', 'sync', { where: { sync: 'B' }, limit: 10 });
+  expect(links).toMatchObject([{ state: 'live' }]);
+});
