@@ -331,6 +331,12 @@ const heldVerdicts: Readonly<Record<Hold['why'], readonly [Entry['verdict'], str
   remapped: ['kept', 'the mapping has changed'],
 };
 
+/** Rows of the remote's own are left there anyway. */
+const keepsRows = (lens: Lens, field: string): boolean => {
+  const shape = listedBy(lens, field)?.shape ?? 'set';
+  return shape !== 'set' && shape.missing === 'keep';
+};
+
 /** An object that is back keeps what it holds where the record has become empty meanwhile: nobody has seen both. */
 export const keptFilled = (lens: Lens, now: number, merged: Merged): Merged => {
   const shown = lens.read(merged.link.shadow).fields;
@@ -340,7 +346,8 @@ export const keptFilled = (lens: Lens, now: number, merged: Merged): Merged => {
     // A record that took its own in while it was gone may never have had the field.
     const isNewer = ours === undefined || ours.version > (link.seen[field] ?? 0);
     const isHeld = merged.held.some((one) => one.field === field);
-    return isEmpty(ours?.value) && isNewer && !isEmpty(shown[field]) && !isHeld;
+    const isSettled = isHeld || merged.released.includes(field) || keepsRows(lens, field);
+    return isEmpty(ours?.value) && isNewer && !isEmpty(shown[field]) && !isSettled;
   });
   if (kept.length === 0) return merged;
   const theirs = (field: string): Json => shown[field] ?? null;
