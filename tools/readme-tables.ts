@@ -1,7 +1,8 @@
-/** `npm run docs`: writes the tables of error codes and of steps into the READMEs, between their markers, and the steps into the schema. */
+/** `npm run docs`: writes the tables of error codes and of steps into the READMEs, between their markers, and the steps into the schema; and how characters are read. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { catalogue, type CatalogueEntry } from '../src/errors.ts';
 import { classOf, stepNamed, stepNames } from '../src/mapping/steps.ts';
+import { writeReadings } from './readings.ts';
 import { writeStepSchema } from './step-schema.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -57,3 +58,4 @@ insert('mappings/README.md', 'steps', [
 ]);
 
 writeStepSchema('mappings/mapping.schema.json');
+writeReadings('src/identity/readings.json');
