@@ -48,9 +48,12 @@ const randomRates = (
     const x = pick.below(split);
     const y = split < size ? split + pick.below(size - split) : pick.below(size);
     if (x === y) continue;
-    for (const [field, row] of random.entries()) {
-      const level = comparer.level(field, order[x] ?? 0, order[y] ?? 0);
-      row[level] = (row[level] ?? 0) + 1;
+    const a = order[x] ?? 0;
+    const b = order[y] ?? 0;
+    for (let field = 0; field < random.length; field += 1) {
+      const row = random[field];
+      const level = comparer.level(field, a, b);
+      if (row !== undefined) row[level] = (row[level] ?? 0) + 1;
     }
   }
   const seen = random.map((row) => row.reduce((sum, one, level) => sum + (level === MISSING ? 0 : one), 0));

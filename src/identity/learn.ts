@@ -3,7 +3,7 @@ import { blocksOf, mostInBlock, type Blocks } from './blocks.ts';
 import { evidenceOf, type Progress } from './evidence.ts';
 import { fit, type Fit } from './fit.ts';
 import { modelOf, rarities, raritiesFrom, type Model } from './model.ts';
-import { choosePasses } from './passes.ts';
+import { choosePasses, Hashes } from './passes.ts';
 import { Scorer } from './score.ts';
 import { contentOrder, type Table } from './table.ts';
 
@@ -18,8 +18,9 @@ export interface Learnt {
 /** Learns a model of a table, without labels. The same records in any order give the same model. */
 export const learn = (table: Table, tell: Progress = () => undefined): Learnt => {
   const order = contentOrder(table);
-  const passes = choosePasses(table, order, mostInBlock);
-  const blocks = blocksOf(table, passes);
+  const hashes = new Hashes(table);
+  const passes = choosePasses(table, hashes, order, mostInBlock);
+  const blocks = blocksOf(table, hashes, passes);
   const fitted = fit(table.fields, evidenceOf(table, order, blocks, tell));
   const model = modelOf(table, passes, fitted);
   return { model, blocks, scorer: new Scorer(table, model, rarities(table, fitted)), fit: fitted };
@@ -28,7 +29,7 @@ export const learn = (table: Table, tell: Progress = () => undefined): Learnt =>
 /** Makes a model ready for another table of the same fields. */
 export const use = (table: Table, model: Model): Learnt => ({
   model,
-  blocks: blocksOf(table, model.passes),
+  blocks: blocksOf(table, new Hashes(table), model.passes),
   scorer: new Scorer(table, model, raritiesFrom(table, model)),
   fit: null,
 });
