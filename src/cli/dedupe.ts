@@ -177,8 +177,8 @@ const search = async (
   const { table } = subject;
   const { thresholds } = settings;
   const learnt = await learntFrom(table, options.model, progress);
-  const { blocks, scorer } = learnt;
-  const pairs = findPairs(blocks, scorer, bitsOf(thresholds.review), progress);
+  const { scorer } = learnt;
+  const pairs = findPairs(learnt, bitsOf(thresholds.review), progress);
   const decisions = [...pairs.bits].map((bits, i): Decision => {
     const proof = scorer.comparer.proof(pairs.a[i] ?? 0, pairs.b[i] ?? 0) >= 0;
     const made = decide(bits, proof, thresholds);

@@ -29,11 +29,11 @@ export interface Blocks {
 type BlockOf = Uint32Array;
 
 /** Numbers the distinct hashes; hash 0 is block 0. Returns how many there are. */
-const numbered = (hashes: Uint32Array, blockOf: BlockOf, records: Uint32Array, from: number): number => {
+const numbered = (hashes: Int32Array, blockOf: BlockOf, records: Uint32Array, from: number): number => {
   let bits = 10;
   while (1 << bits < records.length * 2) bits += 1;
   const mask = (1 << bits) - 1;
-  const keys = new Uint32Array(mask + 1);
+  const keys = new Int32Array(mask + 1);
   const numbers = new Uint32Array(mask + 1);
   let next = from;
   for (let i = 0; i < records.length; i += 1) {
@@ -65,8 +65,8 @@ const sizesOf = (blockOf: BlockOf, count: number): Uint32Array => {
   return sizes;
 };
 
-const recordHashes = (table: Table, pieceHashes: Hashes, pieces: readonly Piece[]): Uint32Array => {
-  const hashes = new Uint32Array(table.size);
+const recordHashes = (table: Table, pieceHashes: Hashes, pieces: readonly Piece[]): Int32Array => {
+  const hashes = new Int32Array(table.size);
   for (const [i, piece] of pieces.entries()) {
     const own = pieceHashes.of(piece);
     const form = table.columns[piece.field]?.form ?? new Uint32Array(table.size);

@@ -89,8 +89,14 @@ const unpacked = (
   return { patterns, counts };
 };
 
+/** What was seen, and by candidate in the order of the blocks the levels of its fields; null where a part was drawn. */
+export interface Seen {
+  readonly evidence: Evidence;
+  readonly levels: Uint8Array | null;
+}
+
 /** Compares candidates, or a drawn part of them, and random pairs. */
-export const evidenceOf = (table: Table, order: Uint32Array, blocks: Blocks, tell: Progress): Evidence => {
+export const evidenceOf = (table: Table, order: Uint32Array, blocks: Blocks, tell: Progress): Seen => {
   const comparer = new Comparer(table);
   const width = table.fields.length;
   const total = blocks.count();
@@ -104,16 +110,22 @@ export const evidenceOf = (table: Table, order: Uint32Array, blocks: Blocks, tel
     return (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 8) % every === 0;
   };
   const found = new Map<number, number>();
+  const levels = every === 1 ? new Uint8Array(total * width) : null;
   let done = 0;
   blocks.each((a, b) => {
+    const at = done * width;
     done += 1;
     if ((done & 0xffff) === 0) tell('learning', done, total);
     if (!isDrawn(a, b)) return;
     let pattern = 0;
-    for (let field = 0; field < width; field += 1)
-      pattern = pattern * levelCount + comparer.level(field, a, b);
+    for (let field = 0; field < width; field += 1) {
+      const level = comparer.level(field, a, b);
+      pattern = pattern * levelCount + level;
+      if (levels !== null) levels[at + field] = level;
+    }
     found.set(pattern, (found.get(pattern) ?? 0) + every);
   });
   const random = randomRates(table, order, comparer);
-  return { ...unpacked(found, width), ...random, pairs: allPairs(table), records: table.size };
+  const evidence = { ...unpacked(found, width), ...random, pairs: allPairs(table), records: table.size };
+  return { evidence, levels };
 };

@@ -11,6 +11,8 @@ export interface Learnt {
   readonly model: Model;
   readonly blocks: Blocks;
   readonly scorer: Scorer;
+  /** Of the candidates, if all of them were compared to learn: what `findPairs` need not compare again. */
+  readonly levels: Uint8Array | null;
   /** How learning went; null of a model that was brought along. */
   readonly fit: Fit | null;
 }
@@ -21,9 +23,10 @@ export const learn = (table: Table, tell: Progress = () => undefined): Learnt =>
   const hashes = new Hashes(table);
   const passes = choosePasses(table, hashes, order, mostInBlock);
   const blocks = blocksOf(table, hashes, passes);
-  const fitted = fit(table.fields, evidenceOf(table, order, blocks, tell));
+  const { evidence, levels } = evidenceOf(table, order, blocks, tell);
+  const fitted = fit(table.fields, evidence);
   const model = modelOf(table, passes, fitted);
-  return { model, blocks, scorer: new Scorer(table, model, rarities(table, fitted)), fit: fitted };
+  return { model, blocks, scorer: new Scorer(table, model, rarities(table, fitted)), levels, fit: fitted };
 };
 
 /** Makes a model ready for another table of the same fields. */
@@ -31,5 +34,6 @@ export const use = (table: Table, model: Model): Learnt => ({
   model,
   blocks: blocksOf(table, new Hashes(table), model.passes),
   scorer: new Scorer(table, model, raritiesFrom(table, model)),
+  levels: null,
   fit: null,
 });

@@ -6,7 +6,7 @@
 import type { Values } from './compare.ts';
 import { randomFrom } from './random.ts';
 import type { Facets } from './sort.ts';
-import { hashOf, hashState, type Table } from './table.ts';
+import { signedHashOf, hashState, type Table } from './table.ts';
 import { sortOf, type Field } from './sorts.ts';
 
 /** One key of one field. */
@@ -28,40 +28,42 @@ const saltState = (field: Field, at: number): number => hashState(`${saltOf(fiel
 /** A hash of one piece of a value; 0 where it has none. */
 const pieceHash = (field: Field, { field: at, key }: Piece, facets: Facets, form: number): number => {
   const text = sortOf(field.sort).keys[key]?.from(facets, form) ?? '';
-  return hashOf(text, saltState(field, at));
+  return signedHashOf(text, saltState(field, at));
 };
 
 /** Hashes of the pieces of a table, by form; each is made once. */
 export class Hashes {
   readonly #table: Table;
-  readonly #made = new Map<string, Uint32Array>();
+  readonly #made = new Map<string, Int32Array>();
 
   constructor(table: Table) {
     this.#table = table;
   }
 
-  of({ field: at, key }: Piece): Uint32Array {
+  of({ field: at, key }: Piece): Int32Array {
     const name = `${at} ${key}`;
     const known = this.#made.get(name);
     if (known !== undefined) return known;
     const { counts, facets } = this.#table.columns[at] ?? { counts: new Uint32Array(), facets: [] };
-    const hashes = new Uint32Array(counts.length);
+    const hashes = new Int32Array(counts.length);
     const field = this.#table.fields[at];
     const from = field === undefined ? undefined : sortOf(field.sort).keys[key]?.from;
     if (field !== undefined && from !== undefined) {
       const state = saltState(field, at);
-      for (let form = 1; form < hashes.length; form += 1) hashes[form] = hashOf(from(facets, form), state);
+      for (let form = 1; form < hashes.length; form += 1)
+        hashes[form] = signedHashOf(from(facets, form), state);
     }
     this.#made.set(name, hashes);
     return hashes;
   }
 }
 
-/** Two hashes as one, in either order; 0 if one is. */
+/** Two hashes as one, in either order; 0 if one is. Hashes are signed: those that are not are kept as objects until code is compiled. */
 export const joined = (a: number, b: number): number => {
   if (a === 0 || b === 0) return 0;
-  const sum = Math.imul(a ^ (a >>> 16), 0x45d9f3b) + Math.imul(b ^ (b >>> 16), 0x45d9f3b);
-  return (sum ^ (sum >>> 15)) >>> 0 || 1;
+  const sum = (Math.imul(a ^ (a >>> 16), 0x45d9f3b) + Math.imul(b ^ (b >>> 16), 0x45d9f3b)) | 0;
+  const hash = sum ^ (sum >>> 15);
+  return hash === 0 ? 1 : hash;
 };
 
 /** Records that stand for all when costs are guessed. */
@@ -76,10 +78,10 @@ const mostOfAll = 16;
 const affordable = 150_000;
 
 /** Open addressing for the hashes of one sample: those that stand there, and how often. */
-const slots = { keys: new Uint32Array(4 * sampleSize), counts: new Uint32Array(4 * sampleSize) };
+const slots = { keys: new Int32Array(4 * sampleSize), counts: new Uint32Array(4 * sampleSize) };
 
 /** By size of block: how many hashes of the sample have so many records. */
-const blockSizes = (hashes: Uint32Array): Uint32Array => {
+const blockSizes = (hashes: Int32Array): Uint32Array => {
   const { keys, counts } = slots;
   keys.fill(0);
   counts.fill(0);
@@ -100,7 +102,7 @@ const blockSizes = (hashes: Uint32Array): Uint32Array => {
 };
 
 /** Pairs a record, in the whole table, that agree in these hashes of a sample; blocks count up to `most` records. */
-const costOf = (hashes: Uint32Array, size: number, most: number): number => {
+const costOf = (hashes: Int32Array, size: number, most: number): number => {
   const scale = size / hashes.length;
   const sizes = blockSizes(hashes);
   let pairs = 0;
@@ -123,7 +125,7 @@ interface Candidate {
 
 interface Atom {
   readonly piece: Piece;
-  readonly hashes: Uint32Array;
+  readonly hashes: Int32Array;
   /** By trial: 1 if the piece agrees. */
   readonly agrees: Uint8Array;
 }
@@ -151,14 +153,15 @@ const atomsOf = (table: Table, hashesOf: Hashes, sample: Uint32Array): Atom[] =>
     return keys.map((_, key) => {
       const piece = { field, key };
       const own = hashesOf.of(piece);
-      const hashes = sample.map((record) => own[column.form[record] ?? 0] ?? 0);
+      const hashes = new Int32Array(sample.length);
+      for (let i = 0; i < sample.length; i += 1) hashes[i] = own[column.form[sample[i] ?? 0] ?? 0] ?? 0;
       return { piece, hashes, agrees: agrees[key] ?? new Uint8Array(trials) };
     });
   });
 };
 
 const both = (one: Atom, other: Atom): Atom => {
-  const hashes = new Uint32Array(one.hashes.length);
+  const hashes = new Int32Array(one.hashes.length);
   for (let i = 0; i < hashes.length; i += 1) hashes[i] = joined(one.hashes[i] ?? 0, other.hashes[i] ?? 0);
   const agrees = new Uint8Array(trials);
   for (let i = 0; i < trials; i += 1) agrees[i] = (one.agrees[i] ?? 0) & (other.agrees[i] ?? 0);
@@ -271,5 +274,5 @@ export const keysOf = (fields: readonly Field[], passes: readonly Pass[], values
       return field === undefined || facets.length === 0 ? 0 : pieceHash(field, piece, facets, 1);
     });
     const hash = hashes.reduce((all, one, at) => (at === 0 ? one : joined(all, one)));
-    return hash === 0 ? [] : [`${i}.${hash.toString(36)}`];
+    return hash === 0 ? [] : [`${i}.${(hash >>> 0).toString(36)}`];
   });
