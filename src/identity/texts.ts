@@ -83,7 +83,7 @@ export const website: Sort = {
 
 // ---------------------------------------------------------------- places and addresses
 
-const SHORT: Readonly<Record<string, string>> = Object.fromEntries(
+const SHORT: ReadonlyMap<string, string> = new Map(
   (
     'street st;str st;avenue ave;av ave;road rd;boulevard blvd;drive dr;lane ln;la ln;place pl;court ct;crescent cres;circuit cct;' +
     'square sq;highway hwy;parkway pkwy;terrace tce;north n;south s;east e;west w;northeast ne;northwest nw;southeast se;southwest sw;' +
@@ -98,7 +98,7 @@ const SHORT: Readonly<Record<string, string>> = Object.fromEntries(
 const addressFacets = (text: string): readonly string[] | null => {
   const folded = known(text);
   if (folded === null) return null;
-  const words = wordsOf(folded.replaceAll(/['’]/gu, '')).map((word) => SHORT[word] ?? word);
+  const words = wordsOf(folded.replaceAll(/['’]/gu, '')).map((word) => SHORT.get(word) ?? word);
   const whole = hasHan(folded) ? words.join('').replaceAll(/[省市区县]/gu, '') : words.join(' ');
   if (whole === '') return null;
   return [whole, (whole.match(/\d+/gu) ?? []).join(' ')];
@@ -158,7 +158,7 @@ const placeFacets = (text: string): readonly string[] | null => {
   const folded = known(text);
   if (folded === null) return null;
   if (!hasHan(folded)) {
-    const words = wordsOf(folded).map((word) => SHORT[word] ?? word);
+    const words = wordsOf(folded).map((word) => SHORT.get(word) ?? word);
     return words.length === 0 ? null : [words.join(' ')];
   }
   const whole = wordsOf(folded).join('');
