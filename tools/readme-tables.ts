@@ -46,6 +46,30 @@ insert('README.md', 'scenarios', [
   ),
 ]);
 
+interface Searched {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+  readonly cpuSeconds: number;
+  readonly peakMb: number;
+  readonly candidates: number;
+  readonly f1ByKeys: number;
+}
+
+const { tables } = JSON.parse(readFileSync('test/proof/dedupe.json', 'utf8')) as {
+  tables: Readonly<Record<string, Readonly<Record<string, Searched>>>>;
+};
+insert('README.md', 'dedupe', [
+  '| Made-up data | Records | Precision | Recall | F1 | F1 by exact keys | Pairs compared | Processor time | Peak memory |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+  ...Object.entries(tables).flatMap(([what, sizes]) =>
+    Object.entries(sizes).map(
+      ([size, one]) =>
+        `| ${what} | ${Number(size).toLocaleString('en')} | ${one.precision} % | ${one.recall} % | ${one.f1} % | ${one.f1ByKeys} % | ${one.candidates.toLocaleString('en')} | ${one.cpuSeconds} s | ${one.peakMb} MB |`,
+    ),
+  ),
+]);
+
 insert('mappings/README.md', 'steps', [
   '| Step | Class | What it does |',
   '| --- | --- | --- |',
