@@ -1,7 +1,8 @@
-/** `npm run docs`: writes the tables of error codes and of steps into the READMEs, between their markers, and the steps into the schema. */
+/** `npm run docs`: writes the tables of error codes and of steps into the READMEs, between their markers, and the steps into the schema; and how characters are read. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { catalogue, type CatalogueEntry } from '../src/errors.ts';
 import { classOf, stepNamed, stepNames } from '../src/mapping/steps.ts';
+import { writeReadings } from './readings.ts';
 import { writeStepSchema } from './step-schema.ts';
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -45,6 +46,30 @@ insert('README.md', 'scenarios', [
   ),
 ]);
 
+interface Searched {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+  readonly cpuSeconds: number;
+  readonly peakMb: number;
+  readonly candidates: number;
+  readonly f1ByKeys: number;
+}
+
+const { tables } = JSON.parse(readFileSync('test/proof/dedupe.json', 'utf8')) as {
+  tables: Readonly<Record<string, Readonly<Record<string, Searched>>>>;
+};
+insert('README.md', 'dedupe', [
+  '| Made-up data | Records | Precision | Recall | F1 | F1 by exact keys | Pairs compared | Processor time | Peak memory |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+  ...Object.entries(tables).flatMap(([what, sizes]) =>
+    Object.entries(sizes).map(
+      ([size, one]) =>
+        `| ${what} | ${Number(size).toLocaleString('en')} | ${one.precision} % | ${one.recall} % | ${one.f1} % | ${one.f1ByKeys} % | ${one.candidates.toLocaleString('en')} | ${one.cpuSeconds} s | ${one.peakMb} MB |`,
+    ),
+  ),
+]);
+
 insert('mappings/README.md', 'steps', [
   '| Step | Class | What it does |',
   '| --- | --- | --- |',
@@ -57,3 +82,4 @@ insert('mappings/README.md', 'steps', [
 ]);
 
 writeStepSchema('mappings/mapping.schema.json');
+writeReadings('src/identity/readings.json');

@@ -133,6 +133,12 @@ const heldOf = (clusters: readonly Cluster[]): Record<'chain' | 'proof' | 'large
 /** Most memory that the process has had, in MiB. */
 const peakMb = (): number => Math.round(process.resourceUsage().maxRSS / 1024);
 
+/** Processor time of the whole command so far, its start included, of all threads; in seconds. */
+const cpuSoFar = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+
 const asJson = (outcome: Outcome, options: DedupeOptions, many: number): object => {
   const { subject, settings, learnt, pairs, decisions, clusters, seconds } = outcome;
   const { strongest, doubtful } = chosenPairs(outcome, many);
@@ -167,6 +173,7 @@ const asJson = (outcome: Outcome, options: DedupeOptions, many: number): object 
       reading: round(seconds.reading, 2),
       searching: round(seconds.searching, 2),
       cpu: round(seconds.cpu, 2),
+      whole: round(cpuSoFar(), 2),
     },
     peakMb: peakMb(),
     ...(many === 0

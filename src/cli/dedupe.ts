@@ -3,7 +3,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { CrosswalkError } from '../errors.ts';
 import { clustersOf, decide, type Cluster, type Decision, type Thresholds } from '../identity/clusters.ts';
 import type { Progress } from '../identity/evidence.ts';
-import { readModel } from '../identity/kept.ts';
 import { learn, use, type Learnt } from '../identity/learn.ts';
 import { bitsOf } from '../identity/model.ts';
 import { findPairs, type Pairs } from '../identity/score.ts';
@@ -12,7 +11,6 @@ import { survivorOf, type Standing, type Survivor } from '../identity/survivor.t
 import type { Field } from '../identity/sorts.ts';
 import type { Table } from '../identity/table.ts';
 import { readFiles } from './dedupe-files.ts';
-import { fromStore } from './dedupe-store.ts';
 import { tell, writeResults } from './dedupe-telling.ts';
 import { exits } from './output.ts';
 import type { Common } from './program.ts';
@@ -139,7 +137,7 @@ const settingsOf = (
 };
 
 /** The model of an earlier search if there is one for these fields, else what the table teaches. */
-const learntFrom = (table: Table, file: string | undefined, progress: Progress): Learnt => {
+const learntFrom = async (table: Table, file: string | undefined, progress: Progress): Promise<Learnt> => {
   if (file === undefined) return learn(table, progress);
   if (!existsSync(file)) {
     const learnt = learn(table, progress);
@@ -150,6 +148,8 @@ const learntFrom = (table: Table, file: string | undefined, progress: Progress):
     }
     return learnt;
   }
+  // What checks it takes a fifth of a second of processor time to load, and few bring a model.
+  const { readModel } = await import('../identity/kept.ts');
   const model = readModel(readFileSync(file, 'utf8'), file);
   const words = (fields: readonly Field[]): string =>
     fields.map(({ name, sort }) => `${name}:${sort}`).join(',');
@@ -166,19 +166,19 @@ interface Since {
   readonly cpu: NodeJS.CpuUsage;
 }
 
-const search = (
+const search = async (
   subject: Subject,
   settings: DedupeSettings,
   options: DedupeOptions,
   since: Since,
   progress: Progress,
-): Outcome => {
+): Promise<Outcome> => {
   const began = performance.now();
   const { table } = subject;
   const { thresholds } = settings;
-  const learnt = learntFrom(table, options.model, progress);
-  const { blocks, scorer } = learnt;
-  const pairs = findPairs(blocks, scorer, bitsOf(thresholds.review), progress);
+  const learnt = await learntFrom(table, options.model, progress);
+  const { scorer } = learnt;
+  const pairs = findPairs(learnt, bitsOf(thresholds.review), progress);
   const decisions = [...pairs.bits].map((bits, i): Decision => {
     const proof = scorer.comparer.proof(pairs.a[i] ?? 0, pairs.b[i] ?? 0) >= 0;
     const made = decide(bits, proof, thresholds);
@@ -224,7 +224,7 @@ export const dedupe = async (options: DedupeOptions, entity?: string): Promise<n
   const progress: Progress = (what, done, of) => bar.show(done, of, what);
   const finish = async (subject: Subject, base: DedupeSettings): Promise<Outcome> => {
     const settings = settingsOf(options, base, rule);
-    const outcome = search(subject, settings, options, began, progress);
+    const outcome = await search(subject, settings, options, began, progress);
     bar.end();
     await writeResults(outcome, options);
     tell(outcome, options, many);
@@ -236,6 +236,8 @@ export const dedupe = async (options: DedupeOptions, entity?: string): Promise<n
     if (entity !== undefined) {
       if (options.against !== undefined || options.id !== undefined)
         throw new CrosswalkError('usage', { detail: '--against and --id are for files' });
+      // The store, the engine and their libraries: four times what a search of a file loads.
+      const { fromStore } = await import('./dedupe-store.ts');
       return await fromStore(entity, options, asked, finish);
     }
     if (options.save === true)

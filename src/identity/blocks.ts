@@ -1,6 +1,6 @@
 /** Candidates: the pairs that agree in all keys of a pass, each once, in one order. */
-import { hashesOf, joined, type Pass, type Piece } from './passes.ts';
-import type { Table } from './table.ts';
+import { joined, type Hashes, type Pass, type Piece } from './passes.ts';
+import { Numbers, type Table } from './table.ts';
 
 /** Most records in one block: pairs in it grow with the square. */
 export const mostInBlock = 100;
@@ -29,14 +29,15 @@ export interface Blocks {
 type BlockOf = Uint32Array;
 
 /** Numbers the distinct hashes; hash 0 is block 0. Returns how many there are. */
-const numbered = (hashes: Uint32Array, blockOf: BlockOf, records: Uint32Array, from: number): number => {
+const numbered = (hashes: Int32Array, blockOf: BlockOf, records: Uint32Array, from: number): number => {
   let bits = 10;
   while (1 << bits < records.length * 2) bits += 1;
   const mask = (1 << bits) - 1;
-  const keys = new Uint32Array(mask + 1);
+  const keys = new Int32Array(mask + 1);
   const numbers = new Uint32Array(mask + 1);
   let next = from;
-  for (const record of records) {
+  for (let i = 0; i < records.length; i += 1) {
+    const record = records[i] ?? 0;
     const hash = hashes[record] ?? 0;
     if (hash === 0) {
       blockOf[record] = 0;
@@ -56,15 +57,18 @@ const numbered = (hashes: Uint32Array, blockOf: BlockOf, records: Uint32Array, f
 
 const sizesOf = (blockOf: BlockOf, count: number): Uint32Array => {
   const sizes = new Uint32Array(count + 1);
-  for (const block of blockOf) sizes[block] = (sizes[block] ?? 0) + 1;
+  for (let record = 0; record < blockOf.length; record += 1) {
+    const block = blockOf[record] ?? 0;
+    sizes[block] = (sizes[block] ?? 0) + 1;
+  }
   sizes[0] = 0;
   return sizes;
 };
 
-const recordHashes = (table: Table, pieces: readonly Piece[]): Uint32Array => {
-  const hashes = new Uint32Array(table.size);
+const recordHashes = (table: Table, pieceHashes: Hashes, pieces: readonly Piece[]): Int32Array => {
+  const hashes = new Int32Array(table.size);
   for (const [i, piece] of pieces.entries()) {
-    const own = hashesOf(table, piece);
+    const own = pieceHashes.of(piece);
     const form = table.columns[piece.field]?.form ?? new Uint32Array(table.size);
     for (let record = 0; record < hashes.length; record += 1) {
       const hash = own[form[record] ?? 0] ?? 0;
@@ -89,17 +93,32 @@ const partingPieces = (table: Table, pass: Pass): Piece[] =>
     )
     .slice(0, 3);
 
-const makePass = (table: Table, pass: Pass): Made => {
-  const hashes = recordHashes(table, pass);
+/** The records that stand in a block with more than are compared. */
+const crowdIn = (records: Uint32Array, blockOf: BlockOf, sizes: Uint32Array): Uint32Array => {
+  const crowd = new Numbers(Uint32Array);
+  for (let i = 0; i < records.length; i += 1) {
+    const record = records[i] ?? 0;
+    if ((sizes[blockOf[record] ?? 0] ?? 0) > mostInBlock) crowd.push(record);
+  }
+  return crowd.end();
+};
+
+const countOver = (sizes: Uint32Array, least: number): number => {
+  let count = 0;
+  for (let block = 0; block < sizes.length; block += 1) if ((sizes[block] ?? 0) > least) count += 1;
+  return count;
+};
+
+const makePass = (table: Table, everyone: Uint32Array, pieceHashes: Hashes, pass: Pass): Made => {
+  const hashes = recordHashes(table, pieceHashes, pass);
   const blockOf = new Uint32Array(table.size);
-  const everyone = Uint32Array.from({ length: table.size }, (_, i) => i);
   let blocks = numbered(hashes, blockOf, everyone, 0);
   let sizes = sizesOf(blockOf, blocks);
-  const tooLarge = sizes.reduce((sum, size) => sum + (size > mostInBlock ? 1 : 0), 0);
-  let crowd = everyone.filter((record) => (sizes[blockOf[record] ?? 0] ?? 0) > mostInBlock);
+  const tooLarge = countOver(sizes, mostInBlock);
+  let crowd = crowdIn(everyone, blockOf, sizes);
   for (const piece of partingPieces(table, pass)) {
     if (crowd.length === 0) break;
-    const own = hashesOf(table, piece);
+    const own = pieceHashes.of(piece);
     const form = table.columns[piece.field]?.form ?? new Uint32Array(table.size);
     for (const record of crowd) {
       const hash = own[form[record] ?? 0] ?? 0;
@@ -108,7 +127,7 @@ const makePass = (table: Table, pass: Pass): Made => {
     }
     blocks = numbered(hashes, blockOf, crowd, blocks);
     sizes = sizesOf(blockOf, blocks);
-    crowd = crowd.filter((record) => (sizes[blockOf[record] ?? 0] ?? 0) > mostInBlock);
+    crowd = crowdIn(crowd, blockOf, sizes);
   }
   const dropped = new Set<number>();
   for (const record of crowd) {
@@ -118,7 +137,7 @@ const makePass = (table: Table, pass: Pass): Made => {
   const report = {
     fields: pass.map(({ field }) => table.fields[field]?.name ?? ''),
     pairs: 0,
-    blocks: sizes.reduce((sum, size) => sum + (size > 1 ? 1 : 0), 0) - dropped.size,
+    blocks: countOver(sizes, 1) - dropped.size,
     split: tooLarge,
     dropped: dropped.size,
     droppedRecords: crowd.length,
@@ -129,15 +148,17 @@ const makePass = (table: Table, pass: Pass): Made => {
 /** Records in the order of their blocks, and where each block begins. */
 const inOrder = (blockOf: BlockOf): { order: Uint32Array; starts: Uint32Array } => {
   let count = 0;
-  for (const block of blockOf) if (block > count) count = block;
+  for (let record = 0; record < blockOf.length; record += 1) count = Math.max(count, blockOf[record] ?? 0);
+  const sizes = sizesOf(blockOf, count);
   const starts = new Uint32Array(count + 2);
-  for (const block of blockOf) starts[block + 1] = (starts[block + 1] ?? 0) + 1;
-  for (let block = 1; block < starts.length; block += 1)
-    starts[block] = (starts[block] ?? 0) + (starts[block - 1] ?? 0);
+  // Block 0 is none, and is left out.
+  for (let block = 1; block <= count; block += 1)
+    starts[block + 1] = (starts[block] ?? 0) + (sizes[block] ?? 0);
   const next = starts.slice();
-  const order = new Uint32Array(blockOf.length);
+  const order = new Uint32Array(starts[count + 1] ?? 0);
   for (let record = 0; record < blockOf.length; record += 1) {
     const block = blockOf[record] ?? 0;
+    if (block === 0) continue;
     const at = next[block] ?? 0;
     order[at] = record;
     next[block] = at + 1;
@@ -145,45 +166,78 @@ const inOrder = (blockOf: BlockOf): { order: Uint32Array; starts: Uint32Array } 
   return { order, starts };
 };
 
-/** Finds the blocks of every pass. What an oversized block leaves out stands in the pass's report. */
-export const blocksOf = (table: Table, passes: readonly Pass[]): Blocks => {
-  const made = passes.map((pass) => makePass(table, pass));
-  const { split, size } = table;
+/** Calls for each pair of one pass that no earlier one brings. */
+const eachOf = (
+  { blockOf }: Made,
+  earlier: readonly BlockOf[],
+  { split, size }: Table,
+  visit: (a: number, b: number) => void,
+): void => {
   const linking = split < size;
-  const each = (visit: (a: number, b: number) => void): void => {
-    for (const [i, { blockOf, report }] of made.entries()) {
-      const earlier = made.slice(0, i).map((pass) => pass.blockOf);
-      const met = (a: number, b: number): boolean => {
-        for (const blocks of earlier) {
-          const block = blocks[a] ?? 0;
-          if (block !== 0 && block === blocks[b]) return true;
-        }
-        return false;
-      };
-      const { order, starts } = inOrder(blockOf);
-      let pairs = 0;
-      for (let block = 1; block + 1 < starts.length; block += 1) {
-        const [from, to] = [starts[block] ?? 0, starts[block + 1] ?? 0];
-        for (let x = from; x < to; x += 1) {
-          const a = order[x] ?? 0;
-          for (let y = x + 1; y < to; y += 1) {
-            const b = order[y] ?? 0;
-            if ((linking && a < split === b < split) || met(a, b)) continue;
-            pairs += 1;
-            visit(a, b);
-          }
-        }
+  const met = (a: number, b: number): boolean => {
+    for (let i = 0; i < earlier.length; i += 1) {
+      const blocks = earlier[i];
+      const block = blocks?.[a] ?? 0;
+      if (block !== 0 && block === blocks?.[b]) return true;
+    }
+    return false;
+  };
+  const { order, starts } = inOrder(blockOf);
+  for (let block = 1; block + 1 < starts.length; block += 1) {
+    const from = starts[block] ?? 0;
+    const to = starts[block + 1] ?? 0;
+    for (let x = from; x < to; x += 1) {
+      const a = order[x] ?? 0;
+      for (let y = x + 1; y < to; y += 1) {
+        const b = order[y] ?? 0;
+        if (!(linking && a < split === b < split) && !met(a, b)) visit(a, b);
       }
-      report.pairs = pairs;
+    }
+  }
+};
+
+/** Pairs that are kept once they were found, 8 bytes each; of more it is worked out again which there are. */
+const mostKept = 1_000_000;
+
+/** Finds the blocks of every pass. What an oversized block leaves out stands in the pass's report. */
+export const blocksOf = (table: Table, hashes: Hashes, passes: readonly Pass[]): Blocks => {
+  const everyone = new Uint32Array(table.size);
+  for (let record = 0; record < everyone.length; record += 1) everyone[record] = record;
+  const made = passes.map((pass) => makePass(table, everyone, hashes, pass));
+  let kept: { readonly a: Numbers<Uint32Array>; readonly b: Numbers<Uint32Array> } | undefined;
+  const find = (visit: (a: number, b: number) => void): void => {
+    for (const [i, pass] of made.entries()) {
+      let pairs = 0;
+      eachOf(
+        pass,
+        made.slice(0, i).map(({ blockOf }) => blockOf),
+        table,
+        (a, b) => {
+          pairs += 1;
+          visit(a, b);
+        },
+      );
+      pass.report.pairs = pairs;
     }
   };
   let counted = -1;
   const count = (): number => {
-    if (counted < 0) {
-      counted = 0;
-      each(() => (counted += 1));
-    }
+    if (counted >= 0) return counted;
+    counted = 0;
+    const [first, second] = [new Numbers(Uint32Array), new Numbers(Uint32Array)];
+    find((a, b) => {
+      counted += 1;
+      if (counted > mostKept) return;
+      first.push(a);
+      second.push(b);
+    });
+    if (counted <= mostKept) kept = { a: first, b: second };
     return counted;
+  };
+  const each = (visit: (a: number, b: number) => void): void => {
+    const total = count();
+    if (kept === undefined) return find(visit);
+    for (let i = 0; i < total; i += 1) visit(kept.a.at(i), kept.b.at(i));
   };
   return { reports: made.map(({ report }) => report), each, count };
 };

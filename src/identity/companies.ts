@@ -94,14 +94,19 @@ const regionsAgree = (a: string, b: string): boolean =>
 /** The first two characters are the name proper; the rest, the trade, is shared by thousands. */
 const compareChinese = (short: string, long: string): Level => {
   const within = short.length > 1 && long.includes(short);
-  if (short.slice(0, 2) !== long.slice(0, 2)) return within ? PARTIAL : DIFFERS;
+  const agree =
+    short.length > 1 &&
+    short.charCodeAt(0) === long.charCodeAt(0) &&
+    short.charCodeAt(1) === long.charCodeAt(1);
+  if (!agree) return within ? PARTIAL : DIFFERS;
   const like = dice(short, long);
   if (like >= 0.78) return CLOSE;
   return within || like >= 0.35 ? PARTIAL : DIFFERS;
 };
 
 const compareCores = (a: string, b: string): Level => {
-  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  const short = a.length < b.length ? a : b;
+  const long = short === a ? b : a;
   const chinese = hasHan(short);
   if (chinese !== hasHan(long)) return DIFFERS;
   if (chinese) return compareChinese(short, long);
@@ -114,7 +119,8 @@ const compareCores = (a: string, b: string): Level => {
 
 const compareCompanies = (a: Facets, i: number, b: Facets, j: number): Level => {
   const agree = regionsAgree(facetAt(a, 2, i), facetAt(b, 2, j));
-  const [order, other] = [facetAt(a, 3, i), facetAt(b, 3, j)];
+  const order = facetAt(a, 3, i);
+  const other = facetAt(b, 3, j);
   if (order === other) return agree ? CLOSE : PARTIAL;
   const sound = facetAt(a, 4, i);
   if (agree && sound.length > 3 && sound === facetAt(b, 4, j))

@@ -62,7 +62,8 @@ export const levelOf = (
   l: number,
 ): Level => {
   if (i === 0 || j === 0) return MISSING;
-  const [one, other] = [a[field] ?? none, b[field] ?? none];
+  const one = a[field] ?? none;
+  const other = b[field] ?? none;
   if ((a === b && i === j) || (a !== b && facetAt(one, 0, i) === facetAt(other, 0, j))) return EXACT;
   const level = comparison.sort.compare(one, i, other, j);
   const { partner } = comparison;
@@ -75,11 +76,16 @@ export class Comparer {
   readonly #comparisons: readonly Comparison[];
   readonly #forms: readonly Uint32Array[];
   readonly #values: readonly Facets[];
+  /** Fields whose values may prove two things. */
+  readonly #proving: readonly number[];
 
   constructor({ fields, columns }: Table) {
     this.#comparisons = comparisonsOf(fields);
     this.#forms = columns.map(({ form }) => form);
     this.#values = columns.map(({ facets }) => facets);
+    this.#proving = this.#comparisons.flatMap(({ sort }, field) =>
+      sort.proves === undefined ? [] : [field],
+    );
   }
 
   /** The form that a record has in a field; 0 is none. */
@@ -88,21 +94,29 @@ export class Comparer {
   }
 
   level(field: number, a: number, b: number): Level {
+    const i = this.form(field, a);
+    const j = this.form(field, b);
+    // Most pairs are told by the numbers of their forms.
+    if (i === 0 || j === 0) return MISSING;
+    if (i === j) return EXACT;
     const comparison = this.#comparisons[field];
     if (comparison === undefined) return MISSING;
     const { partner } = comparison;
     const values = this.#values;
-    const [i, j] = [this.form(field, a), this.form(field, b)];
     if (partner < 0) return levelOf(comparison, field, values, values, i, j, 0, 0);
     return levelOf(comparison, field, values, values, i, j, this.form(partner, a), this.form(partner, b));
   }
 
   /** The first field whose values prove the two to be different; -1 if none does. */
   proof(a: number, b: number): number {
-    return this.#comparisons.findIndex(({ sort }, field) => {
-      const [i, j] = [this.form(field, a), this.form(field, b)];
-      const facets = this.#values[field] ?? none;
-      return i !== 0 && j !== 0 && i !== j && sort.proves?.(facets, i, facets, j) === true;
-    });
+    return (
+      this.#proving.find((field) => {
+        const i = this.form(field, a);
+        const j = this.form(field, b);
+        const facets = this.#values[field] ?? none;
+        if (i === 0 || j === 0 || i === j) return false;
+        return this.#comparisons[field]?.sort.proves?.(facets, i, facets, j) === true;
+      }) ?? -1
+    );
   }
 }

@@ -96,10 +96,10 @@ interface Found {
 /** Logarithms of the rates of all classes in one list: by class, field and level. */
 const logsOf = (classes: readonly Class[], width: number): Float64Array => {
   const logs = new Float64Array(classes.length * width * levelCount);
-  for (const [i, { rates }] of classes.entries())
-    for (const [field, row] of rates.entries())
-      for (const [level, rate] of row.entries())
-        if (level !== MISSING) logs[(i * width + field) * levelCount + level] = Math.log(rate);
+  for (let i = 0; i < classes.length; i += 1)
+    for (let field = 0; field < width; field += 1)
+      for (let level = MISSING + 1; level < levelCount; level += 1)
+        logs[(i * width + field) * levelCount + level] = Math.log(classes[i]?.rates[field]?.[level] ?? 0);
   return logs;
 };
 
@@ -155,9 +155,9 @@ const distance = (a: readonly Class[], b: readonly Class[]): number => {
   for (const [i, { rates, share }] of a.entries()) {
     const other = b[i];
     most = Math.max(most, Math.abs(share / (other?.share ?? 1) - 1));
-    for (const [field, row] of rates.entries())
-      for (const [level, rate] of row.entries())
-        most = Math.max(most, Math.abs(rate - (other?.rates[field]?.[level] ?? 0)));
+    for (let field = 0; field < rates.length; field += 1)
+      for (let level = 0; level < levelCount; level += 1)
+        most = Math.max(most, Math.abs((rates[field]?.[level] ?? 0) - (other?.rates[field]?.[level] ?? 0)));
   }
   return most;
 };

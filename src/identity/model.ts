@@ -71,7 +71,9 @@ const rarityIn = (table: Table, fitted: Fit, field: number): ((count: number) =>
 export const rarities = (table: Table, fitted: Fit): Float32Array[] =>
   table.columns.map(({ counts }, field) => {
     const of = rarityIn(table, fitted, field);
-    return Float32Array.from(counts, of);
+    const bits = new Float32Array(counts.length);
+    for (let form = 0; form < bits.length; form += 1) bits[form] = of(counts[form] ?? 0);
+    return bits;
   });
 
 /**

@@ -34,8 +34,10 @@ const dialled = (text: string): string | null => {
 };
 
 const comparePhones = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
-  const [short, long] = one.length < other.length ? [one, other] : [other, one];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
+  const short = one.length < other.length ? one : other;
+  const long = short === one ? other : one;
   // One without its area, or with its country.
   if (short.length >= 7 && long.endsWith(short)) return CLOSE;
   if (isOneSlip(one, other)) return CLOSE;
@@ -77,7 +79,8 @@ const codeOf = (text: string): string | null => {
 };
 
 const compareCodes = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
   if (Math.min(one.length, other.length) < 4)
     return one.length > 1 && other.length > 1 && isOneSlip(one, other) ? PARTIAL : DIFFERS;
   if (isOneSlip(one, other) || one.replace(/^0+/u, '') === other.replace(/^0+/u, '')) return CLOSE;
@@ -143,7 +146,8 @@ export const postcode: Sort = {
   doc: 'A postal code.',
   facets: code.facets,
   compare: (a, i, b, j) => {
-    const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
+    const one = facetAt(a, 0, i);
+    const other = facetAt(b, 0, j);
     if (isOneSlip(one, other)) return CLOSE;
     const isLong = Math.min(one.length, other.length) > 2;
     return isLong && one.slice(0, 2) === other.slice(0, 2) ? PARTIAL : DIFFERS;
@@ -172,20 +176,32 @@ const dateOf = (text: string): string | null => {
   return digits.length < 4 ? null : digits;
 };
 
-/** Days since 1970 as a calendar counts them; NaN for what is no date. */
-const dayOf = (date: string): number => {
-  if (date.length !== 8) return Number.NaN;
-  const [year, month, day] = [Number(date.slice(0, 4)), Number(date.slice(4, 6)), Number(date.slice(6))];
-  return Date.UTC(year, month - 1, day) / 86_400_000;
+/** The number that so many digits of a date are. */
+const digitsAt = (date: string, from: number, to: number): number => {
+  let number = 0;
+  for (let i = from; i < to; i += 1) number = number * 10 + date.charCodeAt(i) - 48;
+  return number;
 };
+
+/** Days since 1970 as a calendar counts them, of eight digits. */
+const dayOf = (date: string): number =>
+  Date.UTC(digitsAt(date, 0, 4), digitsAt(date, 4, 6) - 1, digitsAt(date, 6, 8)) / 86_400_000;
 
 /** The steps of closeness are those of Splink's date-of-birth comparison: a slip, a month, a year. */
 const compareDates = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
   if (isOneSlip(one, other)) return CLOSE;
   if (one.length !== 8 || other.length !== 8) return DIFFERS;
-  const sameYear = one.slice(0, 4) === other.slice(0, 4);
-  if (sameYear && one.slice(4, 6) === other.slice(6) && one.slice(6) === other.slice(4, 6)) return CLOSE;
+  // Most are decades apart: no month or day that two digits can write makes up for that.
+  const years = Math.abs(digitsAt(one, 0, 4) - digitsAt(other, 0, 4));
+  if (years > 12 && years < 1000) return differingPlaces(one, other) <= 2 ? PARTIAL : DIFFERS;
+  if (
+    years === 0 &&
+    digitsAt(one, 4, 6) === digitsAt(other, 6, 8) &&
+    digitsAt(one, 6, 8) === digitsAt(other, 4, 6)
+  )
+    return CLOSE;
   const apart = Math.abs(dayOf(one) - dayOf(other));
   if (apart <= 31) return CLOSE;
   return apart <= 400 || differingPlaces(one, other) <= 2 ? PARTIAL : DIFFERS;

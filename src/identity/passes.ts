@@ -6,7 +6,7 @@
 import type { Values } from './compare.ts';
 import { randomFrom } from './random.ts';
 import type { Facets } from './sort.ts';
-import { hashOf, type Table } from './table.ts';
+import { signedHashOf, hashState, type Table } from './table.ts';
 import { sortOf, type Field } from './sorts.ts';
 
 /** One key of one field. */
@@ -22,27 +22,48 @@ export type Pass = readonly Piece[];
 const saltOf = ({ sort }: Field, i: number): string =>
   sort === 'given' || sort === 'family' ? 'name' : `f${i}`;
 
+/** The state of hashes of a field, before what its value adds. */
+const saltState = (field: Field, at: number): number => hashState(`${saltOf(field, at)}:`);
+
 /** A hash of one piece of a value; 0 where it has none. */
 const pieceHash = (field: Field, { field: at, key }: Piece, facets: Facets, form: number): number => {
   const text = sortOf(field.sort).keys[key]?.from(facets, form) ?? '';
-  return text === '' ? 0 : hashOf(`${saltOf(field, at)}:${text}`);
+  return signedHashOf(text, saltState(field, at));
 };
 
-/** The same of every form in a column of a table. */
-export const hashesOf = (table: Table, piece: Piece): Uint32Array => {
-  const { counts, facets } = table.columns[piece.field] ?? { counts: new Uint32Array(), facets: [] };
-  const field = table.fields[piece.field];
-  const hashes = new Uint32Array(counts.length);
-  if (field === undefined) return hashes;
-  for (let form = 1; form < hashes.length; form += 1) hashes[form] = pieceHash(field, piece, facets, form);
-  return hashes;
-};
+/** Hashes of the pieces of a table, by form; each is made once. */
+export class Hashes {
+  readonly #table: Table;
+  readonly #made = new Map<string, Int32Array>();
 
-/** Two hashes as one, in either order; 0 if one is. */
+  constructor(table: Table) {
+    this.#table = table;
+  }
+
+  of({ field: at, key }: Piece): Int32Array {
+    const name = `${at} ${key}`;
+    const known = this.#made.get(name);
+    if (known !== undefined) return known;
+    const { counts, facets } = this.#table.columns[at] ?? { counts: new Uint32Array(), facets: [] };
+    const hashes = new Int32Array(counts.length);
+    const field = this.#table.fields[at];
+    const from = field === undefined ? undefined : sortOf(field.sort).keys[key]?.from;
+    if (field !== undefined && from !== undefined) {
+      const state = saltState(field, at);
+      for (let form = 1; form < hashes.length; form += 1)
+        hashes[form] = signedHashOf(from(facets, form), state);
+    }
+    this.#made.set(name, hashes);
+    return hashes;
+  }
+}
+
+/** Two hashes as one, in either order; 0 if one is. Hashes are signed: those that are not are kept as objects until code is compiled. */
 export const joined = (a: number, b: number): number => {
   if (a === 0 || b === 0) return 0;
-  const sum = Math.imul(a ^ (a >>> 16), 0x45d9f3b) + Math.imul(b ^ (b >>> 16), 0x45d9f3b);
-  return (sum ^ (sum >>> 15)) >>> 0 || 1;
+  const sum = (Math.imul(a ^ (a >>> 16), 0x45d9f3b) + Math.imul(b ^ (b >>> 16), 0x45d9f3b)) | 0;
+  const hash = sum ^ (sum >>> 15);
+  return hash === 0 ? 1 : hash;
 };
 
 /** Records that stand for all when costs are guessed. */
@@ -56,20 +77,40 @@ const mostOfAll = 16;
 /** Small tables can afford more. */
 const affordable = 150_000;
 
+/** Open addressing for the hashes of one sample: those that stand there, and how often. */
+const slots = { keys: new Int32Array(4 * sampleSize), counts: new Uint32Array(4 * sampleSize) };
+
+/** By size of block: how many hashes of the sample have so many records. */
+const blockSizes = (hashes: Int32Array): Uint32Array => {
+  const { keys, counts } = slots;
+  keys.fill(0);
+  counts.fill(0);
+  const mask = keys.length - 1;
+  const sizes = new Uint32Array(hashes.length + 1);
+  for (let i = 0; i < hashes.length; i += 1) {
+    const hash = hashes[i] ?? 0;
+    if (hash === 0) continue;
+    let at = (Math.imul(hash, 0x9e3779b1) >>> 8) & mask;
+    while (keys[at] !== hash && keys[at] !== 0) at = (at + 1) & mask;
+    keys[at] = hash;
+    const count = counts[at] ?? 0;
+    counts[at] = count + 1;
+    if (count > 0) sizes[count] = (sizes[count] ?? 0) - 1;
+    sizes[count + 1] = (sizes[count + 1] ?? 0) + 1;
+  }
+  return sizes;
+};
+
 /** Pairs a record, in the whole table, that agree in these hashes of a sample; blocks count up to `most` records. */
-const costOf = (hashes: Uint32Array, size: number, most: number): number => {
-  const sorted = hashes.toSorted();
+const costOf = (hashes: Int32Array, size: number, most: number): number => {
   const scale = size / hashes.length;
+  const sizes = blockSizes(hashes);
   let pairs = 0;
-  for (let from = 0; from < sorted.length;) {
-    let to = from + 1;
-    while (to < sorted.length && sorted[to] === sorted[from]) to += 1;
-    const count = to - from;
-    if (sorted[from] !== 0 && count > 1) {
-      const records = count * scale;
-      pairs += Math.min(((count * (count - 1)) / 2) * scale * scale, (records * most) / 2);
-    }
-    from = to;
+  for (let count = 2; count < sizes.length; count += 1) {
+    const blocks = sizes[count] ?? 0;
+    if (blocks === 0) continue;
+    const records = count * scale;
+    pairs += blocks * Math.min(((count * (count - 1)) / 2) * scale * scale, (records * most) / 2);
   }
   return pairs / size;
 };
@@ -84,13 +125,13 @@ interface Candidate {
 
 interface Atom {
   readonly piece: Piece;
-  readonly hashes: Uint32Array;
+  readonly hashes: Int32Array;
   /** By trial: 1 if the piece agrees. */
   readonly agrees: Uint8Array;
 }
 
 /** What becomes of a field in a made-up match: it agrees; a slip spoils some pieces; it is lost. */
-const atomsOf = (table: Table, sample: Uint32Array): Atom[] => {
+const atomsOf = (table: Table, hashesOf: Hashes, sample: Uint32Array): Atom[] => {
   const random = randomFrom(20_260_101);
   return table.fields.flatMap(({ sort }, field) => {
     const { keys, expected, mostDiffering } = sortOf(sort);
@@ -111,18 +152,21 @@ const atomsOf = (table: Table, sample: Uint32Array): Atom[] => {
     }
     return keys.map((_, key) => {
       const piece = { field, key };
-      const own = hashesOf(table, piece);
-      const hashes = sample.map((record) => own[column.form[record] ?? 0] ?? 0);
+      const own = hashesOf.of(piece);
+      const hashes = new Int32Array(sample.length);
+      for (let i = 0; i < sample.length; i += 1) hashes[i] = own[column.form[sample[i] ?? 0] ?? 0] ?? 0;
       return { piece, hashes, agrees: agrees[key] ?? new Uint8Array(trials) };
     });
   });
 };
 
-const both = (one: Atom, other: Atom): Atom => ({
-  piece: one.piece,
-  hashes: one.hashes.map((hash, i) => joined(hash, other.hashes[i] ?? 0)),
-  agrees: one.agrees.map((is, i) => is & (other.agrees[i] ?? 0)),
-});
+const both = (one: Atom, other: Atom): Atom => {
+  const hashes = new Int32Array(one.hashes.length);
+  for (let i = 0; i < hashes.length; i += 1) hashes[i] = joined(one.hashes[i] ?? 0, other.hashes[i] ?? 0);
+  const agrees = new Uint8Array(trials);
+  for (let i = 0; i < trials; i += 1) agrees[i] = (one.agrees[i] ?? 0) & (other.agrees[i] ?? 0);
+  return { piece: one.piece, hashes, agrees };
+};
 
 /** Single keys, and pairs of keys of different fields, that bring few enough pairs. */
 const candidatesOf = (
@@ -176,14 +220,19 @@ const triples = (
  * what it brings in the whole table, guessed from a sample (drawn from `order`); so the pairs grow with the records,
  * not with their square.
  */
-export const choosePasses = (table: Table, order: Uint32Array, mostInBlock: number): Pass[] => {
+export const choosePasses = (
+  table: Table,
+  hashes: Hashes,
+  order: Uint32Array,
+  mostInBlock: number,
+): Pass[] => {
   const { size } = table;
   const step = Math.max(1, size / sampleSize);
   const sample = Uint32Array.from(
     { length: Math.min(size, sampleSize) },
     (_, i) => order[Math.floor(i * step)] ?? 0,
   );
-  const atoms = atomsOf(table, sample);
+  const atoms = atomsOf(table, hashes, sample);
   const plenty = affordable / Math.max(1, size);
   const limit = Math.max(mostOfOne, plenty / 3);
   const candidates = candidatesOf(atoms, size, limit, mostInBlock);
@@ -225,5 +274,5 @@ export const keysOf = (fields: readonly Field[], passes: readonly Pass[], values
       return field === undefined || facets.length === 0 ? 0 : pieceHash(field, piece, facets, 1);
     });
     const hash = hashes.reduce((all, one, at) => (at === 0 ? one : joined(all, one)));
-    return hash === 0 ? [] : [`${i}.${hash.toString(36)}`];
+    return hash === 0 ? [] : [`${i}.${(hash >>> 0).toString(36)}`];
   });

@@ -57,7 +57,8 @@ const personFacets = (text: string): readonly string[] | null => {
 /** Two Chinese names that are neither equal nor sound alike. */
 const compareChinese = (a: string, b: string): Level => {
   if (a.length === b.length && a.length > 1 && (a + a).includes(b)) return SWAPPED;
-  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  const short = a.length < b.length ? a : b;
+  const long = short === a ? b : a;
   // 小明 is said of 王小明; 王小明 and 王晓明 share two characters of three.
   if (long.endsWith(short) && short.length > 1) return PARTIAL;
   if (a.charAt(0) !== b.charAt(0)) return DIFFERS;
@@ -69,7 +70,8 @@ const compareChinese = (a: string, b: string): Level => {
 /** ann smith, a smith; ann smith, ann marie smith: each word of the shorter is, or begins, one of the longer, in order. */
 const isShortened = (one: string, other: string): boolean => {
   if (one.length >= other.length) return false;
-  const [short, long] = [one.split(' '), other.split(' ')];
+  const short = one.split(' ');
+  const long = other.split(' ');
   let at = 0;
   let whole = 0;
   for (const word of short) {
@@ -87,7 +89,8 @@ const isShortened = (one: string, other: string): boolean => {
 
 /** Two Western names with a word in common: the family name, of relatives; or the others are alike, too. */
 const compareSharing = (a: string, b: string): Level => {
-  const [one, other] = [a.split(' '), b.split(' ')];
+  const one = a.split(' ');
+  const other = b.split(' ');
   const left = one.filter((word) => !other.includes(word));
   const right = other.filter((word) => !one.includes(word));
   if (left.length === one.length) return DIFFERS;
@@ -96,15 +99,22 @@ const compareSharing = (a: string, b: string): Level => {
 
 const lastWord = (name: string): string => name.slice(name.lastIndexOf(' ') + 1);
 
+const BLANK = 0x20;
+const firstWordIs = (name: string, word: string): boolean =>
+  name.charCodeAt(word.length) === BLANK && name.startsWith(word);
+
 /** A family name in common, whichever of the two has it first. */
 const mayShare = (one: string, other: string): boolean => {
-  const [last, too] = [lastWord(one), lastWord(other)];
-  return last === too || one.startsWith(`${too} `) || other.startsWith(`${last} `);
+  const last = lastWord(one);
+  const too = lastWord(other);
+  return last === too || firstWordIs(one, too) || firstWordIs(other, last);
 };
 
 const compareLatin = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
-  const [words, others] = [facetAt(a, 1, i), facetAt(b, 1, j)];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
+  const words = facetAt(a, 1, i);
+  const others = facetAt(b, 1, j);
   if (words === others) return SWAPPED;
   const shares = mayShare(one, other);
   // Either may be the shorter.
@@ -119,8 +129,10 @@ export const person: Sort = {
   doc: "A person's whole name, Chinese or Western, in any order.",
   facets: personFacets,
   compare: (a, i, b, j) => {
-    const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
-    const [chinese, too] = [startsHan(one), startsHan(other)];
+    const one = facetAt(a, 0, i);
+    const other = facetAt(b, 0, j);
+    const chinese = startsHan(one);
+    const too = startsHan(other);
     const sound = facetAt(a, 2, i);
     const alike = sound.length > 2 && sound === facetAt(b, 2, j);
     if (chinese !== too) return alike ? PINYIN : DIFFERS;
@@ -158,7 +170,8 @@ const partFacets =
   };
 
 const comparePart = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
   const chinese = startsHan(one);
   const alike = facetAt(a, 1, i) === facetAt(b, 1, j) && facetAt(a, 1, i) !== '';
   if (chinese || startsHan(other)) {
@@ -167,7 +180,8 @@ const comparePart = (a: Facets, i: number, b: Facets, j: number): Level => {
   }
   const like = alike ? 1 : jaroWinkler(one, other, 0.78);
   if (like >= 0.88) return CLOSE;
-  const [short, long] = one.length < other.length ? [one, other] : [other, one];
+  const short = one.length < other.length ? one : other;
+  const long = short === one ? other : one;
   return like > 0 || (short.length === 1 && long.startsWith(short)) ? PARTIAL : DIFFERS;
 };
 

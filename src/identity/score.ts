@@ -17,6 +17,8 @@ import { Numbers, textAt, type Table } from './table.ts';
 /** Scores pairs of records of one table. `rarities`: by field and form, what the value adds to exact agreement. */
 export class Scorer {
   readonly comparer: Comparer;
+  /** Fields of a record. */
+  readonly width: number;
   readonly #table: Table;
   readonly #names: readonly RivalName[];
   readonly #rarities: readonly Float32Array[];
@@ -38,13 +40,23 @@ export class Scorer {
     this.#byChance = model.against.map(({ byChance }) => byChance);
     this.#priors = model.against.map(({ prior }) => prior);
     this.#best = Float64Array.from(this.#bits[0] ?? [], (row) => Math.max(...row.slice(DIFFERS, EXACT)));
-    this.#levels = new Uint8Array(this.#best.length);
+    this.width = this.#best.length;
+    this.#levels = new Uint8Array(this.width);
     // Where the most hangs on the comparison first.
     this.#order = [...this.#best.keys()].sort((a, b) => (this.#best[b] ?? 0) - (this.#best[a] ?? 0));
   }
 
-  /** Bits for the two being one, against all rivals; -Infinity as soon as `least` is out of reach. */
-  bits(a: number, b: number, least = Number.NEGATIVE_INFINITY): number {
+  /**
+   * Bits for the two being one, against all rivals; -Infinity as soon as `least` is out of reach. `known`: the levels
+   * of the pair from `at` on, if they are.
+   */
+  bits(
+    a: number,
+    b: number,
+    least = Number.NEGATIVE_INFINITY,
+    known: Uint8Array | null = null,
+    at = 0,
+  ): number {
     const strangers = this.#bits[0] ?? [];
     const found = this.#levels;
     let sum = this.#priors[0] ?? 0;
@@ -65,7 +77,8 @@ export class Scorer {
     if (sum + hope < least) return Number.NEGATIVE_INFINITY;
     for (const field of this.#order) {
       if (found[field] !== DIFFERS) continue;
-      const level = this.comparer.level(field, a, b);
+      const level =
+        known === null ? this.comparer.level(field, a, b) : ((known[at + field] ?? MISSING) as Level);
       found[field] = level;
       hope -= this.#best[field] ?? 0;
       sum += weigh(strangers[field]?.[level] ?? 0, level, this.#rarity(field, a, b));
@@ -125,6 +138,13 @@ export class Scorer {
   }
 }
 
+/** Candidates, what scores them, and their levels where they were compared already. */
+interface Found {
+  readonly blocks: Blocks;
+  readonly scorer: Scorer;
+  readonly levels: Uint8Array | null;
+}
+
 /** Pairs by number: the records `a[i]` and `b[i]` have `bits[i]`. In no particular order. */
 export interface Pairs {
   readonly a: Uint32Array;
@@ -132,10 +152,9 @@ export interface Pairs {
   readonly bits: Float64Array;
 }
 
-/** The candidates with at least so many bits. */
+/** The candidates with at least so many bits. `levels`: of all of them, one after the other, if they are known. */
 export const findPairs = (
-  blocks: Blocks,
-  scorer: Scorer,
+  { blocks, scorer, levels }: Found,
   least: number,
   tell: Progress = () => undefined,
 ): Pairs => {
@@ -143,10 +162,12 @@ export const findPairs = (
   const bits = new Numbers(Float64Array);
   const total = blocks.count();
   let done = 0;
+  const { width } = scorer;
   blocks.each((one, other) => {
+    const at = done * width;
     done += 1;
     if ((done & 0xffff) === 0) tell('comparing', done, total);
-    const sum = scorer.bits(one, other, least);
+    const sum = scorer.bits(one, other, least, levels, at);
     if (sum < least) return;
     a.push(one);
     b.push(other);

@@ -8,9 +8,12 @@ const mostBits = 32;
 
 /** The share of agreeing letters, with their transpositions, of two texts of at most 32 units. */
 const jaro = (a: string, b: string): number => {
-  const [n, m] = [a.length, b.length];
+  const n = a.length;
+  const m = b.length;
   const reach = Math.max(0, (Math.max(n, m) >> 1) - 1);
-  let [fromA, fromB, agreeing] = [0, 0, 0];
+  let fromA = 0;
+  let fromB = 0;
+  let agreeing = 0;
   for (let i = 0; i < n; i += 1) {
     const letter = a.charCodeAt(i);
     const last = Math.min(m - 1, i + reach);
@@ -23,7 +26,8 @@ const jaro = (a: string, b: string): number => {
     }
   }
   if (agreeing === 0) return 0;
-  let [moved, j] = [0, 0];
+  let moved = 0;
+  let j = 0;
   for (let i = 0; i < n; i += 1) {
     if (((fromA >>> i) & 1) === 0) continue;
     while (((fromB >>> j) & 1) === 0) j += 1;
@@ -48,10 +52,15 @@ const ones = (bits: number): number => {
 
 /** The most that `jaro` can be: letters that stand in one text only agree with none. */
 const mostJaro = (a: string, b: string): number => {
-  const [one, other] = [lettersOf(a), lettersOf(b)];
+  const one = lettersOf(a);
+  const other = lettersOf(b);
   const agreeing = Math.min(a.length - ones(one & ~other), b.length - ones(other & ~one));
   return agreeing <= 0 ? 0 : (agreeing / a.length + agreeing / b.length + 1) / 3;
 };
+
+/** A share of agreeing letters, raised for what the two begin with. */
+const winkler = (base: number, prefix: number): number =>
+  base > 0.7 ? base + prefix * 0.1 * (1 - base) : base;
 
 /**
  * Jaro–Winkler similarity (Winkler 1990, "String Comparator Metrics and Enhanced Decision Rules in the
@@ -67,13 +76,13 @@ export const jaroWinkler = (a: string, b: string, least = 0): number => {
     return like < least ? 0 : like;
   }
   // The greedy search depends on which text comes first: one order for both.
-  const [one, other] = a < b ? [a, b] : [b, a];
+  const one = a < b ? a : b;
+  const other = a < b ? b : a;
   let prefix = 0;
   while (prefix < 4 && prefix < one.length && one.charCodeAt(prefix) === other.charCodeAt(prefix))
     prefix += 1;
-  const winkler = (base: number): number => (base > 0.7 ? base + prefix * 0.1 * (1 - base) : base);
-  if (least > 0 && winkler(mostJaro(one, other)) < least) return 0;
-  const like = winkler(jaro(one, other));
+  if (least > 0 && winkler(mostJaro(one, other), prefix) < least) return 0;
+  const like = winkler(jaro(one, other), prefix);
   return like < least ? 0 : like;
 };
 
@@ -111,14 +120,16 @@ export const dice = (a: string, b: string): number => {
  * make up 80 % of typing errors (Damerau 1964). Equal texts are not one slip apart.
  */
 export const isOneSlip = (a: string, b: string): boolean => {
-  const [n, m] = [a.length, b.length];
+  const n = a.length;
+  const m = b.length;
   if (a === b || Math.abs(n - m) > 1) return false;
   let head = 0;
   while (head < n && head < m && a.charCodeAt(head) === b.charCodeAt(head)) head += 1;
   let tail = 0;
   while (tail < n - head && tail < m - head && a.charCodeAt(n - 1 - tail) === b.charCodeAt(m - 1 - tail))
     tail += 1;
-  const [left, right] = [n - head - tail, m - head - tail];
+  const left = n - head - tail;
+  const right = m - head - tail;
   if (left <= 1 && right <= 1) return true;
   return (
     left === 2 &&

@@ -21,13 +21,17 @@ const emailFacets = (text: string): readonly string[] | null => {
 
 const equalOrSlip = (a: string, b: string): boolean => a === b || isOneSlip(a, b);
 
+const domainOf = (email: string): string => email.slice(email.lastIndexOf('@'));
+
 /** wangwei at 163.com and wangwei at qq.com are often two people: the same before the @ is partial only. */
 const compareEmails = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
-  const [local, too] = [facetAt(a, 1, i), facetAt(b, 1, j)];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
+  const local = facetAt(a, 1, i);
+  const too = facetAt(b, 1, j);
   if (isOneSlip(one, other)) return CLOSE;
-  const [domain, there] = [one.slice(one.lastIndexOf('@')), other.slice(other.lastIndexOf('@'))];
-  if (local.length >= 4 && equalOrSlip(local, too) && equalOrSlip(domain, there)) return CLOSE;
+  if (local.length >= 4 && equalOrSlip(local, too) && equalOrSlip(domainOf(one), domainOf(other)))
+    return CLOSE;
   return (local.length >= 4 && local === too) || jaroWinkler(one, other, 0.86) > 0 ? PARTIAL : DIFFERS;
 };
 
@@ -63,7 +67,8 @@ export const website: Sort = {
   doc: 'A website or internet domain.',
   facets: websiteFacets,
   compare: (a, i, b, j) => {
-    const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
+    const one = facetAt(a, 0, i);
+    const other = facetAt(b, 0, j);
     if (one.length > 6 && isOneSlip(one, other)) return CLOSE;
     // huaxia.cn and huaxia.com, shop.huaxia.cn.
     const name = facetAt(a, 1, i);
@@ -78,7 +83,7 @@ export const website: Sort = {
 
 // ---------------------------------------------------------------- places and addresses
 
-const SHORT: Readonly<Record<string, string>> = Object.fromEntries(
+const SHORT: ReadonlyMap<string, string> = new Map(
   (
     'street st;str st;avenue ave;av ave;road rd;boulevard blvd;drive dr;lane ln;la ln;place pl;court ct;crescent cres;circuit cct;' +
     'square sq;highway hwy;parkway pkwy;terrace tce;north n;south s;east e;west w;northeast ne;northwest nw;southeast se;southwest sw;' +
@@ -93,24 +98,35 @@ const SHORT: Readonly<Record<string, string>> = Object.fromEntries(
 const addressFacets = (text: string): readonly string[] | null => {
   const folded = known(text);
   if (folded === null) return null;
-  const words = wordsOf(folded.replaceAll(/['’]/gu, '')).map((word) => SHORT[word] ?? word);
+  const words = wordsOf(folded.replaceAll(/['’]/gu, '')).map((word) => SHORT.get(word) ?? word);
   const whole = hasHan(folded) ? words.join('').replaceAll(/[省市区县]/gu, '') : words.join(' ');
   if (whole === '') return null;
   return [whole, (whole.match(/\d+/gu) ?? []).join(' ')];
 };
 
+const BLANK = 0x20;
+
 /** House numbers say more than the words around them. */
 const numbersAgree = (a: string, b: string): boolean => {
-  const [short, long] = a.length < b.length ? [a, b] : [b, a];
-  return short === '' || long === short || long.startsWith(`${short} `) || long.endsWith(` ${short}`);
+  const short = a.length < b.length ? a : b;
+  const long = short === a ? b : a;
+  if (short === '' || long === short) return true;
+  const rest = long.length - short.length;
+  return (
+    (long.charCodeAt(short.length) === BLANK && long.startsWith(short)) ||
+    (long.charCodeAt(rest - 1) === BLANK && long.endsWith(short))
+  );
 };
 
 const compareAddresses = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
-  const [numbers, others] = [facetAt(a, 1, i), facetAt(b, 1, j)];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
+  const numbers = facetAt(a, 1, i);
+  const others = facetAt(b, 1, j);
   const like = dice(one, other);
   const agree = numbersAgree(numbers, others);
-  const [short, long] = one.length < other.length ? [one, other] : [other, one];
+  const short = one.length < other.length ? one : other;
+  const long = short === one ? other : one;
   const within = short.length >= 6 && (long.startsWith(short) || long.endsWith(short));
   if (agree && (like >= 0.75 || within || isOneSlip(one, other))) return CLOSE;
   if (like >= 0.6 || within) return PARTIAL;
@@ -142,7 +158,7 @@ const placeFacets = (text: string): readonly string[] | null => {
   const folded = known(text);
   if (folded === null) return null;
   if (!hasHan(folded)) {
-    const words = wordsOf(folded).map((word) => SHORT[word] ?? word);
+    const words = wordsOf(folded).map((word) => SHORT.get(word) ?? word);
     return words.length === 0 ? null : [words.join(' ')];
   }
   const whole = wordsOf(folded).join('');
@@ -151,8 +167,10 @@ const placeFacets = (text: string): readonly string[] | null => {
 };
 
 const comparePlaces = (a: Facets, i: number, b: Facets, j: number): Level => {
-  const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
-  const [short, long] = one.length < other.length ? [one, other] : [other, one];
+  const one = facetAt(a, 0, i);
+  const other = facetAt(b, 0, j);
+  const short = one.length < other.length ? one : other;
+  const long = short === one ? other : one;
   if (hasHan(one) || hasHan(other)) return short.length >= 2 && long.includes(short) ? PARTIAL : DIFFERS;
   const like = jaroWinkler(one, other, 0.8);
   if (short.length >= 4 && (isOneSlip(one, other) || like >= 0.9)) return CLOSE;
@@ -203,7 +221,8 @@ export const freeText: Sort = {
   doc: 'Any other text.',
   facets: wordFacets,
   compare: (a, i, b, j) => {
-    const [one, other] = [facetAt(a, 0, i), facetAt(b, 0, j)];
+    const one = facetAt(a, 0, i);
+    const other = facetAt(b, 0, j);
     const like = Math.max(
       dice(one, other),
       one.length < 12 && other.length < 12 ? jaroWinkler(one, other) : 0,

@@ -1,6 +1,5 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
-import formats from 'ajv-formats';
+import { createRequire } from 'node:module';
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
 import type { Json, JsonObject, JsonSchema } from '../connector.ts';
 import { nearest } from './nearest.ts';
 import { isObject, member, segmentsOf } from './place.ts';
@@ -22,20 +21,30 @@ export interface Validator {
   readonly text?: number;
 }
 
+const load = createRequire(import.meta.url);
+
+const compilers = new Map<boolean, Ajv2020>();
+/**
+ * Building a compiler takes far longer than compiling a schema, so there is one of each sort, loaded by the first
+ * schema: half a second of processor time, and many commands have none to check.
+ */
 const compiler = (allErrors: boolean): Ajv2020 => {
-  const ajv = new Ajv2020({ strict: false, allErrors, verbose: true, addUsedSchema: false });
+  const known = compilers.get(allErrors);
+  if (known !== undefined) return known;
+  const { Ajv2020: Compiler } = load('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js');
+  const formats = load('ajv-formats') as typeof import('ajv-formats');
+  const ajv = new Compiler({ strict: false, allErrors, verbose: true, addUsedSchema: false });
   formats.default(ajv);
+  compilers.set(allErrors, ajv);
   return ajv;
 };
-// Building a compiler takes far longer than compiling a schema, so there is one of each sort.
-const compilers = { every: compiler(true), first: compiler(false) };
 
 /**
  * Checks values against a whole schema; `allErrors` lists every fault instead of the first.
  * Throws an Error if the schema is none.
  */
 export const schemaChecker = (schema: JsonSchema, allErrors: boolean): ValidateFunction => {
-  const ajv = allErrors ? compilers.every : compilers.first;
+  const ajv = compiler(allErrors);
   const check = ajv.compile(schema);
   // The compiler would keep every schema that it ever saw.
   ajv.removeSchema(schema);
@@ -46,7 +55,7 @@ export const schemaChecker = (schema: JsonSchema, allErrors: boolean): ValidateF
 export const schemaFault = (
   schema: JsonSchema,
 ): { readonly pointer: string; readonly detail: string } | null => {
-  const ajv = compilers.first;
+  const ajv = compiler(false);
   if (ajv.validateSchema(schema) !== true) {
     const error = ajv.errors?.find((one) => one.keyword !== 'anyOf') ?? ajv.errors?.[0];
     return {

@@ -23,6 +23,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '3' },
     pg: { type: 'boolean', default: false },
     million: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
     seed: { type: 'string', default: '5' },
   },
 });
@@ -45,7 +46,7 @@ if (what === 'load') {
 }
 if (what !== 'accept' && what !== 'w1') {
   process.stderr.write(
-    'usage: npm run bench -- accept|w1|commit|mapping|dedupe|load [--pg] [--events N] [--connections C] [--rounds R] [--million]\n',
+    'usage: npm run bench -- accept|w1|commit|mapping|dedupe|load [--pg] [--events N] [--connections C] [--rounds R] [--million] [--keep]\n',
   );
   process.exit(2);
 }

@@ -83,11 +83,14 @@ describe('reading a table', () => {
   it('a long one, cut into chunks in the middle of a character', async () => {
     const many = Array.from({ length: 40_000 }, (_, i) => `王小明${i},上海市浦东新区世纪大道${i}号`);
     const text = `name,address\n${many.join('\n')}\n`;
-    for (const bytes of [Buffer.from(text), gbk(text)]) {
+    // The first chunk ends at each of the three bytes of a character.
+    const shifted = ['', 'x', 'xx'].map((more) => Buffer.from(`${more}${text}`));
+    for (const bytes of [...shifted, gbk(text)]) {
       const { rows: made } = await read(bytes);
       expect(made).toHaveLength(40_000);
       expect(made[39_999]).toEqual(['王小明39999', '上海市浦东新区世纪大道39999号']);
     }
+    for (const bytes of shifted) expect((await read(bytes)).encoding).toBe('UTF-8');
   });
 
   it.each([

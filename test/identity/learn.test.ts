@@ -265,14 +265,14 @@ describe('a model that was kept', () => {
       pairList(one, 0.92)
         .map((pair) => pair.join())
         .sort();
-    const again = list(findPairs(used.blocks, used.scorer, bitsOf(0.85)));
-    const before = list(findPairs(learnt.blocks, learnt.scorer, bitsOf(0.85)));
+    const again = list(findPairs(used, bitsOf(0.85)));
+    const before = list(findPairs(learnt, bitsOf(0.85)));
     // Frequencies beyond those that are kept count as rare.
     expect(again.filter((one) => !before.includes(one)).length).toBeLessThan(before.length / 100);
     expect(before.filter((one) => !again.includes(one))).toEqual([]);
     const few = madeUpPeople(200, 33);
     const other = use(tableOf(few.fields, few.rows), kept);
-    const found = pairList(findPairs(other.blocks, other.scorer, bitsOf(0.85)), 0.92);
+    const found = pairList(findPairs(other, bitsOf(0.85)), 0.92);
     expect(quality(found, [...few.truth]).f1).toBeGreaterThan(0.9);
   });
 

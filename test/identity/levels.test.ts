@@ -212,6 +212,10 @@ describe('given and family name', () => {
   });
 });
 
+it('takes no word of an address for a name of the language', () => {
+  expect(sortOf('address').facets('12 Constructor Road')?.[0]).toBe('12 constructor rd');
+});
+
 describe('every sort', () => {
   const text = fc.oneof(
     fc.string({ maxLength: 40 }),

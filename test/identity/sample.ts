@@ -32,7 +32,7 @@ export interface Found {
 
 export const search = (table: Table, least = 0.85): Found => {
   const learnt = learn(table);
-  return { table, learnt, pairs: findPairs(learnt.blocks, learnt.scorer, bitsOf(least)) };
+  return { table, learnt, pairs: findPairs(learnt, bitsOf(least)) };
 };
 
 /** Precision, recall and F1 of pairs of `size` records; `truth` by record. */
