@@ -4,6 +4,7 @@ import { createReadStream, createWriteStream, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parse, type CsvError } from 'csv-parse';
+import { stringify } from 'csv-stringify/sync';
 import { CrosswalkError } from '../errors.ts';
 
 export interface Reading {
@@ -162,44 +163,27 @@ export const readDelimited = async (
   return { encoding, delimiter, header };
 };
 
-/** What a spreadsheet takes for the beginning of a formula, in either width. */
-const FORMULA = /^[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]/u;
-const SPECIAL = /[",\n\r]/u;
-
-/** As RFC 4180 has it, with the apostrophe before a formula; a negative number is none. */
-const cellOf = (value: string | number): string => {
-  if (typeof value === 'number') return String(value);
-  const text = FORMULA.test(value) ? `'${value}` : value;
-  return SPECIAL.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
-
-const lineOf = (cells: readonly (string | number)[]): string => {
-  let line = '';
-  for (let i = 0; i < cells.length; i += 1) line += `${i === 0 ? '' : ','}${cellOf(cells[i] ?? '')}`;
-  return `${line}\n`;
-};
-
-/** Units of text that are written at once. */
-const mostAtOnce = 1 << 16;
+/** Rows that are made into text at once: row by row the package takes three times as long. */
+const mostAtOnce = 1000;
 
 function* linesOf(
   header: readonly string[],
   rows: Iterable<readonly (string | number)[]>,
 ): Generator<string> {
-  let text = `\ufeff${lineOf(header)}`;
+  yield stringify([[...header]], { bom: true, escape_formulas: true });
+  let batch: (readonly (string | number)[])[] = [];
   for (const row of rows) {
-    text += lineOf(row);
-    if (text.length < mostAtOnce) continue;
-    yield text;
-    text = '';
+    batch.push(row);
+    if (batch.length < mostAtOnce) continue;
+    yield stringify(batch, { escape_formulas: true });
+    batch = [];
   }
-  yield text;
+  if (batch.length > 0) yield stringify(batch, { escape_formulas: true });
 }
 
 /**
  * Writes a table as UTF-8 with a byte order mark, without which spreadsheets in China read it as GBK. Text that a
  * spreadsheet would run as a formula (=, +, -, @, tab and carriage return at its start) gets an apostrophe before it.
- * A third of the processor time of the package that was measured.
  */
 export const writeDelimited = async (
   file: string,
