@@ -113,7 +113,10 @@ const hasFromScope = (
     );
   const isOf = ({ verdict, version = 0 }: Entry, wanted: readonly Entry['verdict'][]): boolean =>
     wanted.includes(verdict) && versions.has(version);
-  if (about.some(({ entry }) => isOf(entry, ['took']) && entry.first === true)) return false;
+  // What it was filed with may have been in question before it was taken.
+  const isFiled = (value: Json): boolean =>
+    about.some(({ entry }) => entry.first === true && same(entry.theirs ?? entry.after ?? null, value));
+  if (about.some(({ entry }) => isOf(entry, ['took']) && isFiled(entry.after ?? null))) return false;
   if (about.some(({ entry }) => isOf(entry, ['took', 'wrote', 'confirmed']))) return true;
   // A person decided for what it shows: whether it came to show it within the scope, the question tells.
   const decided = about.some(({ entry }) => isOf(entry, ['resolved']));

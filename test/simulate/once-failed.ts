@@ -63,4 +63,6 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
   { seed: 2258, steps: 500, what: 'the oracle took two spellings of one element for one' },
   { seed: 2329, steps: 500, what: 'the oracle knew of no unguarded window for a new row' },
   { seed: 7547, steps: 500, what: 'what was linked by the key of a merged record did not go back with it' },
+  { seed: 5037, steps: 500, what: 'what a look had met was held because its object had come back' },
+  { seed: 5097, steps: 500, what: 'an undo emptied what had been in question since it was filed' },
 ];
