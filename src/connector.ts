@@ -311,6 +311,8 @@ export interface Connector<Settings = JsonObject> {
    * http and https alike; without a port only the scheme's own.
    */
   hosts(settings: Settings): readonly string[];
+  /** False: requests carry no `traceparent`, for remotes that refuse headers that they do not know. */
+  readonly traced?: boolean;
   /** Opens a session. Does no input or output. */
   open(settings: Settings, host: Host): Session;
 }

@@ -3,6 +3,7 @@ import { readSwitches } from '../sync/switches.ts';
 import { CrosswalkError } from '../errors.ts';
 import { typedMoment } from '../health/moment.ts';
 import { readingWords } from '../health/reading.ts';
+import { lateWords } from '../health/ages.ts';
 import { recordReport, type RecordReport } from '../health/record.ts';
 import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
@@ -39,6 +40,8 @@ export const status = (options: Common): Promise<number> =>
         say(
           `ALARM ${alarm.subject}: ${alarm.text} (${alarm.count} times, last ${new Date(alarm.last).toISOString()})`,
         );
+      for (const lane of report.lanes)
+        if (lane.state === 'late') say(`LATE ${lane.lane}: ${lateWords(lane)}`);
       for (const one of report.connections)
         if (one.paused !== null) say(`PAUSED ${one.name}: ${one.paused.why}`);
       say(

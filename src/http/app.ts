@@ -37,18 +37,21 @@ const application = (gateway: Gateway, metrics: Metrics, token: string | undefin
     next();
   });
   app.get('/healthz', (_request, response) => void response.type('text').send('alive\n'));
-  app.get('/readyz', (_request, response) => {
-    gateway.ready().then(
-      (ready) =>
-        response
-          .status(ready ? 200 : 503)
-          .type('text')
-          .send(ready ? 'ready\n' : 'not ready\n'),
-      () => response.status(503).type('text').send('not ready\n'),
-    );
+  // Ready: hooks are taken. What is late is told too, and with `?all` counts: turning hooks away would not help it.
+  app.get('/readyz', (request, response) => {
+    const { troubles } = gateway.watch;
+    const answer = (ready: boolean): void => {
+      const well = ready && (request.query['all'] === undefined || troubles.length === 0);
+      const lines = [ready ? 'ready' : 'not ready', ...troubles].map((line) => `${line}\n`);
+      response
+        .status(well ? 200 : 503)
+        .type('text')
+        .send(lines.join(''));
+    };
+    gateway.ready().then(answer, () => answer(false));
   });
   app.get('/metrics', (_request, response, next) => {
-    metrics.text(view).then((text) => response.type(metrics.registry.contentType).send(text), next);
+    metrics.text(gateway).then((text) => response.type(metrics.registry.contentType).send(text), next);
   });
   app.get('/', (_request, response, next) => {
     Promise.all([statusReport(view), runsReport(view, 15)]).then(

@@ -15,6 +15,7 @@ import type { Look, Trouble } from '../connector.ts';
 import { isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import type { LinkState } from '../merge/record.ts';
+import { follow, lastTrace } from '../trace.ts';
 import { purseOf, spendWrite, stopOf } from './budget.ts';
 import { prepareCreates } from './create.ts';
 import { isDoomed } from './deletion.ts';
@@ -195,7 +196,9 @@ const lookBefore = async (
   for (let i = 0; i < entries.length; i += most) {
     const batch = entries.slice(i, i + most);
     const from = hub.now();
+    follow(lastTrace(batch.map(([effect]) => effect)));
     const looks = await sync.kind.read?.(batch.map(([effect]) => effect.object));
+    follow(null);
     const until = hub.now();
     const passed = await together(batch, async ([effect, link]) => {
       const look = looks?.get(effect.object) ?? { is: 'gone' as const };
@@ -284,7 +287,7 @@ const prepareUpdate = async (
     return undefined;
   }
   tryAnew(draft, link, holds, item);
-  const call = callRow(hub, sync, item);
+  const call = callRow(hub, sync, item, effect);
   draft.link(link, {
     ...link,
     call: call.id,

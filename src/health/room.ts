@@ -1,0 +1,53 @@
+/** What is left of the store's disk and of memory. Where it is short nothing new is taken in, before anything runs out. */
+import { statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { getHeapStatistics } from 'node:v8';
+
+export interface RoomOptions {
+  /** The store's file; null where its disk cannot be seen from here. */
+  readonly file: string | null;
+  /** Bytes of the disk that are left free. */
+  readonly reserve: number;
+}
+
+/** Share of the heap's limit above which nothing new is taken in. */
+const fullHeap = 0.9;
+
+export class Room {
+  readonly #options: RoomOptions;
+  /** Bytes free on the store's disk, as last seen; null where it cannot be seen. */
+  free: number | null = null;
+
+  constructor(options: RoomOptions) {
+    this.#options = options;
+  }
+
+  /** What is short now. Asked for each hook: costs no question to the disk. */
+  get short(): 'disk' | 'memory' | null {
+    if (this.free !== null && this.free < this.#options.reserve) return 'disk';
+    const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+    return used > limit * fullHeap ? 'memory' : null;
+  }
+
+  async look(): Promise<void> {
+    const { file } = this.#options;
+    if (file === null) return;
+    try {
+      const { bavail, bsize } = await statfs(path.dirname(file));
+      this.free = bavail * bsize;
+    } catch {
+      // What cannot be seen now says nothing about room; the store itself tells when it cannot write.
+      this.free = null;
+    }
+  }
+
+  /** In words, with what to do. */
+  words(short: 'disk' | 'memory'): string {
+    if (short === 'memory')
+      return 'memory is nearly full: hooks are asked to come again, and nothing new is read. Give the process more (NODE_OPTIONS=--max-old-space-size=…), or report it: memory does not grow with the backlog';
+    const { file, reserve } = this.#options;
+    return `the disk of ${file ?? 'the store'} has ${megabytes(this.free ?? 0)} left, less than the reserve of ${megabytes(reserve)}: hooks are asked to come again, and nothing new is read. Make room; work goes on by itself`;
+  }
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(0)} MB`;
