@@ -26,7 +26,7 @@ import { forgiveIds } from './sync/ids.ts';
 import { Lanes } from './sync/lanes.ts';
 import { claimFormer } from './sync/one.ts';
 import { tellRemapped } from './sync/remap.ts';
-import { along, newTrace, takenOver } from './trace.ts';
+import { along, newTrace, pathNow, recordsSpans, spanning, takenOver } from './trace.ts';
 import { allWrites, readSwitches, type Switches } from './sync/switches.ts';
 
 export interface GatewayOptions {
@@ -63,6 +63,8 @@ export class Gateway {
   readonly #runs = new Set<string>();
   /** Hooks being accepted: above the limit the sender is asked to come again. */
   #accepting = 0;
+  /** When it was last told that hooks cannot be made durable. */
+  #toldAt = 0;
   readonly #backups: Backups | undefined;
   #started = false;
 
@@ -99,6 +101,7 @@ export class Gateway {
     this.room = new Room({
       file: isOnDisk ? where.file : null,
       reserve: installation.config.store.reserve,
+      nodeOptions: options.environment['NODE_OPTIONS'],
     });
     this.lanes = new Lanes({
       isShort: () => this.room.short !== null,
@@ -232,8 +235,17 @@ export class Gateway {
     if (this.#accepting >= 2000) return { status: 503, headers: { 'retry-after': '5' }, body: 'busy\n' };
     this.#accepting += 1;
     try {
-      const trace = takenOver(request.headers['traceparent']) ?? newTrace();
-      return await along({ trace }, () => this.#accept(name, hooks, request, trace));
+      const given = takenOver(request.headers['traceparent']) ?? (recordsSpans() ? undefined : newTrace());
+      return await along({ trace: given }, () =>
+        spanning('hook', { connection: name }, () => this.#accept(name, hooks, request)),
+      );
+    } catch (error) {
+      // A store that is away or full fails each of thousands: once a second says as much.
+      const now = this.hub.now();
+      if (Math.abs(now - this.#toldAt) >= 1000)
+        log.error({ connection: name, why: troubleText(error) }, 'hooks cannot be made durable');
+      this.#toldAt = now;
+      throw error;
     } finally {
       this.#accepting -= 1;
     }
@@ -243,7 +255,6 @@ export class Gateway {
     name: string,
     hooks: NonNullable<Connection['session']['hooks']>,
     request: HookRequest,
-    trace: string,
   ): Promise<HookReply> {
     let hints;
     try {
@@ -255,6 +266,7 @@ export class Gateway {
       );
       return { status: 400, body: 'not understood\n' };
     }
+    const trace = pathNow()?.trace ?? newTrace();
     const kept = new Set(['content-type', 'user-agent']);
     const headers = {
       ...Object.fromEntries(Object.entries(request.headers).filter(([header]) => kept.has(header))),

@@ -19,7 +19,7 @@ import type { Gates, LimitUse } from './limits.ts';
 import { SHORT_WAIT_MS, speaksAgainst, waitBefore } from './repeat.ts';
 import { redactJson, redactor } from './secrecy.ts';
 import type { Redact } from './secrecy.ts';
-import { childOf, pathNow } from './trace.ts';
+import { childOf, pathNow, recordsSpans, spanning } from './trace.ts';
 import type { Path } from './trace.ts';
 
 /**
@@ -165,7 +165,12 @@ class Pipe implements Remote {
       this.#openedAt = options.now();
     });
     this.host = {
-      request: (request) => this.#call(request),
+      request: (request) =>
+        spanning(
+          'call',
+          { connection: options.connection, kind: pathNow()?.kind, method: request.method },
+          () => this.#call(request),
+        ),
       now: () => options.now(),
       random: () => options.random(),
       log: (level, text, fields) =>
@@ -338,7 +343,9 @@ class Pipe implements Remote {
   /** After the signature: not every remote lets a header that it does not know be signed. */
   #traced(request: HttpRequest, { trace }: Path): HttpRequest {
     if (trace == null || this.#options.traced === false) return request;
-    return { ...request, headers: { ...request.headers, traceparent: childOf(trace) } };
+    // Where spans are recorded the call is one by now.
+    const traceparent = recordsSpans() ? trace : childOf(trace);
+    return { ...request, headers: { ...request.headers, traceparent } };
   }
 
   #troubleOf(response: HttpResponse, request: HttpRequest): Trouble | undefined {

@@ -5,6 +5,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
+import { Trouble } from './connector.ts';
 
 /** A `traceparent`: `00-<trace id>-<span id>-<flags>`. */
 export type Traceparent = string;
@@ -29,13 +30,8 @@ const randomHex = (digits: number): string => {
   return nothing.test(drawn) ? `${drawn.slice(1)}1` : drawn;
 };
 
-/** Flags of traces that begin here: 01 where somebody records them. */
-let flags = '00';
-export const recordTraces = (isOn: boolean): void => {
-  flags = isOn ? '01' : '00';
-};
-
-export const newTrace = (): Traceparent => `00-${randomHex(32)}-${randomHex(16)}-${flags}`;
+/** One that nobody records: its flags say so. */
+export const newTrace = (): Traceparent => `00-${randomHex(32)}-${randomHex(16)}-00`;
 
 /** The same trace, from a span of our own. */
 export const childOf = (trace: Traceparent): Traceparent =>
@@ -83,4 +79,45 @@ export const traceFields = (): { readonly traceId?: string; readonly lane?: stri
     ...(trace == null ? {} : { traceId: traceIdOf(trace) }),
     ...(lane === undefined ? {} : { lane }),
   };
+};
+
+// ---------------------------------------------------------------- spans
+
+/** A piece of work that somebody records. */
+export interface Span {
+  /** The trace, from this span. */
+  readonly trace: Traceparent;
+  /** `trouble`: what it ended in; absent where all went well. */
+  end(trouble?: string): void;
+}
+
+/** Names of the configuration and words of ours; never ids, never what a person wrote. */
+export type SpanAttributes = Readonly<Record<string, string | undefined>>;
+export type BeginSpan = (name: string, parent: Traceparent | undefined, attributes: SpanAttributes) => Span;
+
+let begin: BeginSpan | undefined;
+
+/** From now on spans are recorded so; undefined: no more. */
+export const recordSpans = (by: BeginSpan | undefined): void => {
+  begin = by;
+};
+
+export const recordsSpans = (): boolean => begin !== undefined;
+
+/** Does work as a span of the trace under way, where somebody records spans; else just does it. */
+export const spanning = async <Result>(
+  name: string,
+  attributes: SpanAttributes,
+  work: () => Promise<Result>,
+): Promise<Result> => {
+  if (begin === undefined) return work();
+  const span = begin(name, pathNow()?.trace ?? undefined, attributes);
+  try {
+    const result = await along({ trace: span.trace }, work);
+    span.end();
+    return result;
+  } catch (error) {
+    span.end(error instanceof Trouble ? error.kind : 'fault');
+    throw error;
+  }
 };

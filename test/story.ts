@@ -39,6 +39,9 @@ export interface StoryOptions {
   now?(): number;
 }
 
+/** How much longer everything is waited for, on a machine that others keep busy. */
+const slowness = Number(process.env['STORY_PATIENCE'] ?? 1);
+
 export const usual = `
 entities:
   contact: { keys: [[mobile, name], [email]], protect: [customerId], conflict: newest }
@@ -228,7 +231,7 @@ ${options.config ?? usual}`,
 
   /** Nothing is waiting in the gateway: no touches, no effects to deliver. */
   async atRest(patience = 60_000): Promise<boolean> {
-    const end = Date.now() + patience;
+    const end = Date.now() + patience * slowness;
     let calm = 0;
     while (Date.now() < end) {
       const store = this.gateway?.store;
@@ -249,7 +252,7 @@ export const eventually = async <Found>(
   look: () => Promise<Found | undefined | false>,
   patience = 20_000,
 ): Promise<Found> => {
-  const end = Date.now() + patience;
+  const end = Date.now() + patience * slowness;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;

@@ -59,6 +59,7 @@ const ranks: readonly (readonly string[])[] = [
     'src/config-transitions.ts',
     'src/secrecy.ts',
     'src/trace.ts',
+    'src/telemetry.ts',
     'src/exchange.ts',
     'src/limits.ts',
     'src/remote.ts',

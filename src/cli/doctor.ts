@@ -1,5 +1,5 @@
 /** doctor: tries credentials, store, disk, clock and public address, and says what to do. */
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
@@ -12,9 +12,11 @@ import { loadInstallation, type Installation } from '../installation.ts';
 import { usesOf } from '../live-schemas.ts';
 import { driftCounts, driftOf, type DriftFinding } from '../mapping/drift.ts';
 import { isOverdue, lastBackup, nextBackup } from '../store/backups.ts';
-import { findStore, isFleeting, openStore, placeWords, whereIs } from '../store/open.ts';
+import { findStore, isFleeting, openStore, placeWords, whereIs, type Where } from '../store/open.ts';
+import { schemaVersion } from '../store/schema.ts';
 import type { WholeStore } from '../store/store.ts';
 import { readSwitches, type Switches } from '../sync/switches.ts';
+import { diagnose, type Note } from './diagnosis.ts';
 import { holderOf } from './holder.ts';
 import { askSession, type LiveKind } from './live.ts';
 import { exits, json, say, table, wordsOf } from './output.ts';
@@ -28,11 +30,36 @@ interface Finding {
   readonly remedy: string;
 }
 
-type Note = (what: string, state: Finding['state'], text: string, remedy?: string) => void;
-
 /** ms for one connection's check. */
 const patience = 20_000;
 const gigabyte = 1024 ** 3;
+
+interface Looked {
+  readonly words: string;
+  /** It is of an older release: then it is left as it is. */
+  readonly isBehind: boolean;
+}
+
+/** Looks at the store as it is; undefined where there is none yet. */
+const lookAt = async (where: Where, note: Note): Promise<Looked | undefined> => {
+  const store = await findStore(where, { readOnly: true });
+  if (store === undefined) return undefined;
+  try {
+    const { engine, schema, size, faults } = await store.health();
+    for (const { text, remedy, grave } of faults) note('store', grave ? 'fail' : 'warn', text, remedy);
+    const isBehind = schema < schemaVersion;
+    if (isBehind)
+      note(
+        'migration',
+        'warn',
+        `the store ${placeWords(where)} is of schema ${schema}, and this release brings ${schemaVersion}; it was not written to`,
+        'Make a backup (crosswalk store backup), then start the gateway: it takes the steps by itself.',
+      );
+    return { words: `${engine}, schema ${schema}, ${megabytes(size)}`, isBehind };
+  } finally {
+    await store.close();
+  }
+};
 
 const tryStore = async (config: Config, note: Note): Promise<void> => {
   const where = whereIs(config, process.env);
@@ -43,16 +70,15 @@ const tryStore = async (config: Config, note: Note): Promise<void> => {
   const place = placeWords(where);
   let opened: WholeStore | undefined;
   try {
+    if ('file' in where) noteWal(where.file, note);
+    const looked = await lookAt(where, note);
+    if (looked?.isBehind === true) return;
     opened = await openStore(where);
     const latency = await commitTime(opened);
-    const { engine, schema, size, faults } = await opened.health();
     const holder = await holderOf(opened);
     const by = holder === undefined ? '' : `; crosswalk ${holder.what} works it (process ${holder.pid})`;
-    note(
-      'store',
-      'ok',
-      `${place} can be written: ${engine}, schema ${schema}, ${megabytes(size)}, a commit takes ${latency.toFixed(1)} ms${by}`,
-    );
+    const words = looked?.words ?? 'new';
+    note('store', 'ok', `${place} can be written: ${words}, a commit takes ${latency.toFixed(1)} ms${by}`);
     if (latency > 100)
       note(
         'store',
@@ -60,9 +86,9 @@ const tryStore = async (config: Config, note: Note): Promise<void> => {
         `a commit takes ${Math.round(latency)} ms`,
         'Look at the disk, and at the network to it.',
       );
-    for (const { text, remedy, grave } of faults) note('store', grave ? 'fail' : 'warn', text, remedy);
     await noteBackup(config, opened, note);
-    if ('file' in where) noteDisk(path.dirname(where.file), note);
+    const switches = await readSwitches(opened);
+    await diagnose({ store: opened, config, switches, now: Date.now }, holder, note);
   } catch (error) {
     const { code } = (error ?? {}) as { code?: unknown };
     const words = wordsOf(error);
@@ -70,10 +96,30 @@ const tryStore = async (config: Config, note: Note): Promise<void> => {
     const file = 'Check that its folder exists and that this user may write it.';
     const database =
       'Check DATABASE_URL, that the server runs, and that this user may connect and write there.';
-    note('store', 'fail', text, 'file' in where ? file : database);
+    note(
+      'store',
+      'fail',
+      text,
+      words.code === 'store-full' ? words.remedy : 'file' in where ? file : database,
+    );
   } finally {
     await opened?.close();
+    if ('file' in where) noteDisk(path.dirname(where.file), config.store.reserve, note);
   }
+};
+
+/** Bytes; it is folded into the file at 16 MB where nobody reads an old moment of it. */
+const longWal = 256 * 1024 ** 2;
+
+const noteWal = (file: string, note: Note): void => {
+  const size = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > longWal)
+    note(
+      'store',
+      'warn',
+      `its write-ahead log has grown to ${megabytes(size)}`,
+      'Something reads an old moment of the store and does not end: a command or a tool that has it open. End that.',
+    );
 };
 
 const megabytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MB`;
@@ -117,12 +163,15 @@ const noteBackup = async ({ backup }: Config, store: WholeStore, note: Note): Pr
   else note('backup', 'ok', `${when}, ${megabytes(last.size)}, restored and verified: ${last.file}`);
 };
 
-const noteDisk = (folder: string, note: Note): void => {
+const noteDisk = (folder: string, reserve: number, note: Note): void => {
+  if (!existsSync(folder)) return;
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
-  const state = free < gigabyte / 4 ? 'fail' : free < 2 * gigabyte ? 'warn' : 'ok';
+  const state = free < Math.max(reserve, gigabyte / 4) ? 'fail' : free < 2 * gigabyte ? 'warn' : 'ok';
   const remedy = state === 'ok' ? '' : 'Make room: a full disk stops every hook from being accepted.';
-  note('disk', state, `${(free / gigabyte).toFixed(1)} GB free`, remedy);
+  const isShort =
+    free < reserve ? ', less than store.reserve: hooks are turned away, and nothing new is read' : '';
+  note('disk', state, `${(free / gigabyte).toFixed(1)} GB free${isShort}`, remedy);
 };
 
 interface Clocks {
@@ -240,7 +289,8 @@ const noteClock = ({ skew }: Clocks, note: Note): void => {
 
 /** Undefined where there is no store yet, or none that can be read: what is wrong with it has been noted by then. */
 const switchesOf = async (config: Config): Promise<Switches | undefined> => {
-  const store = await findStore(whereIs(config, process.env)).catch(() => undefined);
+  const where = whereIs(config, process.env);
+  const store = await findStore(where, { readOnly: true }).catch(() => undefined);
   try {
     return store && (await readSwitches(store));
   } finally {

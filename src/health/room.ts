@@ -1,32 +1,58 @@
 /** What is left of the store's disk and of memory. Where it is short nothing new is taken in, before anything runs out. */
 import { statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { getHeapStatistics } from 'node:v8';
+import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 
 export interface RoomOptions {
   /** The store's file; null where its disk cannot be seen from here. */
   readonly file: string | null;
   /** Bytes of the disk that are left free. */
   readonly reserve: number;
+  /** NODE_OPTIONS of the environment: it may say how much memory there is. */
+  readonly nodeOptions?: string | undefined;
 }
 
-/** Share of the heap's limit above which nothing new is taken in. */
+/** Share of what old objects may take above which nothing new is taken in. */
 const fullHeap = 0.9;
+/** ms for which memory is as it was seen: hooks come by thousands. */
+const freshHeap = 50;
+
+/** Bytes that old objects may take. V8 tells it only together with what it keeps for young ones, which no old one can have. */
+const oldLimit = (nodeOptions: string): number => {
+  const given = [...nodeOptions.split(/\s+/u), ...process.execArgv];
+  const megabytes = given
+    .flatMap((one) => /^--max[-_]old[-_]space[-_]size=(\d+)$/u.exec(one)?.[1] ?? [])
+    .at(-1);
+  return megabytes === undefined ? getHeapStatistics().heap_size_limit : Number(megabytes) * 1024 ** 2;
+};
+
+const oldBytes = (): number =>
+  getHeapSpaceStatistics()
+    .filter(({ space_name: name }) => !name.startsWith('new_'))
+    .reduce((sum, { space_used_size: used }) => sum + used, 0);
 
 export class Room {
   readonly #options: RoomOptions;
+  #heapAt = Number.NEGATIVE_INFINITY;
+  #heapFull = false;
+  readonly #oldLimit: number;
   /** Bytes free on the store's disk, as last seen; null where it cannot be seen. */
   free: number | null = null;
 
   constructor(options: RoomOptions) {
     this.#options = options;
+    this.#oldLimit = oldLimit(options.nodeOptions ?? '');
   }
 
   /** What is short now. Asked for each hook: costs no question to the disk. */
   get short(): 'disk' | 'memory' | null {
     if (this.free !== null && this.free < this.#options.reserve) return 'disk';
-    const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
-    return used > limit * fullHeap ? 'memory' : null;
+    const now = performance.now();
+    if (now - this.#heapAt > freshHeap) {
+      this.#heapAt = now;
+      this.#heapFull = oldBytes() > this.#oldLimit * fullHeap;
+    }
+    return this.#heapFull ? 'memory' : null;
   }
 
   async look(): Promise<void> {

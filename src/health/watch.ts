@@ -136,7 +136,8 @@ export class Watch {
     this.#set(subjectOf('dispatcher'), this.#standstill());
     this.#ages = ages;
     this.#lookedAt = watched.now();
-    await this.#pulse();
+    // Where it cannot be left, its absence tells.
+    await this.#pulse().catch(() => undefined);
   }
 
   /** Polls that should have begun, or ended, long ago. */

@@ -6,7 +6,7 @@ import type { Environment } from '../config.ts';
 import { runsReport, statusReport } from '../health/reports.ts';
 import type { Gateway } from '../gateway.ts';
 import { api, problem, tokenOf, viewOf } from './api.ts';
-import { takeHook } from './hooks.ts';
+import { hookTaker } from './hooks.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { statusPage } from './page.ts';
 
@@ -69,8 +69,9 @@ export const listen = async (gateway: Gateway, options: ListenOptions = {}): Pro
   const { server: config } = gateway.installation.config;
   const metrics = options.metrics ?? createMetrics();
   const app = application(gateway, metrics, tokenOf(gateway, options.environment ?? {}));
+  const takeHook = hookTaker(gateway, metrics);
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    if (request.url?.startsWith('/hooks/') === true) void takeHook(gateway, metrics, request, response);
+    if (request.url?.startsWith('/hooks/') === true) void takeHook(request, response);
     else app(request, response);
   };
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, handle);

@@ -15,7 +15,7 @@ import type { Look, Trouble } from '../connector.ts';
 import { isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import type { LinkState } from '../merge/record.ts';
-import { follow, lastTrace } from '../trace.ts';
+import { follow, lastTrace, spanning } from '../trace.ts';
 import { purseOf, spendWrite, stopOf } from './budget.ts';
 import { prepareCreates } from './create.ts';
 import { isDoomed } from './deletion.ts';
@@ -77,8 +77,11 @@ export const deliver = async (
   let trouble: Trouble | undefined;
   const effects = rows.map(effectOf);
   const purse = await purseOf(hub, sync);
-  for await (const part of prepare(hub, sync, effects, upkeepRun, purse))
-    trouble = (await sendAll(part.calls)) ?? part.trouble ?? trouble;
+  const writeAll = async (): Promise<void> => {
+    for await (const part of prepare(hub, sync, effects, upkeepRun, purse))
+      trouble = (await sendAll(part.calls)) ?? part.trouble ?? trouble;
+  };
+  if (effects.length > 0) await spanning('delivery', { sync: sync.name }, writeAll);
   const over = purse?.over;
   return {
     taken: settled + rows.length,

@@ -13,7 +13,7 @@ import { worst, type ItemVerdict } from '../merge/books.ts';
 import { isOpen, same, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Row } from '../store/schema.ts';
-import { along, follow, lastTrace } from '../trace.ts';
+import { along, follow, lastTrace, spanning } from '../trace.ts';
 import { Draft, type Origin } from './draft.ts';
 import { drawGone, drawLost, drawMoved } from './gone.ts';
 import { takingIn } from './held.ts';
@@ -73,6 +73,16 @@ export const intake = async (
   const rows = only === undefined ? due : due.filter((row) => only.has(String(row['object']))).slice(0, most);
   const syncs = rows.length === 0 ? [] : await takingIn(hub, lane);
   if (syncs.length === 0) return { taken: 0, stale: 0 };
+  return spanning('intake', { lane }, () => takeIn(hub, lane, syncs, rows, upkeepRun));
+};
+
+const takeIn = async (
+  hub: Hub,
+  lane: string,
+  syncs: readonly Sync[],
+  rows: readonly Row[],
+  upkeepRun: string,
+): Promise<PassResult> => {
   const jobs = await gather(hub, syncs, rows);
   const isWaiting = (job: Job): boolean =>
     [...job.links.values()].some((link) => link !== null && link.call !== null);
@@ -82,7 +92,9 @@ export const intake = async (
   const parked = await hub.store.list('parked', 'lane', { where: { lane }, limit: 1 });
   const hasParked = parked.length > 0;
   const done = await together(ready, (job) =>
-    along({ trace: lastTrace(hintsOf(job)) }, () => process(hub, lane, syncs, job, { upkeepRun, hasParked })),
+    along({ trace: lastTrace(hintsOf(job)) }, () =>
+      spanning('merge', { lane }, () => process(hub, lane, syncs, job, { upkeepRun, hasParked })),
+    ),
   );
   return { taken: rows.length, stale: done.filter((one) => !one).length };
 };

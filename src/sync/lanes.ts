@@ -66,6 +66,8 @@ export class Lanes {
   readonly #round: Round = { after: undefined };
   /** The store was away or full when it was last asked. */
   #isAway = false;
+  /** UTC ms until which it counts as full: a pass that only reads does not show that there is room. */
+  #fullUntil = 0;
   /** How far the present round over what each undo owes has come. */
   readonly #owed = new Map<string, string>();
   /** When a pass of each lane last began or ended, UTC ms, and whether one is under way. */
@@ -132,8 +134,10 @@ export class Lanes {
       }
       const next = await this.#pass(lane);
       if (this.#backoff.delete(lane)) hub.clear?.(`lane ${lane}`);
-      if (this.#isAway) hub.clear?.('store');
-      this.#isAway = false;
+      if (this.#isAway && hub.now() >= this.#fullUntil) {
+        hub.clear?.('store');
+        this.#isAway = false;
+      }
       return next;
     } catch (error) {
       return this.#failed(lane, error);
@@ -347,6 +351,7 @@ export class Lanes {
     if (what === 'out' && !(error instanceof Trouble)) this.#cutOff.add(own);
     if (error instanceof CrosswalkError && (error.code === 'store-away' || error.code === 'store-full')) {
       if (!this.#isAway) hub.alarm('store', error.message);
+      if (error.code === 'store-full') this.#fullUntil = hub.now() + 30_000;
       this.#isAway = true;
       const until = hub.now() + Math.min(5000, 250 * 2 ** Math.min(failures, 5)) * (0.75 + hub.random() / 2);
       this.#backoff.set(lane, { until, failures });
