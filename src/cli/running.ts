@@ -6,6 +6,7 @@ import { Gateway } from '../gateway.ts';
 import { placeWords, whereIs } from '../store/open.ts';
 import { listen, type Listening } from '../http/app.ts';
 import { createMetrics, tellingOf, type Metrics } from '../http/metrics.ts';
+import { startTelemetry } from '../telemetry.ts';
 import { traceFields } from '../trace.ts';
 import { hold } from './holder.ts';
 import { exits, json, say } from './output.ts';
@@ -66,6 +67,7 @@ export const serve = async (options: ServeOptions): Promise<number> => {
   const level = process.env['LOG_LEVEL'] ?? 'info';
   const log = pino({ level, mixin: traceFields }, pino.destination(2));
   const metrics = createMetrics();
+  const telemetry = await startTelemetry(process.env);
   const gateway = await Gateway.open(options.dir, {
     environment: process.env,
     log,
@@ -92,6 +94,7 @@ export const serve = async (options: ServeOptions): Promise<number> => {
       return exits.ok;
     } finally {
       await held.release();
+      await telemetry?.stop();
     }
   } catch (error) {
     if (!isDrained) {
