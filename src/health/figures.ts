@@ -1,10 +1,15 @@
-/** Numbers for metrics. What is asked costs the same however much waits: counts end at `mostCounted`. */
+/**
+ * Numbers for metrics. What is asked costs the same however much waits: counts end at `mostCounted`, and the whole is told
+ * by the books of the runs that are open.
+ */
 import type { Config } from '../config.ts';
 import type { Store } from '../store/store.ts';
 import { dayBudgets, spentToday } from '../sync/budget.ts';
 
 /** A count that reaches this says: as many or more. */
-export const mostCounted = 100_000;
+export const mostCounted = 10_000;
+/** Open runs that are looked at: one a lane and hour, and what is read or planned. */
+const mostRuns = 1000;
 
 export interface SyncFigures {
   readonly touches: number;
@@ -27,6 +32,8 @@ export interface Figures {
   readonly awaited: number;
   readonly notices: Readonly<Record<'open' | 'sending' | 'parked', number>>;
   readonly runs: Readonly<Record<'open' | 'failed', number>>;
+  /** What the open runs have open: items not taken in, effects not done. */
+  readonly open: { readonly items: number; readonly effects: number };
   readonly budgets: readonly BudgetFigures[];
 }
 
@@ -65,8 +72,11 @@ export const figuresOf = async (view: {
   for (const sync of Object.values(config.syncs)) syncs.set(sync.name, await syncFigures(store, sync));
   const notices = (state: string): Promise<number> => store.count('notice', 'state', { state }, mostCounted);
   const runs = (state: string): Promise<number> => store.count('run', 'state', { state }, mostCounted);
+  const open = await store.list('run', 'state', { where: { state: 'open' }, limit: mostRuns });
+  const sum = (column: string): number => open.reduce((n, row) => n + Number(row[column]), 0);
   return {
     syncs,
+    open: { items: sum('open'), effects: sum('e_open') },
     parked:
       (await store.count('parked', 'at', {}, mostCounted)) +
       (await store.count('effect', 'state', { state: 'parked' }, mostCounted)),
@@ -78,7 +88,7 @@ export const figuresOf = async (view: {
       sending: await notices('sending'),
       parked: await notices('parked'),
     },
-    runs: { open: await runs('open'), failed: await runs('failed') },
+    runs: { open: open.length, failed: await runs('failed') },
     budgets: await budgetFigures(view),
   };
 };

@@ -114,6 +114,8 @@ const gaugesIn = (registers: Registry[]) => {
     new Gauge({ name: `crosswalk_${name}`, help, labelNames, registers });
   return {
     touches: gauge('touches', `Touches that wait${upTo}`, 'sync'),
+    itemsOpen: gauge('items_open', 'Items that open runs have not taken in yet'),
+    effectsOpen: gauge('effects_open', 'Effects that open runs have not brought about yet'),
     effects: gauge('effects', `Effects by state${upTo}`, 'sync', 'state'),
     oldest: gauge('lane_oldest_seconds', 'How long the oldest item of a lane has waited', 'lane'),
     promised: gauge('lane_promised_seconds', 'How long an item of a lane may wait', 'lane'),
@@ -149,6 +151,8 @@ const setStored = async (gauges: Gauges, gateway: Gateway): Promise<void> => {
     gauges.touches.set({ sync }, touches);
     for (const [state, n] of Object.entries(effects)) gauges.effects.set({ sync, state }, n);
   }
+  gauges.itemsOpen.set(figures.open.items);
+  gauges.effectsOpen.set(figures.open.effects);
   for (const { lane, oldest, promised, state } of await laneAges(view)) {
     gauges.oldest.set({ lane }, (oldest ?? 0) / 1000);
     gauges.promised.set({ lane }, promised / 1000);

@@ -172,6 +172,8 @@ describe('metrics', () => {
     );
     expect(total(families, 'crosswalk_parked')).toBe(await store?.count('parked', 'at', {}));
     expect(total(families, 'crosswalk_touches')).toBe(0);
+    expect(total(families, 'crosswalk_items_open')).toBe(0);
+    expect(total(families, 'crosswalk_effects_open')).toBe(0);
     expect(total(families, 'crosswalk_breaker_state')).toBe(0);
     expect(total(families, 'crosswalk_budget_limit', { sync: 'hubspot-contacts', sort: 'updates' })).toBe(
       5000,
