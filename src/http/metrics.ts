@@ -78,7 +78,7 @@ const countersIn = (registers: Registry[]) => ({
   }),
   commits: new Histogram({
     name: 'crosswalk_store_commit_seconds',
-    help: 'Commits, from handing in until durable',
+    help: 'Commits, from handing in until durable; of those that share a transaction the first',
     buckets: commitBuckets,
     registers,
   }),
@@ -142,6 +142,7 @@ const gaugesIn = (registers: Registry[]) => {
   };
 };
 
+type Counters = ReturnType<typeof countersIn>;
 type Gauges = ReturnType<typeof gaugesIn>;
 
 const setStored = async (gauges: Gauges, gateway: Gateway): Promise<void> => {
@@ -198,6 +199,14 @@ const setOwn = (gauges: Gauges, { watch, room }: Gateway): void => {
   for (const resource of ['disk', 'memory']) gauges.short.set({ resource }, room.short === resource ? 1 : 0);
 };
 
+const countSums = ({ groups, read, items, ends }: Counters, sums: Map<string, number>): void => {
+  for (const outcome of ['committed', 'stale']) groups.inc({ outcome }, sums.get(outcome) ?? 0);
+  read.inc(sums.get('read') ?? 0);
+  for (const verdict of verdicts) items.inc({ verdict }, sums.get(verdict) ?? 0);
+  for (const end of effectEnds) ends.inc({ end }, sums.get(`e_${end}`) ?? 0);
+  sums.clear();
+};
+
 export const createMetrics = (): Metrics => {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -205,7 +214,13 @@ export const createMetrics = (): Metrics => {
   const gauges = gaugesIn([registry]);
   let schemasAt = Number.NEGATIVE_INFINITY;
   let scraping: Promise<string> | undefined;
+  // Commits come by thousands a second: what they count is added up here, and told when somebody asks.
+  const sums = new Map<string, number>();
+  const add = (name: string, n: number): void => {
+    if (n > 0) sums.set(name, (sums.get(name) ?? 0) + n);
+  };
   const scrape = async (gateway: Gateway): Promise<string> => {
+    countSums(counters, sums);
     await setStored(gauges, gateway);
     await setRemotes(gauges, gateway);
     setOwn(gauges, gateway);
@@ -226,19 +241,10 @@ export const createMetrics = (): Metrics => {
     onHook: (connection, status) => counters.hooks.inc({ connection, status: String(status) }),
     onDelivered: (sync, ms) => counters.delivery.observe({ sync }, Math.max(0, ms) / 1000),
     onCommit: ({ ms, committed, stale, books }) => {
-      counters.commits.observe(ms / 1000);
-      if (committed > 0) counters.groups.inc({ outcome: 'committed' }, committed);
-      if (stale > 0) counters.groups.inc({ outcome: 'stale' }, stale);
-      if (books.size === 0) return;
-      counters.read.inc(Math.max(0, books.get('read') ?? 0));
-      for (const verdict of verdicts) {
-        const n = books.get(verdict) ?? 0;
-        if (n > 0) counters.items.inc({ verdict }, n);
-      }
-      for (const end of effectEnds) {
-        const n = books.get(`e_${end}`) ?? 0;
-        if (n > 0) counters.ends.inc({ end }, n);
-      }
+      if (ms !== null) counters.commits.observe(ms / 1000);
+      add('committed', committed);
+      add('stale', stale);
+      for (const [column, n] of books) add(column, n);
     },
     // Who scrapes at once gets the same answer.
     text: (gateway) => (scraping ??= scrape(gateway).finally(() => (scraping = undefined))),

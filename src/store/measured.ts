@@ -3,8 +3,11 @@ import type { Key, Row, TableName } from './schema.ts';
 import type { Group, ListOptions, WholeStore } from './store.ts';
 
 export interface CommitReport {
-  /** From handing in until durable, waiting for the transaction included. */
-  readonly ms: number;
+  /**
+   * From handing in until durable, waiting for the transaction included; null for one that was handed in while another
+   * was timed: it shares that one's transaction, or the next.
+   */
+  readonly ms: number | null;
   readonly committed: number;
   /** Groups whose conditions failed. */
   readonly stale: number;
@@ -28,24 +31,36 @@ const booksOf = (groups: readonly Group[], outcomes: readonly boolean[]): Readon
   return books ?? nothing;
 };
 
-export const measured = (store: WholeStore, onCommit: (commit: CommitReport) => void): WholeStore => ({
-  place: store.place,
-  async commit(groups) {
+export const measured = (store: WholeStore, onCommit: (commit: CommitReport) => void): WholeStore => {
+  let isTiming = false;
+  const timed = async (groups: readonly Group[]): Promise<{ outcomes: boolean[]; ms: number | null }> => {
+    if (isTiming) return { outcomes: await store.commit(groups), ms: null };
+    isTiming = true;
     const began = performance.now();
-    const outcomes = await store.commit(groups);
-    const committed = outcomes.reduce((n, done) => n + (done ? 1 : 0), 0);
-    const stale = outcomes.length - committed;
-    onCommit({ ms: performance.now() - began, committed, stale, books: booksOf(groups, outcomes) });
-    return outcomes;
-  },
-  get: (table: TableName, key: Key) => store.get(table, key),
-  many: (table: TableName, keys: readonly Key[]) => store.many(table, keys),
-  list: (table: TableName, index: string, options: ListOptions) => store.list(table, index, options),
-  count: (table: TableName, index: string, where: Row, most?: number) =>
-    store.count(table, index, where, most),
-  snapshot: () => store.snapshot(),
-  load: () => store.load(),
-  health: () => store.health(),
-  close: () => store.close(),
-  ...(store.fence === undefined ? {} : { fence: store.fence.bind(store) }),
-});
+    try {
+      return { outcomes: await store.commit(groups), ms: performance.now() - began };
+    } finally {
+      isTiming = false;
+    }
+  };
+  return {
+    place: store.place,
+    async commit(groups) {
+      const { outcomes, ms } = await timed(groups);
+      const committed = outcomes.reduce((n, done) => n + (done ? 1 : 0), 0);
+      const stale = outcomes.length - committed;
+      onCommit({ ms, committed, stale, books: booksOf(groups, outcomes) });
+      return outcomes;
+    },
+    get: (table: TableName, key: Key) => store.get(table, key),
+    many: (table: TableName, keys: readonly Key[]) => store.many(table, keys),
+    list: (table: TableName, index: string, options: ListOptions) => store.list(table, index, options),
+    count: (table: TableName, index: string, where: Row, most?: number) =>
+      store.count(table, index, where, most),
+    snapshot: () => store.snapshot(),
+    load: () => store.load(),
+    health: () => store.health(),
+    close: () => store.close(),
+    ...(store.fence === undefined ? {} : { fence: store.fence.bind(store) }),
+  };
+};
