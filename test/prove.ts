@@ -109,7 +109,8 @@ const simulated = async (seeds: number, steps: number, jobs: number): Promise<bo
   const work = async (): Promise<void> => {
     for (let from = starts.shift(); from !== undefined; from = starts.shift()) {
       const n = Math.min(chunk, seeds - from + 1);
-      const part = await simulate(['--from', String(from), '--seeds', String(n), '--steps', String(steps)]);
+      const size = ['--seeds', String(n), '--steps', String(steps)];
+      const part = await simulate(['--from', String(from), ...size, '--no-shrink']);
       parts.push(part);
       for (const replay of part.replays) process.stderr.write(`\nviolated: ${replay}\n`);
       process.stderr.write(

@@ -65,4 +65,6 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
   { seed: 7547, steps: 500, what: 'what was linked by the key of a merged record did not go back with it' },
   { seed: 5037, steps: 500, what: 'what a look had met was held because its object had come back' },
   { seed: 5097, steps: 500, what: 'an undo emptied what had been in question since it was filed' },
+  { seed: 1767, steps: 500, what: 'a create was repeated though what it stood for had been restored' },
+  { seed: 2340, steps: 500, what: 'what was held before there was an object stayed when one came back' },
 ];
