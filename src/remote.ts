@@ -12,13 +12,14 @@ import type {
   TroubleDetail,
   TroubleKind,
 } from './connector.ts';
+import type { Safe } from './credentials/credential.ts';
+import { Tokens, type Held } from './credentials/tokens.ts';
 import { CrosswalkError } from './errors.ts';
 import { checkedTarget, createExchange, statusTrouble } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { createGates, sleep } from './limits.ts';
 import type { Gates } from './limits.ts';
-import { redactJson, redactor } from './secrecy.ts';
-import type { Redact } from './secrecy.ts';
+import { carried, cleanTrouble, guarded, redactJson, redactor, type Redact } from './secrecy.ts';
 
 /**
  * The pipe through which every outbound call of one connection passes: declared limits, breaker,
@@ -37,6 +38,8 @@ export interface RemoteOptions {
   now(): number;
   random(): number;
   log: Host['log'];
+  /** Where what the remote issues is kept; absent: only in memory. */
+  readonly safe?: Safe | undefined;
   /** Told once per call, when it has ended. */
   onCall?(call: CallReport): void;
   /** For tests. */
@@ -66,10 +69,13 @@ export interface RemoteState {
   readonly waiting: number;
 }
 
+/** What of a session has a say in its calls. */
+export type Calling = Pick<Session, 'authorize' | 'trouble' | 'login'>;
+
 export interface Remote {
   readonly host: Host;
   /** Hands over the opened session, whose `authorize` and `trouble` the pipe uses from then on. */
-  bind(session: Pick<Session, 'authorize' | 'trouble'>): void;
+  bind(session: Calling): void;
   state(): RemoteState;
   /** Ends every further call as `unreachable`, until `resume`. */
   pause(why: string): void;
@@ -88,26 +94,6 @@ const LONGEST_QUIET_MS = 3_600_000;
 const BREAKER_FAILURES = 5;
 const BREAKER_RESET_MS = 30_000;
 const BREAKER_WINDOW_MS = 60_000;
-
-// ---------------------------------------------------------------- secrets
-
-const SENSITIVE = /auth|token|key|secret|cookie|sign|password|ticket/iu;
-
-/** What a request carries that is as good as a secret: a remote may repeat it in its answer. */
-const carried = (request: HttpRequest): string[] => {
-  const query = URL.canParse(request.url) ? [...new URL(request.url).searchParams] : [];
-  return [...Object.entries(request.headers ?? {}), ...query]
-    .filter(([name]) => SENSITIVE.test(name))
-    .flatMap(([, value]) => [value, value.replace(/^\w+\s+/u, '')])
-    .filter((value) => value.length >= 8);
-};
-
-const clean = (trouble: Trouble, redact: Redact): Trouble => {
-  const message = redact(trouble.detail.message);
-  const made = new Trouble(trouble.kind, { ...trouble.detail, message });
-  if (trouble.stack !== undefined) made.stack = redact(trouble.stack);
-  return made;
-};
 
 // ---------------------------------------------------------------- breaker
 
@@ -152,11 +138,13 @@ class Pipe implements Remote {
   readonly #options: RemoteOptions;
   readonly #exchange: Exchange;
   readonly #gates: Gates;
-  readonly #redact: Redact;
+  /** Grows by what the remote issues. */
+  #redact: Redact;
   readonly #breaker: CircuitBreaker<[Passage], HttpResponse>;
   readonly #resetMs: number;
   readonly #closing = new AbortController();
-  #session: Pick<Session, 'authorize' | 'trouble'> = {};
+  #session: Calling = {};
+  #tokens: Tokens | undefined;
   #openedAt = 0;
   #quietUntil = 0;
   #paused: string | undefined;
@@ -196,8 +184,14 @@ class Pipe implements Remote {
     };
   }
 
-  bind(session: Pick<Session, 'authorize' | 'trouble'>): void {
+  bind(session: Calling): void {
     this.#session = session;
+    const { login } = session;
+    if (login === undefined) return;
+    const { log } = this.host;
+    const hide = (issued: readonly string[]): Redact =>
+      (this.#redact = redactor([...this.#options.secrets, ...issued]));
+    this.#tokens = new Tokens({ ...this.#options, login, log, hide });
   }
 
   state(): RemoteState {
@@ -223,6 +217,7 @@ class Pipe implements Remote {
 
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
+    await this.#tokens?.settle();
     this.#closing.abort();
     this.#breaker.shutdown();
     await this.#gates.close();
@@ -244,7 +239,9 @@ class Pipe implements Remote {
       await this.#quiet(signal);
       this.#assertOpen();
       await this.#turn(passage);
-      const response = await this.#breaker.fire(passage);
+      // Within a call that the breaker has let through already.
+      const isLogin = request.login === true;
+      const response = await (isLogin ? this.#repeat(passage) : this.#breaker.fire(passage));
       report('ok');
       return response;
     } catch (error) {
@@ -315,13 +312,30 @@ class Pipe implements Remote {
     });
   }
 
+  /** With a grant where the session needs one; once more with a newer one if that is refused. */
   async #attempt(passage: Passage): Promise<HttpResponse> {
-    const request = this.#authorized(passage.request);
-    const redact = redactor([...this.#options.secrets, ...carried(request)]);
+    const tokens = passage.request.login === true ? undefined : this.#tokens;
+    if (tokens === undefined) return this.#send(passage);
+    const held = await tokens.current(passage.signal);
+    try {
+      return await this.#send(passage, held);
+    } catch (error) {
+      const isRefused =
+        error instanceof Trouble && error.kind === 'forbidden' && error.detail.scoped !== true;
+      if (!isRefused) throw error;
+      const newer = await tokens.after(held, passage.signal);
+      return this.#send(passage, newer);
+    }
+  }
+
+  async #send(passage: Passage, held?: Held): Promise<HttpResponse> {
+    const request = this.#authorized(passage.request, held);
+    const redact: Redact = (text) => redactor(carried(request))(this.#redact(text));
     checkedTarget(request.url, this.#options.hosts);
     passage.attempts += 1;
     try {
       const response = await this.#exchange.send(request, passage.signal);
+      if (request.login === true) this.#tokens?.heard(response);
       const trouble = this.#troubleOf(response, request);
       if (trouble === undefined) return guarded(response, redact);
       throw trouble;
@@ -331,13 +345,13 @@ class Pipe implements Remote {
         const wait = Math.min(error.detail.retryAfter, LONGEST_QUIET_MS);
         this.#quietUntil = Math.max(this.#quietUntil, this.#options.now() + wait);
       }
-      throw clean(error, redact);
+      throw cleanTrouble(error, redact);
     }
   }
 
-  #authorized(request: HttpRequest): HttpRequest {
+  #authorized(request: HttpRequest, held: Held | undefined): HttpRequest {
     try {
-      return this.#session.authorize?.(request) ?? request;
+      return this.#session.authorize?.(request, held?.grant) ?? request;
     } catch (error) {
       if (error instanceof Trouble) throw error;
       throw this.#fault('authorize', error);
@@ -364,7 +378,7 @@ class Pipe implements Remote {
   }
 
   #explained(error: unknown): unknown {
-    if (error instanceof Trouble) return clean(error, this.#redact);
+    if (error instanceof Trouble) return cleanTrouble(error, this.#redact);
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'EOPENBREAKER') return this.#breakerOpen();
     if (code === 'ESHUTDOWN' || error instanceof Bottleneck.BottleneckError) {
@@ -373,15 +387,3 @@ class Pipe implements Remote {
     return error;
   }
 }
-
-/** What a connector may throw while it reads the body leaves no secret in the text either. */
-const guarded = (response: HttpResponse, redact: Redact): HttpResponse => ({
-  ...response,
-  json: () => {
-    try {
-      return response.json();
-    } catch (error) {
-      throw error instanceof Trouble ? clean(error, redact) : error;
-    }
-  },
-});

@@ -15,6 +15,8 @@ import { isOverdue, lastBackup, nextBackup } from '../store/backups.ts';
 import { findStore, isFleeting, openStore, placeWords, whereIs } from '../store/open.ts';
 import type { WholeStore } from '../store/store.ts';
 import { readSwitches, type Switches } from '../sync/switches.ts';
+import { openSafe } from '../store/safe.ts';
+import { noteConnectionExpiries, noteKeys } from './doctor-secrets.ts';
 import { holderOf } from './holder.ts';
 import { askSession, type LiveKind } from './live.ts';
 import { exits, json, say, table, wordsOf } from './output.ts';
@@ -170,6 +172,7 @@ const tryConnection = async (
   const source = config.connections[name];
   if (source === undefined) return;
   const exchange = createExchange();
+  const safe = openSafe(config, process.env);
   const send: typeof exchange.send = async (request, signal) => {
     const response = await exchange.send(request, signal);
     const said = Date.parse(response.headers['date'] ?? '');
@@ -186,7 +189,9 @@ const tryConnection = async (
       random: Math.random,
       log: () => undefined,
       exchange: { send, close: () => exchange.close() },
+      safe,
     });
+    noteConnectionExpiries(opened.get(name), note);
     const session = opened.get(name)?.session;
     const late = sleep(patience, undefined, { ref: false }).then(() => {
       throw new Trouble('unknown', { message: `no answer in ${patience / 1000} s` });
@@ -217,6 +222,7 @@ const tryConnection = async (
     }
   } finally {
     if (opened !== undefined) await closeConnections(opened);
+    await safe.close();
   }
 };
 
@@ -263,6 +269,7 @@ export const doctor = async (options: Common): Promise<number> => {
     const { config } = installation;
     note('configuration', 'ok', config.file);
     await tryStore(config, note);
+    await noteKeys(config, note);
     const clocks: Clocks = { skew: undefined };
     await notePlanning(config, note);
     for (const name of Object.keys(config.connections)) await tryConnection(installation, name, clocks, note);

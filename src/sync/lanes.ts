@@ -3,7 +3,7 @@
  * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
  * `arrived` (what references
  * waited for), `alike` (which records are like those that changed), `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are
- * under way), `backup`, `upkeep` (books, pruning).
+ * under way), `backup`, `expiry` (what ends soon), `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
 import type { Logger } from 'pino';
@@ -44,8 +44,8 @@ export interface LanesOptions {
   /** So many ids changed in 24 hours stop all writing; 0 for never. */
   readonly idChanges: number;
   readonly log: Logger;
-  /** Makes a backup if one is due; ms until the next look. */
-  readonly backup?: (() => Promise<number | null>) | undefined;
+  /** Lanes that concern no sync, such as backups; each gives ms until its next pass. */
+  readonly chores?: Readonly<Record<string, () => Promise<number | null>>> | undefined;
   /**
    * What must have been done before data of a connection moves; may pause a sync. `anew`: the lane is about to be
    * swept because a person asked for it, `soon`: because it is time.
@@ -89,7 +89,7 @@ export class Lanes {
       ...(options.notices.length > 0 ? ['notices'] : []),
       ...speakers.map((name) => `say:${name}`),
       ...([...options.hub.syncs.values()].some((sync) => sync.lens.references.size > 0) ? [arrivedLane] : []),
-      ...(options.backup === undefined ? [] : ['backup']),
+      ...Object.keys(options.chores ?? {}),
       alikeLane,
       'undo',
       'upkeep',
@@ -214,14 +214,14 @@ export class Lanes {
         if (trouble !== undefined) throw trouble;
         return sent > 0 ? 0 : null;
       }
-      case 'backup':
-        return (await this.#options.backup?.()) ?? null;
       case alikeLane:
         return passAlike(hub, await upkeep());
       case 'undo':
         return (await workUndos(hub, this.#owed)) ? 0 : null;
-      default:
-        return this.#upkeep();
+      default: {
+        const chore = this.#options.chores?.[what];
+        return chore === undefined ? this.#upkeep() : chore();
+      }
     }
   }
 
