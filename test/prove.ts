@@ -190,7 +190,7 @@ const memory = async (): Promise<boolean> => {
   const heap = 70;
   const told: Record<string, JsonObject> = {};
   const problems: string[] = [];
-  for (const people of [5000, 50_000]) {
+  for (const people of [2000, 20_000]) {
     const { problems: own, ...held } = await memoryStory(people, heap);
     told[people] = { ...held } as unknown as JsonObject;
     problems.push(...own.map((text) => `${people} people: ${text}`));
