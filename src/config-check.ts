@@ -1,9 +1,9 @@
 import { Cron } from 'croner';
-import type { JsonObject } from './connector.ts';
 import type { ErrorCode, ErrorParams } from './errors.ts';
 import { checkBudgets, type BudgetSource } from './config-budget.ts';
 import { checkDedupe } from './config-dedupe.ts';
 import { checkNotices } from './config-notices.ts';
+import { checkSecrets, isReference, type SourceConnection } from './config-secrets.ts';
 import { checkTransitions, type TransitionsSource } from './config-transitions.ts';
 import type { DedupeSource } from './identity/settings.ts';
 import { nearest } from './mapping/nearest.ts';
@@ -49,7 +49,7 @@ export interface Known {
 
 /** The file as its schema lets it through. */
 export interface Source {
-  readonly connections?: Record<string, { connector: string; settings?: JsonObject }>;
+  readonly connections?: Record<string, SourceConnection>;
   readonly entities?: Record<string, SourceEntity>;
   readonly syncs?: Record<string, SourceSync>;
   readonly notices?: Record<string, SourceNotice>;
@@ -60,6 +60,7 @@ export interface Source {
   readonly keep?: { hooks?: string; lineage?: string };
   readonly backup?: { at: string; keep?: number; to: string };
   readonly allowInlineSecrets?: boolean;
+  readonly keyRef?: string;
 }
 
 export interface SourceEntity {
@@ -358,9 +359,6 @@ const checkBackup = (check: Check): void => {
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
 
-/** True if the whole text is one reference: `${env:NAME}` or `${file:path}`. */
-export const isReference = (text: string): boolean => /^\$\{(?:env|file):[^{}\s][^{}]*\}$/u.test(text);
-
 const checkServer = (check: Check): void => {
   const { host = '127.0.0.1', publicUrl, tokenRef } = check.source.server ?? {};
   // The value is not shown: an inline token would be in it.
@@ -389,4 +387,5 @@ export const findFaults = (source: Source, known: Known, tell: Tell): void => {
   checkAlarms(check);
   checkBackup(check);
   checkServer(check);
+  checkSecrets(check);
 };

@@ -33,6 +33,8 @@ export interface ConnectionConfig {
   readonly connector: string;
   /** As in the file: references are not resolved. */
   readonly settings: JsonObject;
+  /** By setting: the day on which it ends (`2027-03-01`). */
+  readonly expires?: Named<string>;
 }
 
 export interface EntityConfig {
@@ -117,6 +119,8 @@ export interface Config extends StoreSettings {
   readonly guards: { readonly idChanges: number };
   readonly server: ServerConfig;
   readonly allowInlineSecrets: boolean;
+  /** A reference to the master keys, where it is not CROSSWALK_KEY. */
+  readonly keyRef?: string;
   /** File and line of what a JSON pointer into the file names; of its nearest parent where it is absent. */
   place(pointer: string): Place;
 }
@@ -192,7 +196,7 @@ const checkShape = schemaChecker(configSchema as JsonObject, true);
 const SECOND_HAND: ReadonlySet<string> = new Set(['if', 'propertyNames']);
 
 /** Where a value may be a secret that somebody put in the wrong place. */
-const MAY_BE_SECRET = /^\/(?:server\/tokenRef|connections\/[^/]+\/settings)$/u;
+const MAY_BE_SECRET = /^\/(?:server\/tokenRef|keyRef|connections\/[^/]+\/settings)$/u;
 
 const shapeWords = (error: ErrorObject): string => {
   const name = error.propertyName;
@@ -326,6 +330,7 @@ const build = (source: Source, file: string, known: Known, place: Config['place'
     server: serverConfig(source.server ?? {}),
     ...storeSettings(source, folder),
     allowInlineSecrets: source.allowInlineSecrets ?? false,
+    ...(source.keyRef === undefined ? {} : { keyRef: source.keyRef }),
     place,
   });
 };

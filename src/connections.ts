@@ -4,9 +4,11 @@ import formats from 'ajv-formats';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { isReference } from './config-check.ts';
+import { isReference } from './config-secrets.ts';
 import type { Config, ConnectionConfig, Environment } from './config.ts';
 import type { Connector, Host, Json, JsonObject, JsonSchema, Sandbox, Session } from './connector.ts';
+import { keyMissing } from './credentials/credential.ts';
+import { expiriesOf, type Expiry } from './credentials/expiry.ts';
 import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
 import { nearest } from './mapping/nearest.ts';
@@ -316,12 +318,14 @@ export interface Connection {
   readonly secrets: readonly string[];
   /** May be shown: references instead of secrets. */
   readonly settings: JsonObject;
+  /** What of its settings, and of what they use, is known to end. */
+  readonly expiries: readonly Expiry[];
   /** The pipe: its state, pause and close. */
   readonly remote: Remote;
 }
 
 /** What connections reach the world with. */
-export interface World extends Pick<RemoteOptions, 'now' | 'random' | 'onCall' | 'exchange'> {
+export interface World extends Pick<RemoteOptions, 'now' | 'random' | 'onCall' | 'exchange' | 'safe'> {
   readonly environment: Environment;
   log(connection: string, ...line: Parameters<Host['log']>): void;
 }
@@ -355,8 +359,11 @@ const openConnection = (
       log: (...line) => world.log(name, ...line),
     });
     const session = connector.open(values, remote.host);
+    if (session.login?.keeps === true && (world.safe?.keys() ?? []).length === 0)
+      throw keyMissing(name, config.place(base));
     remote.bind(session);
-    return { name, connector, session, secrets, settings: masked, remote };
+    const expiries = expiriesOf(source, connector, values);
+    return { name, connector, session, secrets, settings: masked, expiries, remote };
   } catch (error) {
     void remote?.close();
     if (error instanceof CrosswalkError) throw error;

@@ -6,6 +6,8 @@
  * clock or randomness of its own, so that the simulator can play all four. A missing member says what
  * a system cannot do: no `hooks` means that it is polled, no `create` that Crosswalk never creates there.
  */
+import type { Grant, Login, Sunset } from './wire/login.ts';
+
 export * from './wire/index.ts';
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
@@ -259,8 +261,9 @@ export interface Session {
   readonly kinds: Readonly<Record<string, Kind>>;
   readonly hooks?: Hooks;
   readonly notify?: Notifier;
-  /** Adds credentials or a signature; runs anew for each attempt. */
-  authorize?(request: HttpRequest): HttpRequest;
+  readonly login?: Login;
+  /** Adds credentials or a signature; runs anew for each attempt. `grant` comes where there is a `login`. */
+  authorize?(request: HttpRequest, grant?: Grant): HttpRequest;
   /** Turns a response into a trouble, before the common table (401, 429, 5xx …) is applied. */
   trouble?(response: HttpResponse, request: HttpRequest): Trouble | undefined;
 }
@@ -278,6 +281,8 @@ export interface HttpRequest {
   readonly limits?: readonly string[];
   /** ms; default 30,000. */
   readonly deadline?: number;
+  /** True for what `Login.renew` sends: it goes out without a grant. */
+  readonly login?: boolean;
 }
 
 export interface HttpResponse {
@@ -311,6 +316,8 @@ export interface Connector<Settings = JsonObject> {
    * http and https alike; without a port only the scheme's own.
    */
   hosts(settings: Settings): readonly string[];
+  /** What the vendor has announced to end, of what these settings use. */
+  sunset?(settings: Settings): readonly Sunset[];
   /** False: requests carry no `traceparent`, for remotes that refuse headers that they do not know. */
   readonly traced?: boolean;
   /** Opens a session. Does no input or output. */

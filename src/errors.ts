@@ -701,6 +701,42 @@ export const catalogue = {
     remedy:
       'Put it into an environment variable or a file and write "${env:NAME}" or "${file:path}" here. If the file was ever shared, replace the secret.',
   },
+  // -- keys, and what is sealed with them
+  'key-missing': {
+    status: 409,
+    text: '{what}, and there is no master key to seal them with.',
+    remedy:
+      'Nothing was sent, and nothing is ever stored unsealed. Make a key with `crosswalk key new`, put it into CROSSWALK_KEY or the file that keyRef in crosswalk.yaml names, and start again.',
+  },
+  'key-shape': {
+    status: 422,
+    text: '{where}: key {n} is not 32 bytes in Base64.',
+    remedy: 'Make one with `crosswalk key new`; several are separated by commas or lines.',
+  },
+  'key-unknown': {
+    status: 409,
+    text: '{what} with key {key}, which is not among the keys here.',
+    remedy:
+      'Put that key back beside the others and do this again. If it is lost: `crosswalk key forget {connection} --yes`, then authorise the connection anew.',
+  },
+  'seal-broken': {
+    status: 500,
+    text: 'What is stored for connection {connection} does not open: it was changed, or belongs to another row.',
+    remedy:
+      'Restore the store from a backup, or `crosswalk key forget {connection} --yes` and authorise the connection anew.',
+  },
+  'credential-refused': {
+    status: 502,
+    text: 'The remote does not take the secrets of connection {connection} any more: {said}.',
+    remedy:
+      'Authorise the connection anew and put what you get into its settings; then `crosswalk resume {connection}`.',
+  },
+  'credential-lost': {
+    status: 502,
+    text: 'The remote has dropped the refresh token of connection {connection} ({said}), and what replaced it never arrived here: a renewal began at {begun} and nobody knows how it ended.',
+    remedy:
+      'Both are gone. Authorise the connection anew and put what you get into its settings; then `crosswalk resume {connection}`.',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

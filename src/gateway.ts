@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { closeConnections, openConnections, type Connection } from './connections.ts';
 import type { Environment, SyncConfig } from './config.ts';
 import { Trouble, type HookReply, type HookRequest, type JsonSchema } from './connector.ts';
+import { storedExpiries, watchExpiries } from './credentials/expiry.ts';
 import { InProcessDispatcher } from './dispatch/in-process.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { CrosswalkError, invariant } from './errors.ts';
@@ -19,6 +20,7 @@ import type { CallReport } from './remote.ts';
 import { Backups } from './store/backups.ts';
 import { measured, type CommitReport } from './store/measured.ts';
 import { isFleeting, openStore, whereIs } from './store/open.ts';
+import { openSafe, type OpenSafe } from './store/safe.ts';
 import type { WholeStore } from './store/store.ts';
 import { accept } from './sync/accept.ts';
 import type { Hub, Sync } from './sync/hub.ts';
@@ -66,6 +68,7 @@ export class Gateway {
   /** When it was last told that hooks cannot be made durable. */
   #toldAt = 0;
   readonly #backups: Backups | undefined;
+  readonly #safe: OpenSafe;
   #started = false;
 
   private constructor(
@@ -75,7 +78,9 @@ export class Gateway {
     store: WholeStore,
     switches: Switches,
     known: ReadonlyMap<string, KnownSchema>,
+    safe: OpenSafe,
   ) {
+    this.#safe = safe;
     this.#options = options;
     this.#dispatcher = options.dispatcher ?? new InProcessDispatcher();
     this.installation = installation;
@@ -103,9 +108,13 @@ export class Gateway {
       reserve: installation.config.store.reserve,
       nodeOptions: options.environment['NODE_OPTIONS'],
     });
+    const backups = this.#backups;
     this.lanes = new Lanes({
       isShort: () => this.room.short !== null,
-      backup: this.#backups?.pass.bind(this.#backups),
+      chores: {
+        ...(backups === undefined ? {} : { backup: () => backups.pass() }),
+        expiry: () => this.#forecast(),
+      },
       hub: this.hub,
       connections,
       notices: Object.values(installation.config.notices),
@@ -134,11 +143,17 @@ export class Gateway {
   static async open(where: string, options: GatewayOptions): Promise<Gateway> {
     const installation = loadInstallation(where, options.environment);
     const { log } = options;
+    let store: WholeStore | undefined;
+    const safe = openSafe(installation.config, options.environment, () => {
+      invariant(store !== undefined, 'what is issued is kept before there is a store');
+      return store;
+    });
     const connections = await openConnections(installation.config, installation.connectors, {
       environment: options.environment,
       now: options.now ?? Date.now,
       random: Math.random,
       log: (connection, level, text, fields) => log[level]({ connection, ...fields }, text),
+      safe,
       ...(options.onCall === undefined ? {} : { onCall: options.onCall.bind(options) }),
     });
     const [mute] = voiceless(installation.config, (to) => connections.get(to)?.session.notify !== undefined);
@@ -146,7 +161,6 @@ export class Gateway {
       await closeConnections(connections);
       throw mute;
     }
-    let store: WholeStore | undefined;
     try {
       const { overlay } = options;
       store = await openStore(
@@ -154,9 +168,11 @@ export class Gateway {
       );
       if (options.onCommit !== undefined) store = measured(store, options.onCommit.bind(options));
       const switches = await readSwitches(store);
-      return new Gateway(options, installation, connections, store, switches, await knownSchemas(store));
+      const known = await knownSchemas(store);
+      return new Gateway(options, installation, connections, store, switches, known, safe);
     } catch (error) {
       await closeConnections(connections);
+      await safe.close();
       await store?.close();
       throw error;
     }
@@ -179,6 +195,7 @@ export class Gateway {
     await this.watch.stop();
     await this.#dispatcher.stop();
     await closeConnections(this.connections);
+    await this.#safe.close();
     await this.store.close();
   }
 
@@ -284,6 +301,14 @@ export class Gateway {
     await this.switches.alarm(subject, text, this.hub.now());
     const { to } = this.installation.config.alarms;
     if (to !== undefined && (await tellAlarm(this.hub, to, subject, text))) this.nudge(`say:${to}`);
+  }
+
+  /** What ends when: alarms that are due, kept for `status`; looked at every ten minutes. */
+  async #forecast(): Promise<number> {
+    const stored = await storedExpiries(this.store, new Set(this.connections.keys()));
+    const stated = [...this.connections.values()].flatMap(({ expiries }) => expiries);
+    await watchExpiries(this.hub, [...stated, ...stored]);
+    return 600_000;
   }
 
   #compile(sync: SyncConfig, schema: JsonSchema | null): Sync {

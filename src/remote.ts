@@ -11,14 +11,15 @@ import type {
   Session,
   TroubleKind,
 } from './connector.ts';
+import type { Safe } from './credentials/credential.ts';
+import { Tokens, type Held } from './credentials/tokens.ts';
 import { CrosswalkError } from './errors.ts';
 import { checkedTarget, createExchange, statusTrouble } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { createGates, sleep } from './limits.ts';
 import type { Gates, LimitUse } from './limits.ts';
 import { SHORT_WAIT_MS, speaksAgainst, waitBefore } from './repeat.ts';
-import { redactJson, redactor } from './secrecy.ts';
-import type { Redact } from './secrecy.ts';
+import { carried, cleanTrouble, guarded, redactJson, redactor, type Redact } from './secrecy.ts';
 import { childOf, pathNow, recordsSpans, spanning } from './trace.ts';
 import type { Path } from './trace.ts';
 
@@ -41,6 +42,8 @@ export interface RemoteOptions {
   log: Host['log'];
   /** False: the remote takes no header that it does not know, so that no trace is passed on. */
   readonly traced?: boolean;
+  /** Where what the remote issues is kept; absent: only in memory. */
+  readonly safe?: Safe | undefined;
   /** Told once per call, when it has ended. */
   onCall?(call: CallReport): void;
   /** For tests. */
@@ -72,10 +75,13 @@ export interface RemoteState {
   readonly waiting: number;
 }
 
+/** What of a session has a say in its calls. */
+export type Calling = Pick<Session, 'authorize' | 'trouble' | 'login'>;
+
 export interface Remote {
   readonly host: Host;
   /** Hands over the opened session, whose `authorize` and `trouble` the pipe uses from then on. */
-  bind(session: Pick<Session, 'authorize' | 'trouble'>): void;
+  bind(session: Calling): void;
   state(): RemoteState;
   /** How far each declared limit is used up now. */
   limits(): Promise<LimitUse[]>;
@@ -95,26 +101,6 @@ const BREAKER_FAILURES = 5;
 const BREAKER_RESET_MS = 30_000;
 const BREAKER_WINDOW_MS = 60_000;
 
-// ---------------------------------------------------------------- secrets
-
-const SENSITIVE = /auth|token|key|secret|cookie|sign|password|ticket/iu;
-
-/** What a request carries that is as good as a secret: a remote may repeat it in its answer. */
-const carried = (request: HttpRequest): string[] => {
-  const query = URL.canParse(request.url) ? [...new URL(request.url).searchParams] : [];
-  return [...Object.entries(request.headers ?? {}), ...query]
-    .filter(([name]) => SENSITIVE.test(name))
-    .flatMap(([, value]) => [value, value.replace(/^\w+\s+/u, '')])
-    .filter((value) => value.length >= 8);
-};
-
-const clean = (trouble: Trouble, redact: Redact): Trouble => {
-  const message = redact(trouble.detail.message);
-  const made = new Trouble(trouble.kind, { ...trouble.detail, message });
-  if (trouble.stack !== undefined) made.stack = redact(trouble.stack);
-  return made;
-};
-
 // ---------------------------------------------------------------- the pipe
 
 export const createRemote = (options: RemoteOptions): Remote => new Pipe(options);
@@ -133,11 +119,13 @@ class Pipe implements Remote {
   readonly #options: RemoteOptions;
   readonly #exchange: Exchange;
   readonly #gates: Gates;
-  readonly #redact: Redact;
+  /** Grows by what the remote issues. */
+  #redact: Redact;
   readonly #breaker: CircuitBreaker<[Passage], HttpResponse>;
   readonly #resetMs: number;
   readonly #closing = new AbortController();
-  #session: Pick<Session, 'authorize' | 'trouble'> = {};
+  #session: Calling = {};
+  #tokens: Tokens | undefined;
   #openedAt = 0;
   #quietUntil = 0;
   #paused: string | undefined;
@@ -182,8 +170,14 @@ class Pipe implements Remote {
     };
   }
 
-  bind(session: Pick<Session, 'authorize' | 'trouble'>): void {
+  bind(session: Calling): void {
     this.#session = session;
+    const { login } = session;
+    if (login === undefined) return;
+    const { log } = this.host;
+    const hide = (issued: readonly string[]): Redact =>
+      (this.#redact = redactor([...this.#options.secrets, ...issued]));
+    this.#tokens = new Tokens({ ...this.#options, login, log, hide });
   }
 
   state(): RemoteState {
@@ -213,6 +207,7 @@ class Pipe implements Remote {
 
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
+    await this.#tokens?.settle();
     this.#closing.abort();
     this.#breaker.shutdown();
     await this.#gates.close();
@@ -240,7 +235,9 @@ class Pipe implements Remote {
       await this.#quiet(signal);
       this.#assertOpen();
       await this.#turn(passage);
-      const response = await this.#breaker.fire(passage);
+      // Within a call that the breaker has let through already.
+      const isLogin = request.login === true;
+      const response = await (isLogin ? this.#repeat(passage) : this.#breaker.fire(passage));
       report('ok');
       return response;
     } catch (error) {
@@ -311,13 +308,30 @@ class Pipe implements Remote {
     });
   }
 
+  /** With a grant where the session needs one; once more with a newer one if that is refused. */
   async #attempt(passage: Passage): Promise<HttpResponse> {
-    const request = this.#traced(this.#authorized(passage.request), passage.path);
-    const redact = redactor([...this.#options.secrets, ...carried(request)]);
+    const tokens = passage.request.login === true ? undefined : this.#tokens;
+    if (tokens === undefined) return this.#send(passage);
+    const held = await tokens.current(passage.signal);
+    try {
+      return await this.#send(passage, held);
+    } catch (error) {
+      const isRefused =
+        error instanceof Trouble && error.kind === 'forbidden' && error.detail.scoped !== true;
+      if (!isRefused) throw error;
+      const newer = await tokens.after(held, passage.signal);
+      return this.#send(passage, newer);
+    }
+  }
+
+  async #send(passage: Passage, held?: Held): Promise<HttpResponse> {
+    const request = this.#traced(this.#authorized(passage.request, held), passage.path);
+    const redact: Redact = (text) => redactor(carried(request))(this.#redact(text));
     checkedTarget(request.url, this.#options.hosts);
     passage.attempts += 1;
     try {
       const response = await this.#exchange.send(request, passage.signal);
+      if (request.login === true) this.#tokens?.heard(response);
       const trouble = this.#troubleOf(response, request);
       if (trouble === undefined) return guarded(response, redact);
       throw trouble;
@@ -327,13 +341,13 @@ class Pipe implements Remote {
         const wait = Math.min(error.detail.retryAfter, LONGEST_QUIET_MS);
         this.#quietUntil = Math.max(this.#quietUntil, this.#options.now() + wait);
       }
-      throw clean(error, redact);
+      throw cleanTrouble(error, redact);
     }
   }
 
-  #authorized(request: HttpRequest): HttpRequest {
+  #authorized(request: HttpRequest, held: Held | undefined): HttpRequest {
     try {
-      return this.#session.authorize?.(request) ?? request;
+      return this.#session.authorize?.(request, held?.grant) ?? request;
     } catch (error) {
       if (error instanceof Trouble) throw error;
       throw this.#fault('authorize', error);
@@ -368,7 +382,7 @@ class Pipe implements Remote {
   }
 
   #explained(error: unknown): unknown {
-    if (error instanceof Trouble) return clean(error, this.#redact);
+    if (error instanceof Trouble) return cleanTrouble(error, this.#redact);
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'EOPENBREAKER') return this.#breakerOpen();
     if (code === 'ESHUTDOWN' || error instanceof Bottleneck.BottleneckError) {
@@ -377,15 +391,3 @@ class Pipe implements Remote {
     return error;
   }
 }
-
-/** What a connector may throw while it reads the body leaves no secret in the text either. */
-const guarded = (response: HttpResponse, redact: Redact): HttpResponse => ({
-  ...response,
-  json: () => {
-    try {
-      return response.json();
-    } catch (error) {
-      throw error instanceof Trouble ? clean(error, redact) : error;
-    }
-  },
-});

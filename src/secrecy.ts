@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from './connector.ts';
+import { Trouble, type HttpRequest, type HttpResponse, type Json, type JsonObject } from './connector.ts';
 
 /** Takes secrets out of texts before a person, a log or a metric sees them. */
 
@@ -47,4 +47,44 @@ export const redactJson = (value: Json, redact: Redact, depth = 0): Json => {
     if (name !== '__proto__') clean[redact(name)] = redactJson(inner, redact, depth + 1);
   }
   return clean;
+};
+
+/** A trouble without secrets. */
+export const cleanTrouble = (trouble: Trouble, redact: Redact): Trouble => {
+  const message = redact(trouble.detail.message);
+  const made = new Trouble(trouble.kind, { ...trouble.detail, message });
+  if (trouble.stack !== undefined) made.stack = redact(trouble.stack);
+  return made;
+};
+
+/** What a connector may throw while it reads the body leaves no secret in the text either. */
+export const guarded = (response: HttpResponse, redact: Redact): HttpResponse => ({
+  ...response,
+  json: () => {
+    try {
+      return response.json();
+    } catch (error) {
+      throw error instanceof Trouble ? cleanTrouble(error, redact) : error;
+    }
+  },
+});
+
+const SENSITIVE = /auth|token|key|secret|cookie|sign|password|ticket/iu;
+
+/** What a request carries that is as good as a secret: a remote may repeat it in its answer. */
+export const carried = (request: HttpRequest): string[] => {
+  const query = URL.canParse(request.url) ? [...new URL(request.url).searchParams] : [];
+  return [...Object.entries(request.headers ?? {}), ...query]
+    .filter(([name]) => SENSITIVE.test(name))
+    .flatMap(([, value]) => [value, value.replace(/^\w+\s+/u, '')])
+    .filter((value) => value.length >= 8);
+};
+
+/** The texts in a JSON value whose names say that they are secret. */
+export const secretsIn = (value: Json | undefined, name = '', depth = 0): string[] => {
+  if (typeof value === 'string') return value.length >= 8 && SENSITIVE.test(name) ? [value] : [];
+  if (typeof value !== 'object' || value === null || depth > 16) return [];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    secretsIn(inner, Array.isArray(value) ? name : key, depth + 1),
+  );
 };

@@ -3,7 +3,7 @@
  * `npm run prove -- crash [--seeds N] [--jobs J]`, `npm run prove -- memory`: the long proofs, their results kept in
  * `test/proof/`. Too long for every test run; run before a release and after a change of the kernel.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -85,8 +85,17 @@ const caughtMutations = async (): Promise<Record<string, JsonObject>> => {
   return found;
 };
 
+/** What was proved: the commit, and a plus sign where files had been changed since; undefined outside a repository. */
+const proved = ((): string | undefined => {
+  const git = (...args: string[]): string =>
+    spawnSync('git', args, { encoding: 'utf8' }).stdout?.trim() ?? '';
+  const commit = git('rev-parse', '--short', 'HEAD');
+  return commit === '' ? undefined : `${commit}${git('status', '--porcelain', '-uno') === '' ? '' : '+'}`;
+})();
+
 const keep = (proof: string, result: object): void => {
-  const text = `${JSON.stringify({ proof, date: new Date().toISOString().slice(0, 10), ...result }, null, 2)}\n`;
+  const date = new Date().toISOString().slice(0, 10);
+  const text = `${JSON.stringify({ proof, date, commit: proved, ...result }, null, 2)}\n`;
   writeFileSync(`test/proof/${proof}.json`, text);
   process.stdout.write(text);
 };
@@ -100,7 +109,10 @@ const simulated = async (seeds: number, steps: number, jobs: number): Promise<bo
   const work = async (): Promise<void> => {
     for (let from = starts.shift(); from !== undefined; from = starts.shift()) {
       const n = Math.min(chunk, seeds - from + 1);
-      parts.push(await simulate(['--from', String(from), '--seeds', String(n), '--steps', String(steps)]));
+      const size = ['--seeds', String(n), '--steps', String(steps)];
+      const part = await simulate(['--from', String(from), ...size, '--no-shrink']);
+      parts.push(part);
+      for (const replay of part.replays) process.stderr.write(`\nviolated: ${replay}\n`);
       process.stderr.write(
         `\r${sum((part) => part.seeds)}/${seeds} seeds, ${sum((part) => part.violations)} violations `,
       );
@@ -178,7 +190,7 @@ const memory = async (): Promise<boolean> => {
   const heap = 70;
   const told: Record<string, JsonObject> = {};
   const problems: string[] = [];
-  for (const people of [5000, 50_000]) {
+  for (const people of [2000, 20_000]) {
     const { problems: own, ...held } = await memoryStory(people, heap);
     told[people] = { ...held } as unknown as JsonObject;
     problems.push(...own.map((text) => `${people} people: ${text}`));

@@ -1,5 +1,6 @@
 /** status, runs, trace, record: what people ask. The store is read beside a running gateway. */
 import { readSwitches } from '../sync/switches.ts';
+import { keyUse } from '../credentials/rotation.ts';
 import { CrosswalkError } from '../errors.ts';
 import { typedMoment } from '../health/moment.ts';
 import { readingWords } from '../health/reading.ts';
@@ -9,7 +10,9 @@ import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
 import { loadInstallation, type Installation } from '../installation.ts';
 import { openStore, whereIs } from '../store/open.ts';
+import { masterKeys } from '../store/safe.ts';
 import { driftCounts, touchWords } from '../mapping/drift.ts';
+import { useWords } from './doctor-secrets.ts';
 import { exits, json, say, table } from './output.ts';
 import type { Common } from './program.ts';
 
@@ -31,10 +34,13 @@ export const withView = async <Result>(
 const age = (ms: number | null): string =>
   ms === null ? '-' : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 
+const dayWords = (days: number): string => (days <= 0 ? 'OVER' : `in ${days} ${days === 1 ? 'day' : 'days'}`);
+
 export const status = (options: Common): Promise<number> =>
-  withView(options, async (view) => {
+  withView(options, async (view, { config }) => {
     const report = await statusReport(view);
-    if (options.json) json(report);
+    const keys = await keyUse(view.store, masterKeys(config, process.env));
+    if (options.json) json({ ...report, keys });
     else {
       for (const alarm of report.alarms)
         say(
@@ -83,6 +89,10 @@ export const status = (options: Common): Promise<number> =>
       for (const { drift } of report.schemas)
         for (const one of drift.filter(({ severity }) => severity !== 'information'))
           say(`DRIFT ${one.severity}: ${one.message} It touches ${touchWords(one)}.`);
+      for (const { connection, what, ends, days } of report.expiries)
+        say(`ENDS ${what} of connection ${connection}: ${ends.slice(0, 10)}, ${dayWords(days)}`);
+      for (const one of keys)
+        if (one.rows > 0 || one.seals) say(`${one.known ? 'KEY' : 'KEY MISSING'} ${useWords(one)}`);
       say(
         `parked ${report.parked}, conflicts ${report.conflicts}, references that wait ${report.awaited}, messages waiting ${report.notices.open}, failed runs ${report.runs.failed}`,
       );

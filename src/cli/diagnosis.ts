@@ -94,10 +94,13 @@ const noteWaiting = async ({ store }: AgesView, note: Note): Promise<void> => {
     );
 };
 
-/** Alarms that nothing above has told already. */
+/** What else tells: lateness above, what ends soon where keys and connections are tried. */
+const told = ['late ', 'expiry '] as const;
+
+/** Alarms that no other finding tells. */
 const noteAlarms = async ({ store }: AgesView, note: Note): Promise<void> => {
   for (const { subject, text, last } of await alarmsOf(store))
-    if (!subject.startsWith('late '))
+    if (!told.some((start) => subject.startsWith(start)))
       note(`alarm ${subject}`, 'warn', `${text} (last ${new Date(last).toISOString()})`);
 };
 

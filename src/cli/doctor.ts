@@ -13,10 +13,12 @@ import { usesOf } from '../live-schemas.ts';
 import { driftCounts, driftOf, type DriftFinding } from '../mapping/drift.ts';
 import { isOverdue, lastBackup, nextBackup } from '../store/backups.ts';
 import { findStore, isFleeting, openStore, placeWords, whereIs, type Where } from '../store/open.ts';
+import { openSafe } from '../store/safe.ts';
 import { schemaVersion } from '../store/schema.ts';
 import type { WholeStore } from '../store/store.ts';
 import { readSwitches, type Switches } from '../sync/switches.ts';
 import { diagnose, type Note } from './diagnosis.ts';
+import { noteConnectionExpiries, noteKeys } from './doctor-secrets.ts';
 import { holderOf } from './holder.ts';
 import { askSession, type LiveKind } from './live.ts';
 import { exits, json, say, table, wordsOf } from './output.ts';
@@ -61,18 +63,19 @@ const lookAt = async (where: Where, note: Note): Promise<Looked | undefined> => 
   }
 };
 
-const tryStore = async (config: Config, note: Note): Promise<void> => {
+/** True if the store is of an older release: then nothing else may open it either, for that would take it along. */
+const tryStore = async (config: Config, note: Note): Promise<boolean> => {
   const where = whereIs(config, process.env);
   if (isFleeting(where)) {
     note('store', 'warn', 'in memory: nothing outlives a restart', 'Set store.path to a file.');
-    return;
+    return false;
   }
   const place = placeWords(where);
   let opened: WholeStore | undefined;
   try {
     if ('file' in where) noteWal(where.file, note);
     const looked = await lookAt(where, note);
-    if (looked?.isBehind === true) return;
+    if (looked?.isBehind === true) return true;
     opened = await openStore(where);
     const latency = await commitTime(opened);
     const holder = await holderOf(opened);
@@ -106,6 +109,7 @@ const tryStore = async (config: Config, note: Note): Promise<void> => {
     await opened?.close();
     if ('file' in where) noteDisk(path.dirname(where.file), config.store.reserve, note);
   }
+  return false;
 };
 
 /** Bytes; it is folded into the file at 16 MB where nobody reads an old moment of it. */
@@ -207,18 +211,25 @@ const noteSchema = (installation: Installation, one: LiveKind, note: Note): void
   note(what, state, text, findings.length === 0 ? '' : '`crosswalk check --live` tells each.');
 };
 
+interface Trial {
+  readonly clocks: Clocks;
+  /** The store is of an older release: it is not to be opened. */
+  readonly isBehind: boolean;
+  readonly note: Note;
+}
+
 /** One connection by itself; its answers tell what the remote's clock says. */
 const tryConnection = async (
   installation: Installation,
   name: string,
-  clocks: Clocks,
-  note: Note,
+  { clocks, isBehind, note }: Trial,
 ): Promise<void> => {
   const { config, connectors } = installation;
   const what = `connection ${name}`;
   const source = config.connections[name];
   if (source === undefined) return;
   const exchange = createExchange();
+  const safe = openSafe(config, process.env);
   const send: typeof exchange.send = async (request, signal) => {
     const response = await exchange.send(request, signal);
     const said = Date.parse(response.headers['date'] ?? '');
@@ -235,8 +246,19 @@ const tryConnection = async (
       random: Math.random,
       log: () => undefined,
       exchange: { send, close: () => exchange.close() },
+      safe,
     });
+    noteConnectionExpiries(opened.get(name), note);
     const session = opened.get(name)?.session;
+    if (isBehind && session?.login !== undefined) {
+      note(
+        what,
+        'warn',
+        'not tried: what it is issued is kept in the store, which is of an older release',
+        'Start the gateway, which brings the store along; then run this again.',
+      );
+      return;
+    }
     const late = sleep(patience, undefined, { ref: false }).then(() => {
       throw new Trouble('unknown', { message: `no answer in ${patience / 1000} s` });
     });
@@ -266,6 +288,7 @@ const tryConnection = async (
     }
   } finally {
     if (opened !== undefined) await closeConnections(opened);
+    await safe.close();
   }
 };
 
@@ -312,10 +335,13 @@ export const doctor = async (options: Common): Promise<number> => {
     const installation = loadInstallation(options.dir, process.env);
     const { config } = installation;
     note('configuration', 'ok', config.file);
-    await tryStore(config, note);
+    const isBehind = await tryStore(config, note);
+    // A store of an older release may lack the table that is asked.
+    if (!isBehind) await noteKeys(config, note);
     const clocks: Clocks = { skew: undefined };
     await notePlanning(config, note);
-    for (const name of Object.keys(config.connections)) await tryConnection(installation, name, clocks, note);
+    const trial: Trial = { clocks, isBehind, note };
+    for (const name of Object.keys(config.connections)) await tryConnection(installation, name, trial);
     noteClock(clocks, note);
   } catch (error) {
     const { message, remedy } = wordsOf(error);

@@ -12,6 +12,7 @@ import {
 import type { Json, JsonObject, JsonSchema, Session } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import { readKind, type MappingDocument } from '../mapping/document.ts';
+import { openSafe } from '../store/safe.ts';
 
 export interface Opened {
   /** By connection; those that do not open are missing. */
@@ -65,6 +66,7 @@ const openOne = async (
       now: Date.now,
       random: Math.random,
       log: () => undefined,
+      safe: openSafe(config, environment),
     });
     await closeConnections(opened);
     return opened.get(name)?.session;

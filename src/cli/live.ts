@@ -4,6 +4,7 @@ import { closeConnections, openConnections, type ConnectorFolders } from '../con
 import { Trouble, type JsonSchema, type Session } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import { askKind } from '../live-schemas.ts';
+import { openSafe } from '../store/safe.ts';
 
 /** What came of asking for one kind. */
 export interface LiveKind {
@@ -42,6 +43,7 @@ export const askLive = async (config: Config, connectors: ConnectorFolders): Pro
   const sources = Object.values(config.connections).filter(({ name }) => names.has(name));
   const asked = sources.map(async (source): Promise<LiveKind[]> => {
     const { name } = source;
+    const safe = openSafe(config, process.env);
     try {
       const only = { ...config, connections: { [name]: source } };
       const opened = await openConnections(only, connectors, {
@@ -49,6 +51,7 @@ export const askLive = async (config: Config, connectors: ConnectorFolders): Pro
         now: Date.now,
         random: Math.random,
         log: () => undefined,
+        safe,
       });
       const session = opened.get(name)?.session;
       try {
@@ -59,6 +62,8 @@ export const askLive = async (config: Config, connectors: ConnectorFolders): Pro
     } catch (error) {
       if (error instanceof CrosswalkError) return [];
       throw error;
+    } finally {
+      await safe.close();
     }
   });
   return (await Promise.all(asked)).flat();

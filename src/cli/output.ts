@@ -80,7 +80,7 @@ const codeOf = ({ code }: CrosswalkError): number => {
     )
   )
     return exits.usage;
-  if (/^(?:config|setting|connector|sync|mapping|entity|listen|node)-/u.test(code)) return exits.config;
+  if (/^(?:config|key|setting|connector|sync|mapping|entity|listen|node)-/u.test(code)) return exits.config;
   return exits.wrong;
 };
 

@@ -1,6 +1,7 @@
 /** The verbs of `crosswalk`, each in a file of its family. */
 import { Command, CommanderError } from 'commander';
 import { CrosswalkError } from '../errors.ts';
+import { keys } from './keys-verbs.ts';
 import { deduplicating } from './merging-verbs.ts';
 import { exits, fail } from './output.ts';
 import { simulating } from './simulating-verb.ts';
@@ -210,6 +211,7 @@ export const run = async (argv: readonly string[]): Promise<number> => {
     async () => (await import('./doctor.ts')).doctor,
   );
   wholeStore(program, verb);
+  keys(program, verb);
   const parked = program.command('parked').description('items that wait for a person');
   verb('list', 'all of them', async () => (await import('./deciding.ts')).parkedList, parked);
   verb('show <id>', 'one with its input', async () => (await import('./deciding.ts')).parkedShow, parked);

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../config.ts';
 import type { Json } from '../connector.ts';
+import { daysLeft, forecastOf } from '../credentials/expiry.ts';
 import { CrosswalkError, type ErrorCode } from '../errors.ts';
 import { imbalances } from '../merge/books.ts';
 import { labelOf } from '../merge/record.ts';
@@ -47,6 +48,14 @@ export interface Alarm {
   readonly last: number;
 }
 
+export interface ExpiryStatus {
+  readonly connection: string;
+  readonly what: string;
+  readonly ends: string;
+  /** Rounded up; 0 and less: it is over. */
+  readonly days: number;
+}
+
 export interface Status {
   readonly at: string;
   readonly connections: readonly {
@@ -67,6 +76,8 @@ export interface Status {
   readonly awaited: number;
   readonly notices: { readonly open: number; readonly parked: number };
   readonly alarms: readonly Alarm[];
+  /** What ends when, the soonest first, as a gateway has last seen it. */
+  readonly expiries: readonly ExpiryStatus[];
   readonly runs: { readonly open: number; readonly failed: number };
 }
 
@@ -145,6 +156,14 @@ export const statusReport = async (view: View): Promise<Status> => {
     awaited: await store.count('awaited', 'at', {}),
     notices,
     alarms: await alarmsOf(store),
+    expiries: (await forecastOf(store)).items
+      .filter(({ connection }) => Object.hasOwn(config.connections, connection))
+      .map((one) => ({
+        connection: one.connection,
+        what: one.what,
+        ends: new Date(one.at).toISOString(),
+        days: daysLeft(one, view.now()),
+      })),
     runs: {
       open: await store.count('run', 'state', { state: 'open' }),
       failed: await store.count('run', 'state', { state: 'failed' }),

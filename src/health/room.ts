@@ -36,6 +36,7 @@ export class Room {
   #heapAt = Number.NEGATIVE_INFINITY;
   #heapFull = false;
   readonly #oldLimit: number;
+  #looking: Promise<void> | undefined;
   /** Bytes free on the store's disk, as last seen; null where it cannot be seen. */
   free: number | null = null;
 
@@ -55,7 +56,12 @@ export class Room {
     return this.#heapFull ? 'memory' : null;
   }
 
-  async look(): Promise<void> {
+  /** A disk that does not answer is asked once, not again each second. */
+  look(): Promise<void> {
+    return (this.#looking ??= this.#look().finally(() => (this.#looking = undefined)));
+  }
+
+  async #look(): Promise<void> {
     const { file } = this.#options;
     if (file === null) return;
     try {

@@ -88,7 +88,9 @@ export const judgeList = (
     judge.take(field, value, takenBy(isUnmoved, decided), theirs);
     if (judge.held.has(field)) return;
   } else if (judge.written[field]?.confirmed !== true) delete judge.written[field];
-  if (!changes && decided.by.ours.size === 0 && same(value, other)) nothingNew(judge, field, theirs, shadow);
+  // Of what a create of ours was asked for, that it is not there is news, too.
+  if (!changes && decided.by.ours.size === 0 && same(value, other))
+    nothingNew(judge, field, theirs, shadow ?? asked?.value);
   overrule(judge, field, theirs, changes, [...decided.by.ours].join('; '));
   const raised = same(value, other) ? undefined : [...decided.by.hold].join('; ');
   if (hold === undefined) {
@@ -102,9 +104,9 @@ export const judgeList = (
 };
 
 /** What somebody did there is so here already, or touches nothing that is here: lineage names it all the same. */
-const nothingNew = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
+const nothingNew = (judge: Judgement, field: string, theirs: Json, before: Json | undefined): void => {
   judge.rows.push('list: nothing new');
-  if (isEmpty(theirs) && isEmpty(shadow)) return;
+  if (isEmpty(theirs) && isEmpty(before)) return;
   judge.note({ field, verdict: 'seen', theirs, rule: 'nothing in it is new', at: judge.span });
 };
 

@@ -116,6 +116,7 @@ export const exceptionNames: readonly string[] = [
   'list: write without an answer',
   'list: of merged records',
   'list: put back after a write without an answer',
+  'list: made by a create without an answer',
 ];
 
 /** What became of merges and unmerges that people asked for. */

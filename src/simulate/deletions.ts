@@ -79,7 +79,7 @@ const unasked = (world: World, state: Snapshot): string[] =>
           byPerson(one.object, event.at) !== undefined,
       );
     const takesPart = world.deletes.get(system.traits.name)?.deletes === 'propagate';
-    const isOurs = object.createdBy !== null && isWithdrawn(state, record);
+    const isOurs = object.createdBy !== null && records.some((id) => isWithdrawn(state, id));
     return (asked && takesPart) || isOurs
       ? []
       : [`deletion: ${object.id} was removed by ${event.call}, and nobody had deleted ${record}`];

@@ -160,6 +160,13 @@ const fateOf = (one: Case, i: number, change: AtomChange): string | undefined =>
     world.options.tally.exception('list: put back after a write without an answer');
     return undefined;
   }
+  // Of an object whose create had no answer nobody knew until it was linked: then it is one that somebody had filed.
+  const { createdBy } = one.object;
+  const isFound = createdBy !== null && !one.answered.has(createdBy);
+  if (isFound && !log.slice(1, next).some(({ by }) => by === 'gateway')) {
+    world.options.tally.exception('list: made by a create without an answer');
+    return undefined;
+  }
   const sentAt = world.calls.get(over.call ?? '')?.sentAt ?? Number.POSITIVE_INFINITY;
   if (over.lastLookTick >= event.tick && sentAt > event.at)
     return `it was seen, no lineage names it, and ${over.call} wrote over it`;

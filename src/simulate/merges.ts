@@ -28,7 +28,7 @@ export class Merges {
     const candidates = await world.store.list('candidate', 'at', { where: {}, limit: 20 });
     const candidate = world.pick(candidates);
     const told = candidate === undefined ? undefined : ([candidate['a'], candidate['b']] as [string, string]);
-    if (told !== undefined && world.fault('rejected', 0.45)) return this.#reject(told);
+    if (told !== undefined && world.fault('rejected', 0.75)) return this.#reject(told);
     const gone = world.pick(merged);
     if (gone !== undefined && world.fault('unmerged', 0.35)) return this.#unmerge(gone.id);
     const [one, other] = [world.pick(standing), world.pick(standing)];

@@ -15,7 +15,7 @@ export interface Table {
 }
 
 /** Grows with every release that changes the tables. */
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 /**
  * The schema of the oldest release that may work a store of this one. A release that adds leaves it; one that takes
  * away raises it to that of the release before, which no longer uses what goes.
@@ -271,6 +271,28 @@ export const tables = {
     },
     key: ['id'],
     indexes: { at: ['at'], state: ['state', 'kind'] },
+  },
+  /**
+   * What remotes have issued to connections, sealed. `fence` grows with each one that is stored; `holder` renews it
+   * until `until`; `begun`: a renewal began then whose outcome is not known. `expires` and `ends`: of the token, and of
+   * what renews it.
+   */
+  credential: {
+    columns: {
+      connection: 'text',
+      name: 'text',
+      sealed: 'text',
+      key: 'text',
+      fence: 'int',
+      expires: 'int',
+      ends: 'int',
+      holder: 'text',
+      until: 'int',
+      begun: 'int',
+      at: 'int',
+    },
+    key: ['connection', 'name'],
+    indexes: { connection: ['connection', 'name'], key: ['key', 'connection', 'name'] },
   },
   /** What people have switched at run time: paused connections, published syncs. */
   setting: {

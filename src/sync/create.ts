@@ -84,7 +84,7 @@ const prepareCreate = async (
     await commit(draft);
     return undefined;
   }
-  if (await isBack(hub, sync, links, draft, effect)) return undefined;
+  if (await isBack(sync, links, draft, effect)) return undefined;
   if (await existsThere(hub, sync, record, draft, effect)) return undefined;
   const item = writable(draft, own, record, null, fields);
   if (item === undefined) {
@@ -100,22 +100,25 @@ const prepareCreate = async (
   return (await commit(draft)) ? { call, most: effect.most } : undefined;
 };
 
+/** What was gone there, and may have been restored by now: the objects of a record that are there again. */
+export const backThere = async ({ kind }: Sync, links: readonly LinkState[]): Promise<string[]> => {
+  const gone = links.filter(({ state }) => state === 'gone').map(({ object }) => object);
+  if (gone.length === 0 || kind.read === undefined) return [];
+  const looks = await kind.read(gone.slice(-(kind.readMost ?? 100)));
+  return [...looks].flatMap(([id, look]) => (look.is === 'object' || look.is === 'moved' ? [id] : []));
+};
+
 /** Before something is made anew: what was gone may have been restored, and then nothing is to be made. */
 const isBack = async (
-  hub: Hub,
   sync: Sync,
   links: readonly LinkState[],
   draft: Draft,
   effect: EffectRow,
 ): Promise<boolean> => {
-  const gone = links.filter(({ state }) => state === 'gone').map(({ object }) => object);
-  if (gone.length === 0 || sync.kind.read === undefined) return false;
-  const most = sync.kind.readMost ?? 100;
-  const looks = await sync.kind.read(gone.slice(-most));
-  const back = [...looks].filter(([, look]) => look.is === 'object' || look.is === 'moved');
+  const back = await backThere(sync, links);
   if (back.length === 0) return false;
-  for (const [object] of back) touchAgain(draft, sync, object, 0, 'back before create');
-  draft.effect(effect, { ...effect, due: hub.now() + 5000 });
+  for (const object of back) touchAgain(draft, sync, object, 0, 'back before create');
+  draft.effect(effect, { ...effect, due: draft.hub.now() + 5000 });
   await commit(draft);
   return true;
 };

@@ -3,7 +3,7 @@
  * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
  * `arrived` (what references
  * waited for), `alike` (which records are like those that changed), `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are
- * under way), `backup`, `upkeep` (books, pruning).
+ * under way), `backup`, `expiry` (what ends soon), `upkeep` (books, pruning).
  */
 import { Cron } from 'croner';
 import type { NoticeConfig, SyncConfig } from '../config.ts';
@@ -19,10 +19,11 @@ export interface LaneSources {
   readonly notices: readonly NoticeConfig[];
   readonly alarmsTo?: string | undefined;
   readonly syncs: readonly SyncConfig[];
-  readonly backup?: unknown;
+  /** By their names: lanes that concern no sync. */
+  readonly chores?: Readonly<Record<string, unknown>> | undefined;
 }
 
-export const laneNames = ({ hub, notices, alarmsTo, syncs, backup }: LaneSources): string[] => {
+export const laneNames = ({ hub, notices, alarmsTo, syncs, chores }: LaneSources): string[] => {
   const lanes = [...new Set(syncs.map((sync) => `${sync.connection}/${sync.kind}`))];
   const alarms = alarmsTo === undefined ? [] : [alarmsTo];
   const speakers = [...new Set([...notices.map((notice) => notice.to), ...alarms])];
@@ -34,7 +35,7 @@ export const laneNames = ({ hub, notices, alarmsTo, syncs, backup }: LaneSources
     ...(notices.length > 0 ? ['notices'] : []),
     ...speakers.map((name) => `say:${name}`),
     ...([...hub.syncs.values()].some((sync) => sync.lens.references.size > 0) ? [arrivedLane] : []),
-    ...(backup === undefined ? [] : ['backup']),
+    ...Object.keys(chores ?? {}),
     alikeLane,
     'undo',
     'upkeep',

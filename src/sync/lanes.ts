@@ -40,8 +40,8 @@ export interface LanesOptions {
   readonly log: Logger;
   /** True while disk or memory is short: what is there is worked, and nothing new is read. */
   isShort?(): boolean;
-  /** Makes a backup if one is due; ms until the next look. */
-  readonly backup?: (() => Promise<number | null>) | undefined;
+  /** Lanes that concern no sync, such as backups; each gives ms until its next pass. */
+  readonly chores?: Readonly<Record<string, () => Promise<number | null>>> | undefined;
   /**
    * What must have been done before data of a connection moves; may pause a sync. `anew`: the lane is about to be
    * swept because a person asked for it, `soon`: because it is time.
@@ -220,14 +220,14 @@ export class Lanes {
         if (trouble !== undefined) throw trouble;
         return sent > 0 ? 0 : null;
       }
-      case 'backup':
-        return (await this.#options.backup?.()) ?? null;
       case alikeLane:
         return passAlike(hub, await upkeep());
       case 'undo':
         return (await workUndos(hub, this.#owed)) ? 0 : null;
-      default:
-        return this.#upkeep();
+      default: {
+        const chore = this.#options.chores?.[what];
+        return chore === undefined ? this.#upkeep() : chore();
+      }
     }
   }
 

@@ -91,7 +91,8 @@ export const drawLook = async (draft: Draft, input: LookInput): Promise<Looked> 
   await spendIds(draft, sync, merged.entries);
   tellSteps(hub, sync, record, merged.entries);
   draft.link(linkBefore, merged.link);
-  if (linkBefore === null && !isNew) await draft.bornHolds(record.id, sync.name, merged.link.object);
+  if ((linkBefore === null && !isNew) || isBack)
+    await draft.bornHolds(record.id, sync.name, merged.link.object);
   draft.holds(record.id, merged.link, merged.held, merged.released);
   if (merged.entries.length > 0 || event !== undefined) {
     draft.lineage(record.id, {

@@ -58,8 +58,9 @@ export const send = async (
     if (!(error instanceof Trouble)) throw error;
     await together(batch, (one) => settleTrouble(hub, sync, one, error, batch.length, run));
     return error;
+  } finally {
+    follow(null);
   }
-  follow(null);
   await together([...batch.entries()], ([i, one]) => {
     const result = results[i] ?? {
       is: 'unknown' as const,

@@ -7,6 +7,7 @@
 import { Trouble, type Json } from '../connector.ts';
 import { reachOf } from '../merge/deletion.ts';
 import { isEmpty, placeAt } from '../merge/record.ts';
+import { backThere } from './create.ts';
 import { commit, Draft } from './draft.ts';
 import { drawGone, touchAgain } from './gone.ts';
 import {
@@ -14,6 +15,7 @@ import {
   effectOf,
   landing,
   linkOf,
+  linksOf,
   loadRecord,
   mostAttempts,
   unsettledMost,
@@ -179,9 +181,8 @@ const settleCreate = async (
   run: string,
 ): Promise<void> => {
   const { find } = sync.kind;
-  // A record that was deleted meanwhile is searched for rather than made once more.
-  const isDeleted = find !== undefined && reachOf(await loadRecord(hub, effect.record)) !== null;
-  if (sync.kind.create?.keyed === true && !isDeleted) return repeat(hub, sync, effect, call, run);
+  if (sync.kind.create?.keyed === true && !(find !== undefined && (await isMoot(hub, sync, effect))))
+    return repeat(hub, sync, effect, call, run);
   const patience = call.item.sentAt + landing + (find?.lag ?? 0);
   const deadline = patience + unsettledMost;
   const queries = find === undefined ? [] : queriesOf(sync, call, find.pointers);
@@ -209,6 +210,13 @@ const settleCreate = async (
         : { code: 'searched', message: 'found nothing yet' };
   draft.effect(effect, { ...effect, reason, due: hub.now() + pause });
   await commit(draft);
+};
+
+/** True if nothing is to be made any more: a create without an answer is then searched for rather than made once more. */
+const isMoot = async (hub: Hub, sync: Sync, { record }: EffectRow): Promise<boolean> => {
+  if (reachOf(await loadRecord(hub, record)) !== null) return true;
+  const own = (await linksOf(hub, record)).filter((link) => link.sync === sync.name);
+  return (await backThere(sync, own)).length > 0;
 };
 
 /** Unlinked objects that the searches found, and how many were linked only since the create was sent. */

@@ -65,4 +65,8 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
   { seed: 7547, steps: 500, what: 'what was linked by the key of a merged record did not go back with it' },
   { seed: 5037, steps: 500, what: 'what a look had met was held because its object had come back' },
   { seed: 5097, steps: 500, what: 'an undo emptied what had been in question since it was filed' },
+  { seed: 1767, steps: 500, what: 'a create was repeated though what it stood for had been restored' },
+  { seed: 2340, steps: 500, what: 'what was held before there was an object stayed when one came back' },
+  { seed: 2933, steps: 500, what: 'the oracle asked only the last of the records of which an object was' },
+  { seed: 3635, steps: 500, what: 'that a list was not as a create had asked was told nowhere' },
 ];

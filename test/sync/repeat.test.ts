@@ -44,3 +44,38 @@ it('lets no look end a create that is being repeated', async () => {
   const links = await pair.store.list('link', 'sync', { where: { sync: 'B' }, limit: 10 });
   expect(links).toMatchObject([{ state: 'live' }]);
 });
+
+it('searches for it instead where what it stands for has been restored: there is one object in the end', async () => {
+  let sends = 0;
+  const pair: Pair = new Pair({
+    b: { keyed: true, find: { lag: 0 } },
+    sync: (sync: Sync): Sync => {
+      const { create } = sync.kind;
+      if (sync.name !== 'B' || create === undefined) return { ...sync, deletes: 'ignore' };
+      const send: typeof create.send = async (items, ...rest) => {
+        sends += 1;
+        if (sends !== 2) return create.send(items, ...rest);
+        // Cut before it took effect, and nobody knows; meanwhile somebody takes the old one out of the bin.
+        for (const old of pair.b.objects.values()) pair.b.live(old, false, 'person', pair.now());
+        throw new Trouble('unknown', { message: 'cut' });
+      };
+      const kind = { ...sync.kind, create: { ...create, send } };
+      return { ...sync, deletes: 'ignore', resurrect: true, kind };
+    },
+  });
+  const ann = pair.file(pair.a, { email: 'ann@x.cn', name: 'Ann', stage: null, note: null });
+  await pair.sync();
+  const [made] = [...pair.b.objects.values()];
+  if (made === undefined) throw new Error('nothing was created');
+  await pair.live(pair.b, made, true);
+  await pair.sync();
+  await pair.sync();
+  // Somebody works on it elsewhere: it is to be made anew, and that has no answer.
+  pair.edit(pair.a, ann, { name: 'Anna' });
+  await pair.sync();
+  pair.time += 3_600_000;
+  await pair.sync();
+  expect(sends).toBe(2);
+  expect(Object.values(pair.shown(pair.b))).toMatchObject([{ name: 'Anna' }]);
+  expect(pair.b.objects.size).toBe(1);
+});
