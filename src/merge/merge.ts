@@ -38,6 +38,7 @@ import {
   type HoldReason,
   type LinkState,
   type RecordState,
+  type Written,
 } from './record.ts';
 import type { TransitionRules } from './transition.ts';
 
@@ -196,6 +197,10 @@ const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
   return true;
 };
 
+/** True for what a late hook tells once more, with the guard that the write was made on: it says nothing of the write. */
+const isFromBefore = ({ input: { sight, link } }: Judgement, { guard }: Written): boolean =>
+  guard !== null && sight.object.version === guard && sight.until <= link.lookedUntil;
+
 /** A write of ours that is not confirmed yet. True if that settles the field. */
 const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): boolean => {
   const writing = judge.written[field];
@@ -212,6 +217,7 @@ const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Jso
     return listed === null;
   }
   if (writing.confirmed || shadow === undefined || !judge.still(field, theirs, shadow)) return false;
+  if (isFromBefore(judge, writing)) return false;
   if (!writing.acked) {
     delete judge.written[field];
     judge.rows.push('unknown write did not happen');
@@ -223,6 +229,21 @@ const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Jso
     judge.note({ field, verdict: 'retry', theirs, rule: 'the remote said yes and did nothing' });
   } else judge.hold(field, 'not-taken', theirs, 'not-taken', NOT_TAKEN);
   return true;
+};
+
+/**
+ * A remote spells what we wrote in its own way, undeclared. It is a change on that side, but what it says is as old as
+ * what was written: counted from the look, `newest` would let it win over what a person typed elsewhere before.
+ */
+const judgeRewritten = (judge: Judgement, field: string, theirs: Json, { asked, version }: Written): void => {
+  const { span } = judge;
+  const moved = judge.fieldVersion(field) > Math.max(judge.seen[field] ?? 0, version);
+  const since = moved ? 0 : (judge.fields[field]?.at.from ?? 0);
+  judge.span = { from: Math.min(span.from, since), to: span.to };
+  judge.rows.push(moved ? 'conflict' : 'theirs changed');
+  if (moved) judgeConflict(judge, field, theirs, asked);
+  else judgeChange(judge, field, theirs, asked);
+  judge.span = span;
 };
 
 const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
@@ -239,6 +260,8 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     return;
   }
   if (listed !== null) return judgeList(judge, listed, field, theirs, shadow);
+  const rewritten = judge.rewritten(field, theirs);
+  if (rewritten !== undefined) return judgeRewritten(judge, field, theirs, rewritten);
   const moved = judge.fieldVersion(field) > (judge.seen[field] ?? 0);
   if (shadow === undefined) {
     if (isEmpty(judge.ours(field))) {

@@ -35,6 +35,45 @@ describe('nothing changed there', () => {
   }
 });
 
+describe('another spelling of what was written', () => {
+  const asked = (theirs: string, situation: Situation = {}): ReturnType<typeof look> =>
+    look({
+      ours: 'Ann-Li',
+      at: { from: 10, to: 20 },
+      theirs,
+      rule: { conflict: 'newest' },
+      written: { asked: 'Ann-Li', settled: 'Ann-Li', version: 5 },
+      ...situation,
+    });
+
+  it('is taken, and is as old as what was written: what was typed elsewhere since is not older', () => {
+    for (const theirs of ['ANN-LI', ' Ann-Li', 'ＡＮＮ－ＬＩ', 'ann li']) {
+      for (const shadow of [undefined, 'Bob']) {
+        const { merged, verdict } = asked(theirs, shadow === undefined ? {} : { shadow });
+        expect([verdict, merged.record.fields['name']?.value]).toEqual(['took', theirs]);
+        expect(merged.record.fields['name']?.at).toEqual({ from: 10, to: 110 });
+      }
+    }
+  });
+
+  it('wins over nothing that the record came to meanwhile', () => {
+    const { verdict, value, hold } = asked('ANN-LI', {
+      ours: 'Bea',
+      written: { asked: 'Ann-Li', settled: 'Ann-Li', version: 4 },
+      shadow: 'Ann',
+      moved: true,
+    });
+    expect([verdict, value, hold]).toEqual(['asked', 'Bea', 'ask']);
+  });
+
+  it('is not what somebody typed: that is of the look that showed it', () => {
+    expect(asked('Anna-Li', { shadow: 'Bob' }).merged.record.fields['name']?.at).toEqual({
+      from: 90,
+      to: 110,
+    });
+  });
+});
+
 describe('changed there only', () => {
   const expected: Record<Role, Expected> = {
     owner: ['took', 'T', '-', undefined],
