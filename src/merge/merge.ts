@@ -205,6 +205,7 @@ const isFromBefore = ({ input: { sight, link } }: Judgement, { guard }: Written)
 const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): boolean => {
   const writing = judge.written[field];
   if (writing === undefined) return false;
+  if (!writing.confirmed && isFromBefore(judge, writing)) return true;
   const guard = judge.input.sight.object.version;
   const listed = judge.listed(field);
   const isShown =
@@ -217,7 +218,6 @@ const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Jso
     return listed === null;
   }
   if (writing.confirmed || shadow === undefined || !judge.still(field, theirs, shadow)) return false;
-  if (isFromBefore(judge, writing)) return false;
   if (!writing.acked) {
     delete judge.written[field];
     judge.rows.push('unknown write did not happen');

@@ -74,6 +74,44 @@ describe('another spelling of what was written', () => {
   });
 });
 
+describe('a hook that comes late', () => {
+  // As it was at the last look, with the guard that our write was made on.
+  const late = { from: 90, until: 95, version: 'g1' };
+  const written = { asked: 'N', settled: 'N', version: 5, guard: 'g1' };
+
+  it.each([true, false])('proves nothing of a write: acknowledged %s', (acked) => {
+    const { merged } = look({
+      ours: 'N',
+      shadow: 'S',
+      theirs: 'S',
+      moved: true,
+      written: { ...written, acked },
+      ...late,
+    });
+    expect(merged.entries).toEqual([]);
+    expect(merged.link.written).toMatchObject({ name: { acked, confirmed: false, tries: 0 } });
+  });
+
+  it('nor does it where the record has come back to what was there: what was written may show yet', () => {
+    const { merged } = look({
+      ours: 'S',
+      shadow: 'S',
+      theirs: 'S',
+      moved: true,
+      written: { ...written, version: 4 },
+      ...late,
+    });
+    expect(merged.entries).toEqual([]);
+    expect(merged.link.written).toMatchObject({ name: { confirmed: false } });
+  });
+
+  it('a look after it tells, though the guard is the same: nothing has happened there', () => {
+    const seen = { ...late, until: 110 };
+    const { merged } = look({ ours: 'N', shadow: 'S', theirs: 'S', moved: true, written, ...seen });
+    expect(merged.entries.map(({ verdict }) => verdict)).toEqual(['retry']);
+  });
+});
+
 describe('changed there only', () => {
   const expected: Record<Role, Expected> = {
     owner: ['took', 'T', '-', undefined],
