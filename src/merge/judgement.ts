@@ -1,5 +1,6 @@
 import type { Json } from '../connector.ts';
 import type { Fields } from '../mapping/lens.ts';
+import { normal } from '../mapping/step.ts';
 import { changeText, hashIn, listedBy, shows, showsList, wantedThere, type Listed } from './lists.ts';
 import { leavesHold } from './lineage.ts';
 import { oneKey, type Rival } from './one.ts';
@@ -147,6 +148,14 @@ export class Judgement {
   /** The remote shows what it showed, or what it is known to make of that. */
   still(field: string, theirs: Json, shadow: Json): boolean {
     return shows(this.input.lens, field, theirs, shadow);
+  }
+
+  /** The write of ours that theirs is another spelling of: the remote made it so, nobody has to have typed it. */
+  rewritten(field: string, theirs: Json): Written | undefined {
+    const writing = this.written[field];
+    const isSpelling =
+      writing !== undefined && this.listed(field) === null && isRespelled(writing.asked, theirs);
+    return isSpelling ? writing : undefined;
   }
 
   agrees(field: string, theirs: Json): boolean {
@@ -315,6 +324,15 @@ export class Judgement {
     this.note({ field, verdict, theirs, after: ours, rule, at: this.span });
   }
 }
+
+/** The same letters and digits: in other case, width or spacing, with other dashes or brackets. */
+const isRespelled = (one: Json, other: Json): boolean =>
+  typeof one === 'string' && typeof other === 'string' && one !== other && bare(one) === bare(other);
+
+const bare = (text: string): string =>
+  normal(text)
+    .toLowerCase()
+    .replaceAll(/[\s+\p{Pd}\p{Ps}\p{Pe}]/gu, '');
 
 const spanOf = ({ sight, link, stamps }: MergeInput): Span => {
   const stamp = sight.object.modifiedAt;

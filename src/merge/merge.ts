@@ -38,6 +38,7 @@ import {
   type HoldReason,
   type LinkState,
   type RecordState,
+  type Written,
 } from './record.ts';
 import type { TransitionRules } from './transition.ts';
 
@@ -196,10 +197,15 @@ const judgeHeld = (judge: Judgement, field: string, theirs: Json): boolean => {
   return true;
 };
 
+/** True for what a late hook tells once more, with the guard that the write was made on: it says nothing of the write. */
+const isFromBefore = ({ input: { sight, link } }: Judgement, { guard }: Written): boolean =>
+  guard !== null && sight.object.version === guard && sight.until <= link.lookedUntil;
+
 /** A write of ours that is not confirmed yet. True if that settles the field. */
 const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): boolean => {
   const writing = judge.written[field];
   if (writing === undefined) return false;
+  if (!writing.confirmed && isFromBefore(judge, writing)) return true;
   const guard = judge.input.sight.object.version;
   const listed = judge.listed(field);
   const isShown =
@@ -225,6 +231,21 @@ const judgeWritten = (judge: Judgement, field: string, theirs: Json, shadow: Jso
   return true;
 };
 
+/**
+ * A remote spells what we wrote in its own way, undeclared. It is a change on that side, but what it says is as old as
+ * what was written: counted from the look, `newest` would let it win over what a person typed elsewhere before.
+ */
+const judgeRewritten = (judge: Judgement, field: string, theirs: Json, { asked, version }: Written): void => {
+  const { span } = judge;
+  const moved = judge.fieldVersion(field) > Math.max(judge.seen[field] ?? 0, version);
+  const since = moved ? 0 : (judge.fields[field]?.at.from ?? 0);
+  judge.span = { from: Math.min(span.from, since), to: span.to };
+  judge.rows.push(moved ? 'conflict' : 'theirs changed');
+  if (moved) judgeConflict(judge, field, theirs, asked);
+  else judgeChange(judge, field, theirs, asked);
+  judge.span = span;
+};
+
 const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json | undefined): void => {
   if (judgeWritten(judge, field, theirs, shadow)) return;
   if (judge.agrees(field, theirs)) {
@@ -239,6 +260,8 @@ const judgeField = (judge: Judgement, field: string, theirs: Json, shadow: Json 
     return;
   }
   if (listed !== null) return judgeList(judge, listed, field, theirs, shadow);
+  const rewritten = judge.rewritten(field, theirs);
+  if (rewritten !== undefined) return judgeRewritten(judge, field, theirs, rewritten);
   const moved = judge.fieldVersion(field) > (judge.seen[field] ?? 0);
   if (shadow === undefined) {
     if (isEmpty(judge.ours(field))) {

@@ -111,6 +111,19 @@ export interface Origin {
   readonly held: readonly Hold[];
 }
 
+/** No link has this generation. */
+const never = -1;
+
+/** Where an object came to a record after the merge: what it was to the record that was merged was never known. */
+export const neverKnown = (record: string): Origin => ({
+  record,
+  gen: never,
+  seen: {},
+  written: {},
+  restored: {},
+  held: [],
+});
+
 /** `us`: the gateway removed it, because its record was deleted. `them`: somebody there did. */
 export interface Gone {
   readonly by: 'us' | 'them';

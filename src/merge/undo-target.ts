@@ -91,10 +91,25 @@ export const ownValue = (
   );
   if (!isEmpty(back) && !isGiven) return undefined;
   const first = firstRow(rows, link);
-  const isOlder = first !== undefined && first.seq < (chain.at(-1)?.told.seq ?? 0);
+  const since = chain.at(-1)?.told.seq ?? 0;
+  const isOlder = first !== undefined && first.seq < since && !wasFilled(rows, target, field, since);
   // To be emptied it must be ours, or have been empty before: linked by then, it would have filled the record.
   const mayEmpty = !isEmpty(back) || (first !== undefined && (isOurs(first) || (isOlder && isGiven)));
   return mayEmpty && hasFromScope(rows, scope, target, change, chain) ? undefined : shown;
+};
+
+/** True if the object held a value of its own before that row: the record, which had none, had not taken it. */
+const wasFilled = (
+  rows: readonly ToldRow[],
+  { link }: TargetView,
+  field: string,
+  before: number,
+): boolean => {
+  const last = rows
+    .filter(({ seq, body }) => seq < before && body.sync === link.sync && body.object === link.object)
+    .flatMap(({ body }) => body.entries)
+    .findLast((entry) => entry.field === field);
+  return last !== undefined && !isEmpty(last.theirs ?? last.after ?? null);
 };
 
 /** True if the object changed to the value within the scope, or was given it because of that. */

@@ -1,6 +1,6 @@
 import type { ItemVerdict } from '../merge/books.ts';
 import { deletedField, reachOf } from '../merge/deletion.ts';
-import type { Entry, LinkState, RecordState } from '../merge/record.ts';
+import { neverKnown, type Entry, type LinkState, type RecordState } from '../merge/record.ts';
 import { forgetAwaited } from './awaited.ts';
 import { pairOf } from './candidates.ts';
 import { drawFollowing, judgeLoss, promiseMissing, tellStaying } from './deletion.ts';
@@ -72,12 +72,15 @@ export const drawMoved = async (
     // What a create of ours may have made is identified first.
     if ((await hub.store.count('call', 'sync', creates)) > 0) return 'wait';
     const fresh = newLink(sync.name, to, link.record);
-    draft.link(null, link.from === undefined ? fresh : { ...fresh, from: link.from });
+    const from = link.from?.map(({ record: origin }) => neverKnown(origin));
+    draft.link(null, from === undefined ? fresh : { ...fresh, from });
     const at = { cause: 'moved', sync: sync.name, object: to };
     draft.lineage(link.record, { ...at, version: record.version, event: 'linked', entries: [] });
   }
   touchAgain(draft, sync, to, 0, 'moved');
-  const ended = await drawEnd(draft, { ...rest, state: 'detached' }, record, []);
+  // What was deleted there before that was deleted before the merge, whichever look told of it.
+  const left: LinkState = { ...rest, state: 'detached', lookedUntil: hub.now() };
+  const ended = await drawEnd(draft, left, record, []);
   if (other !== undefined && other['record'] !== link.record) {
     const survivor = await loadRecord(hub, String(other['record']));
     const source = `${sync.name}/${link.object}`;

@@ -5,7 +5,7 @@
 import { reachOf } from '../merge/deletion.ts';
 import { strongKeys } from '../merge/identify.ts';
 import type { LineageRow } from '../merge/lineage.ts';
-import type { LinkState, Origin, RecordState, Written } from '../merge/record.ts';
+import { neverKnown, type LinkState, type Origin, type RecordState, type Written } from '../merge/record.ts';
 import { intoOf } from '../merge/redirect.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Fields, Lens, Reading } from '../mapping/lens.ts';
@@ -108,14 +108,11 @@ const originsOf = async (hub: Hub, named: string | null | undefined, record: str
     const row = await hub.store.get('record', { id });
     const into = row === undefined ? null : intoOf(recordOf(row));
     if (into === null) return [];
-    from.push({ record: id, gen: never, seen: {}, written: {}, restored: {}, held: [] });
+    from.push(neverKnown(id));
     id = into;
   }
   return from;
 };
-
-/** No link has this generation: what the object was to the other record was never known. */
-const never = -1;
 
 /** An object waits that may be the create's: while it does, absence in a search proves nothing. */
 const markRival = async (draft: Draft, { sync, item }: CallRow): Promise<void> => {
@@ -134,7 +131,8 @@ const adopt = async (draft: Draft, sync: Sync, sight: Sight, call: CallRow): Pro
   const link: LinkState = {
     ...newLink(sync.name, sight.object.id, record.id),
     made: true,
-    lookedFrom: call.item.sentAt,
+    // Without an anchor it may be somebody's own that looks the same: when that was typed, nobody knows.
+    lookedFrom: sync.lens.anchor === undefined ? 0 : call.item.sentAt,
     written: writtenBy(sync.lens, call.item, true),
   };
   return { link, before: record, record, event: 'linked' };

@@ -186,7 +186,7 @@ const stateOf = (syncs: readonly Sync[], job: Job): Sight | undefined => {
     if (newer) newest = newest === undefined || until >= newest.until ? { object, from, until } : newest;
     else if (told) other = other === undefined || until >= other.until ? { object, from, until } : other;
     // A state that was seen before may have been sent before, too: it makes no later look of the one that showed it.
-    else if (equal) other ??= { object, ...lastLook(linked) };
+    else if (equal && (blind || linked.every(isCalm))) other ??= { object, ...lastLook(linked) };
     else if (!blind) return undefined;
   }
   return newest ?? other;
@@ -196,6 +196,10 @@ const lastLook = (links: readonly LinkState[]): Pick<Sight, 'from' | 'until'> =>
   from: Math.min(...links.map(({ lookedFrom }) => lookedFrom)),
   until: Math.min(...links.map(({ lookedUntil }) => lookedUntil)),
 });
+
+/** No write of ours has still to show: what was seen before it says nothing of it, though the record has come back to that. */
+const isCalm = ({ written }: LinkState): boolean =>
+  Object.values(written).every(({ confirmed }) => confirmed);
 
 const equalsShadow = (syncs: readonly Sync[], link: LinkState, object: RemoteObject | undefined): boolean => {
   const sync = syncs.find((one) => one.name === link.sync);

@@ -71,3 +71,56 @@ it('waits while nobody can tell whose value it is, and no longer', () => {
   expect(planned(false)).toEqual([['kept', ['record kept']]]);
   expect(planned(true)).toEqual([['restored', ['record restored', 'A/a1 owed']]]);
 });
+
+it('keeps what came of a value that was held there already: the place was not empty before', () => {
+  const told = (seq: number, entries: ToldRow['body']['entries'], event?: 'linked'): ToldRow => ({
+    seq,
+    at: seq,
+    run: 'poll',
+    body: {
+      cause: 'poll',
+      sync: 'A',
+      object: 'a1',
+      version: seq,
+      ...(event === undefined ? {} : { event }),
+      entries,
+    },
+  });
+  const took = {
+    field: 'name',
+    verdict: 'took' as const,
+    before: null,
+    after: 'ANN',
+    version: 3,
+    source: 'A/a1',
+  };
+  const history = (held: ToldRow[]): unknown =>
+    undoOf(
+      {
+        record: {
+          ...recordWith('ANN'),
+          version: 3,
+          fields: { name: { ...field, value: 'ANN', version: 3 } },
+        },
+        rows: [told(1, [], 'linked'), ...held, told(3, [took])],
+        scope: { row: ({ seq }) => seq === 3, entry: (row) => row.seq === 3 },
+        targets: [
+          {
+            link: { ...linkWith({ shadow: 'ANN' }), sync: 'A', object: 'a1', seen: { name: 3 } },
+            lens: plain,
+            waits: new Map(),
+            holds: [],
+          },
+        ],
+        creates: [],
+        ledger: [],
+        barred: () => undefined,
+        isKey: () => false,
+      },
+      10,
+    ).fields.map(({ targets }) => targets.map((one) => `${one.target} ${one.result}`));
+  const held = told(2, [{ field: 'name', verdict: 'kept', theirs: 'Ann', held: 'own' }]);
+  expect(history([held])).toEqual([['record restored', 'A/a1 kept']]);
+  // What was typed into an empty place is taken back.
+  expect(history([])).toEqual([['record restored', 'A/a1 owed']]);
+});

@@ -35,6 +35,83 @@ describe('nothing changed there', () => {
   }
 });
 
+describe('another spelling of what was written', () => {
+  const asked = (theirs: string, situation: Situation = {}): ReturnType<typeof look> =>
+    look({
+      ours: 'Ann-Li',
+      at: { from: 10, to: 20 },
+      theirs,
+      rule: { conflict: 'newest' },
+      written: { asked: 'Ann-Li', settled: 'Ann-Li', version: 5 },
+      ...situation,
+    });
+
+  it('is taken, and is as old as what was written: what was typed elsewhere since is not older', () => {
+    for (const theirs of ['ANN-LI', ' Ann-Li', 'ＡＮＮ－ＬＩ', 'ann li']) {
+      for (const shadow of [undefined, 'Bob']) {
+        const { merged, verdict } = asked(theirs, shadow === undefined ? {} : { shadow });
+        expect([verdict, merged.record.fields['name']?.value]).toEqual(['took', theirs]);
+        expect(merged.record.fields['name']?.at).toEqual({ from: 10, to: 110 });
+      }
+    }
+  });
+
+  it('wins over nothing that the record came to meanwhile', () => {
+    const { verdict, value, hold } = asked('ANN-LI', {
+      ours: 'Bea',
+      written: { asked: 'Ann-Li', settled: 'Ann-Li', version: 4 },
+      shadow: 'Ann',
+      moved: true,
+    });
+    expect([verdict, value, hold]).toEqual(['asked', 'Bea', 'ask']);
+  });
+
+  it('is not what somebody typed: that is of the look that showed it', () => {
+    expect(asked('Anna-Li', { shadow: 'Bob' }).merged.record.fields['name']?.at).toEqual({
+      from: 90,
+      to: 110,
+    });
+  });
+});
+
+describe('a hook that comes late', () => {
+  // As it was at the last look, with the guard that our write was made on.
+  const late = { from: 90, until: 95, version: 'g1' };
+  const written = { asked: 'N', settled: 'N', version: 5, guard: 'g1' };
+
+  it.each([true, false])('proves nothing of a write: acknowledged %s', (acked) => {
+    const { merged } = look({
+      ours: 'N',
+      shadow: 'S',
+      theirs: 'S',
+      moved: true,
+      written: { ...written, acked },
+      ...late,
+    });
+    expect(merged.entries).toEqual([]);
+    expect(merged.link.written).toMatchObject({ name: { acked, confirmed: false, tries: 0 } });
+  });
+
+  it('nor does it where the record has come back to what was there: what was written may show yet', () => {
+    const { merged } = look({
+      ours: 'S',
+      shadow: 'S',
+      theirs: 'S',
+      moved: true,
+      written: { ...written, version: 4 },
+      ...late,
+    });
+    expect(merged.entries).toEqual([]);
+    expect(merged.link.written).toMatchObject({ name: { confirmed: false } });
+  });
+
+  it('a look after it tells, though the guard is the same: nothing has happened there', () => {
+    const seen = { ...late, until: 110 };
+    const { merged } = look({ ours: 'N', shadow: 'S', theirs: 'S', moved: true, written, ...seen });
+    expect(merged.entries.map(({ verdict }) => verdict)).toEqual(['retry']);
+  });
+});
+
 describe('changed there only', () => {
   const expected: Record<Role, Expected> = {
     owner: ['took', 'T', '-', undefined],

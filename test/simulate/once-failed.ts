@@ -69,4 +69,16 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
   { seed: 2340, steps: 500, what: 'what was held before there was an object stayed when one came back' },
   { seed: 2933, steps: 500, what: 'the oracle asked only the last of the records of which an object was' },
   { seed: 3635, steps: 500, what: 'that a list was not as a create had asked was told nowhere' },
+  {
+    seed: 3976,
+    steps: 500,
+    what: 'another spelling of what was written was newer than what a person had typed',
+  },
+  { seed: 7093, steps: 500, what: 'an undo emptied a place that had held what it was filed with until then' },
+  { seed: 4202, steps: 500, what: 'the oracle took what went to the other of two records for made twice' },
+  { seed: 4255, steps: 500, what: 'a late hook was taken for proof that a write had not happened' },
+  { seed: 4527, steps: 500, what: 'an object that came in the place of another was taken for known' },
+  { seed: 7954, steps: 500, what: 'what was taken for a create was newer than what a person had typed' },
+  { seed: 8685, steps: 500, what: 'a record was made anew where its object had been merged away meanwhile' },
+  { seed: 9603, steps: 500, what: 'a late state confirmed what was written after it' },
 ];

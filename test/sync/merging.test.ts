@@ -2,9 +2,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';
+import type { LinkState } from '../../src/merge/record.ts';
 import { intoOf } from '../../src/merge/redirect.ts';
 import type { ToyObject, ToySystem } from '../../src/simulate/toy.ts';
-import { leadsTo, recordOf, type Sync } from '../../src/sync/hub.ts';
+import { leadsTo, linkOf, linkRow, recordOf, type Sync } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
 import { ordered, tellApart, tryMerge, tryUnmerge } from '../../src/sync/identity.ts';
 import { resolveConflict } from '../../src/sync/resolve.ts';
@@ -301,6 +302,37 @@ describe('an unmerge', () => {
     }
   });
 
+  it('knows nothing of an object that came in the place of one: what differs there is in question still', async () => {
+    const { pair, ids, b } = await filed({ rule: { conflict: 'ask' } });
+    await merge(pair, ids[0], ids[1]);
+    await pair.work();
+    const other = pair.file(pair.b, { ...anna, note: 'met in June' });
+    await mergesThere(pair, pair.b, b[1], other);
+    await pair.work();
+    const link = async (): Promise<LinkState> =>
+      linkOf((await pair.store.get('link', { sync: 'B', object: other.id })) ?? {});
+    const open = async (): Promise<unknown[]> =>
+      (await pair.store.list('conflict', 'open', { where: { open: 1 }, limit: 10 }))
+        .map(({ record, object, field, theirs }) => [record, object, field, theirs])
+        .filter(([, object, field]) => object === other.id && field === 'note');
+    expect(await open()).toEqual([[ids[0], other.id, 'note', 'met in June']]);
+    // As many looks as the other had had when the records became one: what it was then is not what this one is.
+    const { from, ...rest } = await link();
+    const alike = {
+      ...rest,
+      from: from?.map((origin) => ({ ...origin, gen: origin.gen < 0 ? origin.gen : rest.gen })),
+    };
+    await pair.store.commit([{ when: [], write: [{ op: 'put', table: 'link', row: linkRow(alike) }] }]);
+    await unmerge(pair, ids[1]);
+    await pair.work();
+    expect(await open()).toEqual([[ids[1], other.id, 'note', 'met in June']]);
+    pair.edit(pair.b, other, { note: 'met in July' });
+    await pair.sync();
+    expect((await fieldsOf(pair, ids[1]))['note']).toBe('met in May');
+    expect(await open()).toEqual([[ids[1], other.id, 'note', 'met in July']]);
+    expect(await replays(pair)).toEqual([]);
+  });
+
   it('is refused for what was merged further, until that is taken apart', async () => {
     const { pair, ids } = await filed();
     const bob = pair.file(pair.a, { email: 'bob@x.cn', name: 'Bob', stage: null, note: null });
@@ -361,6 +393,29 @@ describe('a merge inside a system', () => {
     expect((await leadsTo(pair.hub, ids[1]))?.id).toBe(ids[1]);
     expect(alarms).toEqual(['merged in A']);
     expect(await candidates(pair)).toEqual([[ids[0], ids[1], expect.stringContaining('merged in A')]]);
+  });
+
+  it('counts from when it was seen: what of the record was deleted there before is not made once more for that', async () => {
+    const { pair, ids, a, b } = await filed({
+      sync: (sync) => ({ ...sync, deletes: 'ignore', resurrect: true }),
+    });
+    const bob = pair.file(pair.a, { email: 'bob@x.cn', name: 'Bob', stage: null, note: null });
+    await pair.sync();
+    const third = String(await recordFor(pair, 'A', bob));
+    const bobThere = [...pair.b.objects.values()].at(-1) as ToyObject;
+    await merge(pair, ids[0], ids[1]);
+    await pair.sync();
+    await tellApart(pair.hub, ids[0], third, 'lin', await people(pair));
+    await pair.live(pair.b, b[1], true);
+    await pair.sync();
+    pair.time += 60_000;
+    pair.hub.alarm = () => undefined;
+    await mergesThere(pair, pair.b, b[0], bobThere);
+    await pair.work();
+    pair.edit(pair.a, a[0], { name: 'Ann Li' });
+    await pair.sync();
+    expect((await fieldsOf(pair, ids[0]))['name']).toBe('Ann Li');
+    expect(pair.b.objects.size).toBe(3);
   });
 });
 

@@ -1,7 +1,8 @@
 /** A create without an answer is repeated with its key: while it is under way it is on disk, whatever a look finds. */
 import { expect, it } from 'vitest';
 import { Trouble } from '../../src/connector.ts';
-import type { Sync } from '../../src/sync/hub.ts';
+import { deliver } from '../../src/sync/deliver.ts';
+import { recordOf, type Sync } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
 import { standingRun } from '../../src/sync/runs.ts';
 import { Pair } from './pair.ts';
@@ -78,4 +79,38 @@ it('searches for it instead where what it stands for has been restored: there is
   expect(sends).toBe(2);
   expect(Object.values(pair.shown(pair.b))).toMatchObject([{ name: 'Anna' }]);
   expect(pair.b.objects.size).toBe(1);
+});
+
+it('claims to know no time of what may be somebody’s own: what it took for its create was typed whenever it was', async () => {
+  const pair: Pair = new Pair({
+    sync: (sync: Sync): Sync => {
+      const { create } = sync.kind;
+      if (sync.name !== 'B' || create === undefined) return sync;
+      // Cut before it took effect, and nobody knows.
+      const send: typeof create.send = async () => {
+        throw new Trouble('unknown', { message: 'cut' });
+      };
+      return { ...sync, kind: { ...sync.kind, create: { ...create, send } } };
+    },
+  });
+  const ann = { email: 'ann@x.cn', name: null, stage: null, note: null };
+  await pair.read(pair.b);
+  const typed = pair.now();
+  const own = pair.file(pair.b, { ...ann, note: 'met in May' });
+  pair.time += 3_600_000;
+  pair.file(pair.a, ann);
+  await pair.read(pair.a);
+  const run = await standingRun(pair.hub, 'upkeep', 'people', new Set());
+  await intake(pair.hub, 'A/person', run);
+  const b = pair.hub.syncs.get('B');
+  if (b !== undefined) await deliver(pair.hub, b, run);
+  expect(await pair.store.list('call', 'state', { where: {}, limit: 10 })).toMatchObject([
+    { state: 'unknown' },
+  ]);
+  await pair.hear(pair.b, own);
+  await intake(pair.hub, 'B/person', run);
+  const [record, ...others] = (await pair.records()).map(recordOf);
+  expect(others).toEqual([]);
+  expect(record?.fields['note']).toMatchObject({ value: 'met in May', source: `B/${own.id}` });
+  expect(record?.fields['note']?.at.from).toBeLessThanOrEqual(typed);
 });
