@@ -28,8 +28,8 @@ import { forgiveIds } from './sync/ids.ts';
 import { Lanes } from './sync/lanes.ts';
 import { claimFormer } from './sync/one.ts';
 import { tellRemapped } from './sync/remap.ts';
-import { along, newTrace, pathNow, recordsSpans, spanning, takenOver } from './trace.ts';
 import { allWrites, readSwitches, type Switches } from './sync/switches.ts';
+import { along, newTrace, pathNow, recordsSpans, spanning, takenOver } from './trace.ts';
 
 export interface GatewayOptions {
   readonly environment: Environment;

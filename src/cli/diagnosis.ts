@@ -1,7 +1,7 @@
 /** What the store tells of the gateway that works it: what is late, open, spent, paused or waits for a person. */
-import { laneAges, lateRemedy, lateWords, type AgesView } from '../health/ages.ts';
+import { laneAges, lateRemedy, lateWords, type AgesView, type LaneAge } from '../health/ages.ts';
 import { alarmsOf } from '../health/reports.ts';
-import { pulseName, type Pulse } from '../health/watch.ts';
+import { isWatched, lateSubject, pulseName, type Pulse } from '../health/watch.ts';
 import { allWrites, type Pause } from '../sync/switches.ts';
 import type { Holder } from './holder.ts';
 
@@ -26,8 +26,8 @@ const notePauses = ({ switches }: AgesView, note: Note): void => {
   }
 };
 
-const noteLanes = async (view: AgesView, holder: Holder | undefined, note: Note): Promise<void> => {
-  const late = (await laneAges(view)).filter(({ state }) => state === 'late');
+const noteLanes = (ages: readonly LaneAge[], holder: Holder | undefined, note: Note): void => {
+  const late = ages.filter(({ state }) => state === 'late');
   for (const age of late)
     note(
       `lane ${age.lane}`,
@@ -94,20 +94,29 @@ const noteWaiting = async ({ store }: AgesView, note: Note): Promise<void> => {
     );
 };
 
-/** What else tells: lateness above, what ends soon where keys and connections are tried. */
-const told = ['late ', 'expiry '] as const;
-
-/** Alarms that no other finding tells. */
-const noteAlarms = async ({ store }: AgesView, note: Note): Promise<void> => {
-  for (const { subject, text, last } of await alarmsOf(store))
-    if (!told.some((start) => subject.startsWith(start)))
-      note(`alarm ${subject}`, 'warn', `${text} (last ${new Date(last).toISOString()})`);
+/** Alarms that no other finding tells: what ends soon is told where keys and connections are tried. */
+const noteAlarms = async (
+  { store }: AgesView,
+  ages: readonly LaneAge[],
+  holder: Holder | undefined,
+  note: Note,
+): Promise<void> => {
+  const told = new Set(ages.map(({ lane }) => lateSubject(lane)));
+  for (const { subject, text, last } of await alarmsOf(store)) {
+    const isOfWatch = isWatched(subject);
+    // What a watch raised is old news once its gateway has ended.
+    const isOld = isOfWatch && holder?.what !== 'serve';
+    if (isOld || told.has(subject) || subject.startsWith('expiry ')) continue;
+    const state = isOfWatch ? 'fail' : 'warn';
+    note(`alarm ${subject}`, state, `${text} (last ${new Date(last).toISOString()})`);
+  }
 };
 
 export const diagnose = async (view: AgesView, holder: Holder | undefined, note: Note): Promise<void> => {
+  const ages = await laneAges(view);
   notePauses(view, note);
-  await noteLanes(view, holder, note);
+  noteLanes(ages, holder, note);
   await notePulse(view, holder, note);
   await noteWaiting(view, note);
-  await noteAlarms(view, note);
+  await noteAlarms(view, ages, holder, note);
 };

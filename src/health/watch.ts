@@ -23,11 +23,9 @@ export interface Watched extends AgesView {
   clear(subject: string): void;
 }
 
-/** What a gateway says of itself, for commands in other processes. */
+/** What a gateway says of itself beside its alarms, for commands in other processes. */
 export interface Pulse {
   readonly at: number;
-  readonly troubles: readonly string[];
-  readonly short: 'disk' | 'memory' | null;
   readonly remotes: Readonly<Record<string, RemoteState>>;
 }
 
@@ -40,8 +38,9 @@ const still = 60_000;
 const slowLook = 30_000;
 
 export const pulseName = 'pulse';
-const subjectOf = (lane: string): string => `late ${lane}`;
-const isOurs = (subject: string): boolean =>
+export const lateSubject = (lane: string): string => `late ${lane}`;
+/** Of an alarm that a watch raises, and clears while it runs. */
+export const isWatched = (subject: string): boolean =>
   subject.startsWith('late ') || ['disk', 'memory', 'watch'].includes(subject);
 
 export class Watch {
@@ -68,7 +67,7 @@ export class Watch {
     for (const row of await settingsUnder(store, 'alarm:')) {
       const subject = String(row['name']).slice('alarm:'.length);
       const { text } = row['value'] as { text: string };
-      if (isOurs(subject)) this.#raised.set(subject, text);
+      if (isWatched(subject)) this.#raised.set(subject, text);
     }
     const promises = Object.values(config.syncs).map(({ promise }) => promise);
     const every = Math.max(everyRoom, Math.min(everyLook, ...promises));
@@ -132,8 +131,8 @@ export class Watch {
     const watched = this.#watched;
     const ages = await laneAges(watched);
     for (const age of [...ages, ...this.#readings()])
-      this.#set(subjectOf(age.lane), age.state === 'late' ? lateWords(age) : undefined);
-    this.#set(subjectOf('dispatcher'), this.#standstill());
+      this.#set(lateSubject(age.lane), age.state === 'late' ? lateWords(age) : undefined);
+    this.#set(lateSubject('dispatcher'), this.#standstill());
     this.#ages = ages;
     this.#lookedAt = watched.now();
     // Where it cannot be left, its absence tells.
@@ -186,16 +185,11 @@ export class Watch {
   }
 
   async #pulse(): Promise<void> {
-    const { store, remotes, room, now } = this.#watched;
+    const { store, remotes, now } = this.#watched;
     if (now() - this.#pulsedAt < everyPulse) return;
     this.#pulsedAt = now();
     const states = [...remotes].map(([name, remote]) => [name, remote.state()] as const);
-    const pulse: Pulse = {
-      at: now(),
-      troubles: this.troubles,
-      short: room.short,
-      remotes: Object.fromEntries(states),
-    };
+    const pulse: Pulse = { at: now(), remotes: Object.fromEntries(states) };
     const row = { name: pulseName, value: pulse, at: now(), by: 'crosswalk' };
     await store.commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
   }

@@ -70,7 +70,7 @@ const held = (): Promise<unknown> => {
 };
 
 const pulse = (of: Partial<Pulse>): Promise<unknown> => {
-  const value: Pulse = { at: Date.now(), troubles: [], short: null, remotes: {}, ...of };
+  const value: Pulse = { at: Date.now(), remotes: {}, ...of };
   return put('setting', { name: pulseName, value, at: value.at, by: 'crosswalk' });
 };
 
@@ -128,6 +128,21 @@ describe('doctor', () => {
         text: expect.stringContaining('told nothing'),
         remedy: expect.stringContaining('Restart'),
       },
+    ]);
+  });
+
+  it('a dispatcher that stands still, as the watch of the running gateway has told', async () => {
+    await withStore(async (store) => {
+      const switches = await readSwitches(store);
+      await switches.alarm('late dispatcher', '3 of 9 lanes have had no pass for a minute', 1);
+    });
+    // Without a gateway that is old news.
+    expect((await doctor()).of('alarm late dispatcher')).toEqual([]);
+    await held();
+    const { of, code } = await doctor();
+    expect(code).toBe(1);
+    expect(of('alarm late dispatcher')).toMatchObject([
+      { state: 'fail', text: expect.stringContaining('no pass for a minute') },
     ]);
   });
 

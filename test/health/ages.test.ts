@@ -285,7 +285,7 @@ describe('the watch', () => {
     await watch.start();
     await pass(20_000);
     const row = await store.get('setting', { name: pulseName });
-    expect(row?.['value']).toMatchObject({ troubles: [], short: null, remotes: { crm: state } });
+    expect(row?.['value']).toMatchObject({ remotes: { crm: state } });
     await watch.stop();
   });
 });
