@@ -107,8 +107,15 @@ const noteAlarms = async (
     // What a watch raised is old news once its gateway has ended.
     const isOld = isOfWatch && holder?.what !== 'serve';
     if (isOld || told.has(subject) || subject.startsWith('expiry ')) continue;
-    const state = isOfWatch ? 'fail' : 'warn';
-    note(`alarm ${subject}`, state, `${text} (last ${new Date(last).toISOString()})`);
+    const words = `${text} (last ${new Date(last).toISOString()})`;
+    if (isOfWatch)
+      note(
+        `alarm ${subject}`,
+        'fail',
+        words,
+        'If that does not help, restart the gateway: nothing that was acknowledged is lost.',
+      );
+    else note(`alarm ${subject}`, 'warn', words);
   }
 };
 
