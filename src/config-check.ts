@@ -56,7 +56,7 @@ export interface Source {
   readonly alarms?: { to?: string };
   readonly server?: { host?: string; port?: number; publicUrl?: string; tokenRef?: string };
   readonly guards?: { idChanges?: number };
-  readonly store?: { path?: string; schema?: string };
+  readonly store?: { path?: string; schema?: string; reserve?: string };
   readonly keep?: { hooks?: string; lineage?: string };
   readonly backup?: { at: string; keep?: number; to: string };
   readonly allowInlineSecrets?: boolean;
@@ -88,6 +88,7 @@ export interface SourceSync {
   readonly budget?: BudgetSource;
   readonly poll?: string;
   readonly sweep?: string;
+  readonly promise?: string;
 }
 
 export interface SourceNotice {
@@ -118,6 +119,13 @@ export const scheduleOf = (text: string): Schedule | undefined => {
   } catch {
     return undefined;
   }
+};
+
+/** ms between one time and the next; of a cron expression, as it comes next. */
+export const spanOf = (schedule: Schedule): number => {
+  if ('every' in schedule) return schedule.every;
+  const [first, second] = new Cron(schedule.cron, { paused: true }).nextRuns(2);
+  return first === undefined || second === undefined ? 0 : second.getTime() - first.getTime();
 };
 
 export class Check {
@@ -313,7 +321,7 @@ const checkSyncs = (check: Check): void => {
     const linked = check.connection(connection, [...at, 'connection']);
     const mapped = check.name('mapping', mapping, check.known.mappings.keys(), [...at, 'mapping']);
     checkResurrect(check, name, sync);
-    for (const part of ['poll', 'sweep'] as const) {
+    for (const part of ['poll', 'sweep', 'promise'] as const) {
       const text = sync[part];
       if (text === undefined || scheduleOf(text) !== undefined) continue;
       check.tell('config-schedule', pointerOf([...at, part]), { value: JSON.stringify(text) });

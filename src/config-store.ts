@@ -8,6 +8,8 @@ export interface StoreConfig {
   readonly path: string;
   /** The schema in a database. */
   readonly schema: string;
+  /** Bytes of its disk that are left free: with less, nothing new is taken in. */
+  readonly reserve: number;
 }
 
 /** ms. */
@@ -36,8 +38,9 @@ const day = 86_400_000;
 const days = (text: string): number => Number.parseInt(text, 10) * day;
 
 const storeConfig = ({ store }: Pick<Source, 'store'>, folder: string): StoreConfig => {
-  const { path: given = './.crosswalk/crosswalk.db', schema = 'crosswalk' } = store ?? {};
-  return { path: given === ':memory:' ? given : path.resolve(folder, given), schema };
+  const { path: given = './.crosswalk/crosswalk.db', schema = 'crosswalk', reserve = '100MB' } = store ?? {};
+  const bytes = Number.parseInt(reserve, 10) * (reserve.endsWith('GB') ? 1024 ** 3 : 1024 ** 2);
+  return { path: given === ':memory:' ? given : path.resolve(folder, given), schema, reserve: bytes };
 };
 
 const keepConfig = ({ keep = {} }: Pick<Source, 'keep'>): KeepConfig => ({

@@ -5,7 +5,7 @@ import type { ErrorObject } from 'ajv/dist/2020.js';
 import { isMap, isScalar, isSeq, isAlias, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
 import { budgetOf } from './config-budget.ts';
-import { findFaults, scheduleOf } from './config-check.ts';
+import { findFaults, scheduleOf, spanOf } from './config-check.ts';
 import type { Known, Schedule, Source, SourceEntity, SourceSync, Tell } from './config-check.ts';
 import { transitionRules } from './config-transitions.ts';
 import { checkDatabase, storeSettings, type StoreSettings } from './config-store.ts';
@@ -76,6 +76,8 @@ export interface SyncConfig {
   readonly modeGiven: boolean;
   readonly poll: Schedule;
   readonly sweep: Schedule;
+  /** ms that an item of its lanes may wait before people are told. */
+  readonly promise: number;
 }
 
 export interface NoticeConfig {
@@ -237,6 +239,18 @@ export const entityConfig = (name: string, source: SourceEntity): EntityConfig =
   };
 };
 
+const shortestPromise = 5 * 60_000;
+const longestPromise = 60 * 60_000;
+
+/** As the file says; else twice the time between polls, from five minutes to an hour. */
+const promiseOf = ({ promise, poll = '1m' }: SourceSync): number => {
+  const given = promise === undefined ? undefined : scheduleOf(promise);
+  if (given !== undefined && 'every' in given) return given.every;
+  const polls = scheduleOf(poll);
+  const twice = 2 * (polls === undefined ? 0 : spanOf(polls));
+  return Math.min(longestPromise, Math.max(shortestPromise, twice));
+};
+
 const syncConfig = (name: string, source: SourceSync, known: Known): SyncConfig => {
   const mapping = known.mappings.get(source.mapping);
   return {
@@ -256,6 +270,7 @@ const syncConfig = (name: string, source: SourceSync, known: Known): SyncConfig 
     modeGiven: source.mode !== undefined,
     poll: scheduleOf(source.poll ?? '1m') ?? { every: 60_000 },
     sweep: scheduleOf(source.sweep ?? '1d') ?? { every: 86_400_000 },
+    promise: promiseOf(source),
   };
 };
 

@@ -355,6 +355,7 @@ const openConnection = (
       hosts: connector.hosts(values),
       limits: connector.limits?.(values) ?? [],
       secrets,
+      traced: connector.traced !== false,
       log: (...line) => world.log(name, ...line),
     });
     const session = connector.open(values, remote.host);

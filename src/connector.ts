@@ -318,6 +318,8 @@ export interface Connector<Settings = JsonObject> {
   hosts(settings: Settings): readonly string[];
   /** What the vendor has announced to end, of what these settings use. */
   sunset?(settings: Settings): readonly Sunset[];
+  /** False: requests carry no `traceparent`, for remotes that refuse headers that they do not know. */
+  readonly traced?: boolean;
   /** Opens a session. Does no input or output. */
   open(settings: Settings, host: Host): Session;
 }

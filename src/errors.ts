@@ -537,6 +537,12 @@ export const catalogue = {
     remedy:
       'Nothing that was acknowledged is lost, and work goes on by itself once it answers. Look at the database and the network to it; `crosswalk doctor` tries both.',
   },
+  'store-full': {
+    status: 503,
+    text: 'The disk of the store {store} is full: {detail}.',
+    remedy:
+      'Nothing that was acknowledged is lost, and work goes on by itself once there is room. Make room on that disk; `crosswalk doctor` says how much is left.',
+  },
   'store-filled': {
     status: 409,
     text: 'The store {store} is not empty: it has rows in {table}.',

@@ -14,8 +14,11 @@ import { CrosswalkError, invariant } from './errors.ts';
 import { compileSync, hubEntities, loadInstallation, voiceless, type Installation } from './installation.ts';
 import { knownSchemas, LiveSchemas, type KnownSchema } from './live-schemas.ts';
 import { tellAlarm } from './notify/alarms.ts';
+import { Room } from './health/room.ts';
+import { Watch } from './health/watch.ts';
 import type { CallReport } from './remote.ts';
 import { Backups } from './store/backups.ts';
+import { measured, type CommitReport } from './store/measured.ts';
 import { isFleeting, openStore, whereIs } from './store/open.ts';
 import { openSafe, type OpenSafe } from './store/safe.ts';
 import type { WholeStore } from './store/store.ts';
@@ -26,15 +29,22 @@ import { Lanes } from './sync/lanes.ts';
 import { claimFormer } from './sync/one.ts';
 import { tellRemapped } from './sync/remap.ts';
 import { allWrites, readSwitches, type Switches } from './sync/switches.ts';
+import { along, newTrace, pathNow, recordsSpans, spanning, takenOver } from './trace.ts';
 
 export interface GatewayOptions {
   readonly environment: Environment;
   readonly log: Logger;
   /** Told of every outbound call. */
   onCall?(call: CallReport): void;
+  /** Told of every commit. */
+  onCommit?(commit: CommitReport): void;
+  /** Told of every write that was confirmed: how many ms after the change behind it arrived. */
+  onDelivered?(sync: string, ms: number): void;
   /** Told of alarms, besides the log and the store. */
   onAlarm?(subject: string): void;
   now?(): number;
+  /** The one of this process if absent. */
+  readonly dispatcher?: Dispatcher;
   /** Path of a copy of the store to work in, for a plan: every sync counts as live, and nothing is sent that changes a remote. */
   readonly overlay?: string;
 }
@@ -48,11 +58,15 @@ export class Gateway {
   readonly switches: Switches;
   readonly lanes: Lanes;
   readonly schemas: LiveSchemas;
+  readonly room: Room;
+  readonly watch: Watch;
   readonly #options: GatewayOptions;
-  readonly #dispatcher: Dispatcher = new InProcessDispatcher();
+  readonly #dispatcher: Dispatcher;
   readonly #runs = new Set<string>();
   /** Hooks being accepted: above the limit the sender is asked to come again. */
   #accepting = 0;
+  /** When it was last told that hooks cannot be made durable. */
+  #toldAt = 0;
   readonly #backups: Backups | undefined;
   readonly #safe: OpenSafe;
   #started = false;
@@ -68,6 +82,7 @@ export class Gateway {
   ) {
     this.#safe = safe;
     this.#options = options;
+    this.#dispatcher = options.dispatcher ?? new InProcessDispatcher();
     this.installation = installation;
     this.connections = connections;
     this.store = store;
@@ -87,8 +102,15 @@ export class Gateway {
     const { backup } = installation.config;
     const where = whereIs(installation.config, options.environment);
     if (backup !== undefined && !isFleeting(where)) this.#backups = new Backups(backup, where, this.hub);
+    const isOnDisk = 'file' in where && !isFleeting(where);
+    this.room = new Room({
+      file: isOnDisk ? where.file : null,
+      reserve: installation.config.store.reserve,
+      nodeOptions: options.environment['NODE_OPTIONS'],
+    });
     const backups = this.#backups;
     this.lanes = new Lanes({
+      isShort: () => this.room.short !== null,
       chores: {
         ...(backups === undefined ? {} : { backup: () => backups.pass() }),
         expiry: () => this.#forecast(),
@@ -103,6 +125,17 @@ export class Gateway {
       idChanges: installation.config.guards.idChanges,
       log: options.log,
       before: (connection, when) => this.schemas.ready(connection, when),
+    });
+    this.watch = new Watch({
+      store,
+      switches,
+      config: installation.config,
+      lanes: this.lanes,
+      remotes: new Map([...connections].map(([name, { remote }]) => [name, remote])),
+      room: this.room,
+      now: () => this.hub.now(),
+      alarm: (subject, text) => this.hub.alarm(subject, text),
+      clear: (subject) => this.hub.clear?.(subject),
     });
   }
 
@@ -133,6 +166,7 @@ export class Gateway {
       store = await openStore(
         overlay === undefined ? whereIs(installation.config, options.environment) : { file: overlay },
       );
+      if (options.onCommit !== undefined) store = measured(store, options.onCommit.bind(options));
       const switches = await readSwitches(store);
       const known = await knownSchemas(store);
       return new Gateway(options, installation, connections, store, switches, known, safe);
@@ -150,6 +184,7 @@ export class Gateway {
     await tellRemapped(this.hub);
     await claimFormer(this.hub);
     await this.lanes.recover();
+    await this.watch.start();
     this.#started = true;
     this.#dispatcher.start((lane) => this.lanes.work(lane), this.lanes.names());
   }
@@ -157,16 +192,17 @@ export class Gateway {
   /** Lets passes under way finish, then closes connections and store. */
   async stop(): Promise<void> {
     this.#backups?.stop();
+    await this.watch.stop();
     await this.#dispatcher.stop();
     await closeConnections(this.connections);
     await this.#safe.close();
     await this.store.close();
   }
 
-  /** True once recovery is done and the store answers. */
+  /** True once recovery is done, the store answers, and there is room for what arrives. */
   async ready(): Promise<boolean> {
     await this.store.get('setting', { name: 'ready' });
-    return this.#started;
+    return this.#started && this.room.short === null;
   }
 
   /** Ends a pause: of a connection, also what its pipe remembers of the trouble. */
@@ -216,7 +252,17 @@ export class Gateway {
     if (this.#accepting >= 2000) return { status: 503, headers: { 'retry-after': '5' }, body: 'busy\n' };
     this.#accepting += 1;
     try {
-      return await this.#accept(name, hooks, request);
+      const given = takenOver(request.headers['traceparent']) ?? (recordsSpans() ? undefined : newTrace());
+      return await along({ trace: given }, () =>
+        spanning('hook', { connection: name }, () => this.#accept(name, hooks, request)),
+      );
+    } catch (error) {
+      // A store that is away or full fails each of thousands: once a second says as much.
+      const now = this.hub.now();
+      if (Math.abs(now - this.#toldAt) >= 1000)
+        log.error({ connection: name, why: troubleText(error) }, 'hooks cannot be made durable');
+      this.#toldAt = now;
+      throw error;
     } finally {
       this.#accepting -= 1;
     }
@@ -237,17 +283,17 @@ export class Gateway {
       );
       return { status: 400, body: 'not understood\n' };
     }
+    const trace = pathNow()?.trace ?? newTrace();
     const kept = new Set(['content-type', 'user-agent']);
-    const headers = Object.fromEntries(
-      Object.entries(request.headers).filter(([header]) => kept.has(header)),
-    );
+    const headers = {
+      ...Object.fromEntries(Object.entries(request.headers).filter(([header]) => kept.has(header))),
+      traceparent: trace,
+    };
     const known = hints.filter((hint) => this.lanes.has(`in:${name}/${hint.kind}`));
-    await accept(
-      this.hub,
-      { id: this.hub.newId('h'), connection: name, url: request.url, headers, body: request.body },
-      known,
-      this.#runs,
-    );
+    const { url, body } = request;
+    const id = this.hub.newId('h');
+    await accept(this.hub, { id, connection: name, url, headers, body, trace }, known, this.#runs);
+    this.#options.log.debug({ connection: name, hook: id, hints: known.length }, 'hook taken');
     return hooks.reply?.(request) ?? { status: 200 };
   }
 
@@ -277,7 +323,7 @@ export class Gateway {
 
   #hub(syncs: ReadonlyMap<string, Sync>): Hub {
     const { config, entities } = this.installation;
-    const { log, onAlarm } = this.#options;
+    const { log, onAlarm, onDelivered } = this.#options;
     return {
       store: this.store,
       syncs,
@@ -286,6 +332,7 @@ export class Gateway {
       newId,
       random: Math.random,
       nudge: (lane) => this.#dispatcher.nudge(lane),
+      ...(onDelivered === undefined ? {} : { delivered: onDelivered }),
       isHeld: (sync) => this.schemas.isUnfit(sync),
       alarm: (subject, text) => {
         log.error({ subject }, text);

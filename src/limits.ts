@@ -26,6 +26,7 @@ interface Gate {
   readonly queue: Bottleneck;
   /** Resolves when it is this call's turn. `sent` tells, later, whether the call went out. */
   turn(sent: Promise<boolean>): Promise<void>;
+  used(): Promise<number>;
 }
 
 const MOST_SLOTS = 1000;
@@ -34,15 +35,18 @@ const TICK_MS = 250;
 /** Each call holds one of `count` slots until `per` ms after it was sent: never more in any window. */
 const slotGate = (limit: Limit, closing: AbortSignal): Gate => {
   const queue = new Bottleneck({ maxConcurrent: limit.count });
+  let held = 0;
   const turn = (sent: Promise<boolean>): Promise<void> =>
     new Promise((granted, refused) => {
       const hold = async (): Promise<void> => {
         granted();
+        held += 1;
         if (await sent) await sleep(limit.per, closing, true);
+        held -= 1;
       };
       queue.schedule(hold).catch(refused);
     });
-  return { limit, queue, turn };
+  return { limit, queue, turn, used: async () => held };
 };
 
 /** For large counts, where a timer a call would cost memory: a bucket that refills in small steps. */
@@ -59,7 +63,13 @@ const bucketGate = (limit: Limit): Gate => {
     reservoirIncreaseInterval: interval,
     reservoirIncreaseMaximum: bucket,
   });
-  return { limit, queue, turn: () => queue.schedule(() => Promise.resolve()) };
+  const left = async (): Promise<number> => (await queue.currentReservoir()) ?? bucket;
+  return {
+    limit,
+    queue,
+    turn: () => queue.schedule(() => Promise.resolve()),
+    used: async () => bucket - (await left()),
+  };
 };
 
 const createGate = (limit: Limit, closing: AbortSignal): Gate =>
@@ -82,12 +92,21 @@ const checkLimits = (limits: readonly Limit[], connector: string): void => {
   }
 };
 
+export interface LimitUse {
+  readonly name: string;
+  /** Calls that count now. */
+  readonly used: number;
+  readonly count: number;
+}
+
 export interface Gates {
   /**
    * Waits for the call's turn under every limit that it counts against (see `Limit`). Resolves with the
    * limits under which it waited in vain, if the signal ended first; with none when it is its turn.
    */
   pass(request: HttpRequest, signal: AbortSignal): Promise<readonly Limit[]>;
+  /** How far each limit is used up now; of a large one, how far its bucket is empty. */
+  used(): Promise<LimitUse[]>;
   /** Ends all waiting calls with a BottleneckError. */
   close(): Promise<void>;
 }
@@ -125,6 +144,10 @@ export const createGates = (limits: readonly Limit[], connector: string): Gates 
         tell(false);
       }
     },
+    used: () =>
+      Promise.all(
+        gates.map(async ({ limit: { name, count }, used }) => ({ name, count, used: await used() })),
+      ),
     async close() {
       closing.abort();
       await Promise.allSettled(gates.map((gate) => gate.queue.stop({ dropWaitingJobs: true })));

@@ -9,7 +9,6 @@ import type {
   JsonObject,
   Limit,
   Session,
-  TroubleDetail,
   TroubleKind,
 } from './connector.ts';
 import type { Safe } from './credentials/credential.ts';
@@ -18,8 +17,11 @@ import { CrosswalkError } from './errors.ts';
 import { checkedTarget, createExchange, statusTrouble } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { createGates, sleep } from './limits.ts';
-import type { Gates } from './limits.ts';
+import type { Gates, LimitUse } from './limits.ts';
+import { SHORT_WAIT_MS, speaksAgainst, waitBefore } from './repeat.ts';
 import { carried, cleanTrouble, guarded, redactJson, redactor, type Redact } from './secrecy.ts';
+import { childOf, pathNow, recordsSpans, spanning } from './trace.ts';
+import type { Path } from './trace.ts';
 
 /**
  * The pipe through which every outbound call of one connection passes: declared limits, breaker,
@@ -38,6 +40,8 @@ export interface RemoteOptions {
   now(): number;
   random(): number;
   log: Host['log'];
+  /** False: the remote takes no header that it does not know, so that no trace is passed on. */
+  readonly traced?: boolean;
   /** Where what the remote issues is kept; absent: only in memory. */
   readonly safe?: Safe | undefined;
   /** Told once per call, when it has ended. */
@@ -49,6 +53,8 @@ export interface RemoteOptions {
 
 export interface CallReport {
   readonly connection: string;
+  /** The kind of objects that it was about; absent for calls outside of any lane. */
+  readonly kind?: string;
   readonly outcome: 'ok' | TroubleKind | 'fault';
   /** From the call's arrival in the pipe, waiting for its turn included. */
   readonly ms: number;
@@ -77,6 +83,8 @@ export interface Remote {
   /** Hands over the opened session, whose `authorize` and `trouble` the pipe uses from then on. */
   bind(session: Calling): void;
   state(): RemoteState;
+  /** How far each declared limit is used up now. */
+  limits(): Promise<LimitUse[]>;
   /** Ends every further call as `unreachable`, until `resume`. */
   pause(why: string): void;
   /** Ends a pause, closes the breaker and forgets what the remote asked to wait. */
@@ -87,40 +95,11 @@ export interface Remote {
 
 const DEADLINE_MS = 30_000;
 const ATTEMPTS = 3;
-/** Longer waits are the engine's, which puts the lane aside instead of holding a call open. */
-const SHORT_WAIT_MS = 5_000;
 /** However long a remote asks to wait, it is asked again after this. */
 const LONGEST_QUIET_MS = 3_600_000;
 const BREAKER_FAILURES = 5;
 const BREAKER_RESET_MS = 30_000;
 const BREAKER_WINDOW_MS = 60_000;
-
-// ---------------------------------------------------------------- breaker
-
-/** Only what speaks against the remote as a whole counts: not an answer that it gave in good health. */
-const speaksAgainst = (error: unknown): boolean =>
-  error instanceof Trouble &&
-  (error.kind === 'unreachable' || (error.kind === 'unknown' && !isAnswer(error.detail)));
-
-const isAnswer = ({ status }: TroubleDetail): boolean =>
-  status !== undefined && status !== 408 && status < 500;
-
-/** How long to wait before another attempt, in ms; undefined if there must be none. */
-const waitBefore = (
-  error: Error,
-  attempt: number,
-  request: HttpRequest,
-  random: () => number,
-): number | undefined => {
-  if (!(error instanceof Trouble)) return undefined;
-  const { kind, detail } = error;
-  const asked = detail.retryAfter ?? 0;
-  const jittered = 200 * 2 ** (attempt - 1) * (0.5 + random() / 2);
-  if (kind === 'unreachable') return Math.max(asked, jittered);
-  if (!request.repeatable || asked > SHORT_WAIT_MS) return undefined;
-  if (kind === 'busy') return detail.retryAfter === undefined ? undefined : asked + jittered;
-  return kind === 'unknown' ? Math.max(asked, jittered) : undefined;
-};
 
 // ---------------------------------------------------------------- the pipe
 
@@ -130,6 +109,8 @@ export const createRemote = (options: RemoteOptions): Remote => new Pipe(options
 interface Passage {
   readonly request: HttpRequest;
   readonly signal: AbortSignal;
+  /** What it is done for: taken down where the call arrives, for queues have a context of their own. */
+  readonly path: Path;
   attempts: number;
 }
 
@@ -172,7 +153,12 @@ class Pipe implements Remote {
       this.#openedAt = options.now();
     });
     this.host = {
-      request: (request) => this.#call(request),
+      request: (request) =>
+        spanning(
+          'call',
+          { connection: options.connection, kind: pathNow()?.kind, method: request.method },
+          () => this.#call(request),
+        ),
       now: () => options.now(),
       random: () => options.random(),
       log: (level, text, fields) =>
@@ -205,6 +191,10 @@ class Pipe implements Remote {
     };
   }
 
+  limits(): Promise<LimitUse[]> {
+    return this.#gates.used();
+  }
+
   pause(why: string): void {
     this.#paused = this.#redact(why);
   }
@@ -230,10 +220,16 @@ class Pipe implements Remote {
     const timer = new AbortController();
     const clock = setTimeout(() => timer.abort(), deadline);
     const signal = AbortSignal.any([timer.signal, this.#closing.signal]);
-    const passage: Passage = { request, signal, attempts: 0 };
+    const path = { ...pathNow() };
+    const passage: Passage = { request, signal, path, attempts: 0 };
     const report = (outcome: CallReport['outcome']): void => {
       const { connection, onCall, now } = this.#options;
-      onCall?.({ connection, outcome, ms: now() - began, attempts: passage.attempts });
+      const ms = now() - began;
+      const kind = path.kind === undefined ? {} : { kind: path.kind };
+      onCall?.({ connection, ...kind, outcome, ms, attempts: passage.attempts });
+      // Neither path nor query: they may hold ids and what a person typed.
+      const { method } = request;
+      this.#options.log('debug', 'called', { method, outcome, ms, attempts: passage.attempts });
     };
     try {
       await this.#quiet(signal);
@@ -329,7 +325,7 @@ class Pipe implements Remote {
   }
 
   async #send(passage: Passage, held?: Held): Promise<HttpResponse> {
-    const request = this.#authorized(passage.request, held);
+    const request = this.#traced(this.#authorized(passage.request, held), passage.path);
     const redact: Redact = (text) => redactor(carried(request))(this.#redact(text));
     checkedTarget(request.url, this.#options.hosts);
     passage.attempts += 1;
@@ -356,6 +352,14 @@ class Pipe implements Remote {
       if (error instanceof Trouble) throw error;
       throw this.#fault('authorize', error);
     }
+  }
+
+  /** After the signature: not every remote lets a header that it does not know be signed. */
+  #traced(request: HttpRequest, { trace }: Path): HttpRequest {
+    if (trace == null || this.#options.traced === false) return request;
+    // Where spans are recorded the call is one by now.
+    const traceparent = recordsSpans() ? trace : childOf(trace);
+    return { ...request, headers: { ...request.headers, traceparent } };
   }
 
   #troubleOf(response: HttpResponse, request: HttpRequest): Trouble | undefined {

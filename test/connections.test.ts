@@ -274,7 +274,10 @@ describe('opening', () => {
     const crm = connections.get('crm');
     expect(await crm?.session.check()).toBe('Li');
     expect(sent).toMatchObject([{ url: 'https://toy.example/me', headers: { authorization: SECRET } }]);
-    expect(lines).toEqual([['crm', 'info', 'checking with •••']]);
+    expect(lines).toEqual([
+      ['crm', 'info', 'checking with •••'],
+      ['crm', 'debug', 'called'],
+    ]);
     expect(crm?.settings).toEqual({ token: '${env:TOKEN}' });
     expect(crm?.remote.state().breaker).toBe('closed');
     await closeConnections(connections);

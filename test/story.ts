@@ -6,8 +6,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
 import { loadSandbox } from '../src/connections.ts';
-import { Gateway } from '../src/gateway.ts';
+import { Gateway, type GatewayOptions } from '../src/gateway.ts';
 import { listen } from '../src/http/app.ts';
+import { createMetrics, tellingOf } from '../src/http/metrics.ts';
+import { traceFields } from '../src/trace.ts';
 import { serve, type ServeOptions, type Served } from '../src/simulate/serve.ts';
 
 export const app = '5f1e000000000000000000a1';
@@ -36,6 +38,9 @@ export interface StoryOptions {
   /** The clock of the systems and of the gateway, UTC ms; the machine's if absent. */
   now?(): number;
 }
+
+/** How much longer everything is waited for, on a machine that others keep busy. */
+const slowness = Number(process.env['STORY_PATIENCE'] ?? 1);
 
 export const usual = `
 entities:
@@ -123,10 +128,18 @@ ${options.config ?? usual}`,
     return new Story(folder, port, { hubspot, crm }, { clock, environment: options.environment ?? {} });
   }
 
-  async open(): Promise<Gateway> {
-    const log = pino({ level: process.env['STORY_LOG'] ?? 'silent' }, pino.destination(2));
-    this.gateway = await Gateway.open(this.folder, { ...this.#clock, environment: this.environment, log });
-    this.#web = await listen(this.gateway, { port: this.port });
+  async open(options: Partial<GatewayOptions> = {}): Promise<Gateway> {
+    const level = process.env['STORY_LOG'] ?? 'silent';
+    const log = pino({ level, mixin: traceFields }, pino.destination(2));
+    const metrics = createMetrics();
+    this.gateway = await Gateway.open(this.folder, {
+      ...this.#clock,
+      environment: this.environment,
+      log,
+      ...tellingOf(metrics),
+      ...options,
+    });
+    this.#web = await listen(this.gateway, { port: this.port, metrics });
     await this.gateway.start();
     return this.gateway;
   }
@@ -218,7 +231,7 @@ ${options.config ?? usual}`,
 
   /** Nothing is waiting in the gateway: no touches, no effects to deliver. */
   async atRest(patience = 60_000): Promise<boolean> {
-    const end = Date.now() + patience;
+    const end = Date.now() + patience * slowness;
     let calm = 0;
     while (Date.now() < end) {
       const store = this.gateway?.store;
@@ -239,7 +252,7 @@ export const eventually = async <Found>(
   look: () => Promise<Found | undefined | false>,
   patience = 20_000,
 ): Promise<Found> => {
-  const end = Date.now() + patience;
+  const end = Date.now() + patience * slowness;
   for (;;) {
     const found = await look();
     if (found !== undefined && found !== false) return found;

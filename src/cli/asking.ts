@@ -4,6 +4,7 @@ import { keyUse } from '../credentials/rotation.ts';
 import { CrosswalkError } from '../errors.ts';
 import { typedMoment } from '../health/moment.ts';
 import { readingWords } from '../health/reading.ts';
+import { lateWords } from '../health/ages.ts';
 import { recordReport, type RecordReport } from '../health/record.ts';
 import { runsReport, statusReport, type View } from '../health/reports.ts';
 import { traceReport } from '../health/trace.ts';
@@ -45,6 +46,8 @@ export const status = (options: Common): Promise<number> =>
         say(
           `ALARM ${alarm.subject}: ${alarm.text} (${alarm.count} times, last ${new Date(alarm.last).toISOString()})`,
         );
+      for (const lane of report.lanes)
+        if (lane.state === 'late') say(`LATE ${lane.lane}: ${lateWords(lane)}`);
       for (const one of report.connections)
         if (one.paused !== null) say(`PAUSED ${one.name}: ${one.paused.why}`);
       say(

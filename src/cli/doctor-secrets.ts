@@ -6,9 +6,8 @@ import { keyUse, type KeyUse } from '../credentials/rotation.ts';
 import { findStore, whereIs } from '../store/open.ts';
 import { masterKeys } from '../store/safe.ts';
 import type { Store } from '../store/store.ts';
+import type { Note } from './diagnosis.ts';
 import { wordsOf } from './output.ts';
-
-type Note = (what: string, state: 'ok' | 'warn' | 'fail', text: string, remedy?: string) => void;
 
 const rowsWords = (rows: number): string => `${rows} ${rows === 1 ? 'row' : 'rows'}`;
 

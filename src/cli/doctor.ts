@@ -1,5 +1,5 @@
 /** doctor: tries credentials, store, disk, clock and public address, and says what to do. */
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config.ts';
@@ -12,10 +12,12 @@ import { loadInstallation, type Installation } from '../installation.ts';
 import { usesOf } from '../live-schemas.ts';
 import { driftCounts, driftOf, type DriftFinding } from '../mapping/drift.ts';
 import { isOverdue, lastBackup, nextBackup } from '../store/backups.ts';
-import { findStore, isFleeting, openStore, placeWords, whereIs } from '../store/open.ts';
+import { findStore, isFleeting, openStore, placeWords, whereIs, type Where } from '../store/open.ts';
+import { openSafe } from '../store/safe.ts';
+import { schemaVersion } from '../store/schema.ts';
 import type { WholeStore } from '../store/store.ts';
 import { readSwitches, type Switches } from '../sync/switches.ts';
-import { openSafe } from '../store/safe.ts';
+import { diagnose, type Note } from './diagnosis.ts';
 import { noteConnectionExpiries, noteKeys } from './doctor-secrets.ts';
 import { holderOf } from './holder.ts';
 import { askSession, type LiveKind } from './live.ts';
@@ -30,31 +32,56 @@ interface Finding {
   readonly remedy: string;
 }
 
-type Note = (what: string, state: Finding['state'], text: string, remedy?: string) => void;
-
 /** ms for one connection's check. */
 const patience = 20_000;
 const gigabyte = 1024 ** 3;
 
-const tryStore = async (config: Config, note: Note): Promise<void> => {
+interface Looked {
+  readonly words: string;
+  /** It is of an older release: then it is left as it is. */
+  readonly isBehind: boolean;
+}
+
+/** Looks at the store as it is; undefined where there is none yet. */
+const lookAt = async (where: Where, note: Note): Promise<Looked | undefined> => {
+  const store = await findStore(where, { readOnly: true });
+  if (store === undefined) return undefined;
+  try {
+    const { engine, schema, size, faults } = await store.health();
+    for (const { text, remedy, grave } of faults) note('store', grave ? 'fail' : 'warn', text, remedy);
+    const isBehind = schema < schemaVersion;
+    if (isBehind)
+      note(
+        'migration',
+        'warn',
+        `the store ${placeWords(where)} is of schema ${schema}, and this release brings ${schemaVersion}; it was not written to`,
+        'Make a backup (crosswalk store backup), then start the gateway: it takes the steps by itself.',
+      );
+    return { words: `${engine}, schema ${schema}, ${megabytes(size)}`, isBehind };
+  } finally {
+    await store.close();
+  }
+};
+
+/** True if the store is of an older release: then nothing else may open it either, for that would take it along. */
+const tryStore = async (config: Config, note: Note): Promise<boolean> => {
   const where = whereIs(config, process.env);
   if (isFleeting(where)) {
     note('store', 'warn', 'in memory: nothing outlives a restart', 'Set store.path to a file.');
-    return;
+    return false;
   }
   const place = placeWords(where);
   let opened: WholeStore | undefined;
   try {
+    if ('file' in where) noteWal(where.file, note);
+    const looked = await lookAt(where, note);
+    if (looked?.isBehind === true) return true;
     opened = await openStore(where);
     const latency = await commitTime(opened);
-    const { engine, schema, size, faults } = await opened.health();
     const holder = await holderOf(opened);
     const by = holder === undefined ? '' : `; crosswalk ${holder.what} works it (process ${holder.pid})`;
-    note(
-      'store',
-      'ok',
-      `${place} can be written: ${engine}, schema ${schema}, ${megabytes(size)}, a commit takes ${latency.toFixed(1)} ms${by}`,
-    );
+    const words = looked?.words ?? 'new';
+    note('store', 'ok', `${place} can be written: ${words}, a commit takes ${latency.toFixed(1)} ms${by}`);
     if (latency > 100)
       note(
         'store',
@@ -62,9 +89,9 @@ const tryStore = async (config: Config, note: Note): Promise<void> => {
         `a commit takes ${Math.round(latency)} ms`,
         'Look at the disk, and at the network to it.',
       );
-    for (const { text, remedy, grave } of faults) note('store', grave ? 'fail' : 'warn', text, remedy);
     await noteBackup(config, opened, note);
-    if ('file' in where) noteDisk(path.dirname(where.file), note);
+    const switches = await readSwitches(opened);
+    await diagnose({ store: opened, config, switches, now: Date.now }, holder, note);
   } catch (error) {
     const { code } = (error ?? {}) as { code?: unknown };
     const words = wordsOf(error);
@@ -72,10 +99,31 @@ const tryStore = async (config: Config, note: Note): Promise<void> => {
     const file = 'Check that its folder exists and that this user may write it.';
     const database =
       'Check DATABASE_URL, that the server runs, and that this user may connect and write there.';
-    note('store', 'fail', text, 'file' in where ? file : database);
+    note(
+      'store',
+      'fail',
+      text,
+      words.code === 'store-full' ? words.remedy : 'file' in where ? file : database,
+    );
   } finally {
     await opened?.close();
+    if ('file' in where) noteDisk(path.dirname(where.file), config.store.reserve, note);
   }
+  return false;
+};
+
+/** Bytes; it is folded into the file at 16 MB where nobody reads an old moment of it. */
+const longWal = 256 * 1024 ** 2;
+
+const noteWal = (file: string, note: Note): void => {
+  const size = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > longWal)
+    note(
+      'store',
+      'warn',
+      `its write-ahead log has grown to ${megabytes(size)}`,
+      'Something reads an old moment of the store and does not end: a command or a tool that has it open. End that.',
+    );
 };
 
 const megabytes = (bytes: number): string => `${(bytes / 1024 ** 2).toFixed(1)} MB`;
@@ -119,12 +167,15 @@ const noteBackup = async ({ backup }: Config, store: WholeStore, note: Note): Pr
   else note('backup', 'ok', `${when}, ${megabytes(last.size)}, restored and verified: ${last.file}`);
 };
 
-const noteDisk = (folder: string, note: Note): void => {
+const noteDisk = (folder: string, reserve: number, note: Note): void => {
+  if (!existsSync(folder)) return;
   const { bavail, bsize } = statfsSync(folder);
   const free = bavail * bsize;
-  const state = free < gigabyte / 4 ? 'fail' : free < 2 * gigabyte ? 'warn' : 'ok';
+  const state = free < Math.max(reserve, gigabyte / 4) ? 'fail' : free < 2 * gigabyte ? 'warn' : 'ok';
   const remedy = state === 'ok' ? '' : 'Make room: a full disk stops every hook from being accepted.';
-  note('disk', state, `${(free / gigabyte).toFixed(1)} GB free`, remedy);
+  const isShort =
+    free < reserve ? ', less than store.reserve: hooks are turned away, and nothing new is read' : '';
+  note('disk', state, `${(free / gigabyte).toFixed(1)} GB free${isShort}`, remedy);
 };
 
 interface Clocks {
@@ -160,12 +211,18 @@ const noteSchema = (installation: Installation, one: LiveKind, note: Note): void
   note(what, state, text, findings.length === 0 ? '' : '`crosswalk check --live` tells each.');
 };
 
+interface Trial {
+  readonly clocks: Clocks;
+  /** The store is of an older release: it is not to be opened. */
+  readonly isBehind: boolean;
+  readonly note: Note;
+}
+
 /** One connection by itself; its answers tell what the remote's clock says. */
 const tryConnection = async (
   installation: Installation,
   name: string,
-  clocks: Clocks,
-  note: Note,
+  { clocks, isBehind, note }: Trial,
 ): Promise<void> => {
   const { config, connectors } = installation;
   const what = `connection ${name}`;
@@ -193,6 +250,15 @@ const tryConnection = async (
     });
     noteConnectionExpiries(opened.get(name), note);
     const session = opened.get(name)?.session;
+    if (isBehind && session?.login !== undefined) {
+      note(
+        what,
+        'warn',
+        'not tried: what it is issued is kept in the store, which is of an older release',
+        'Start the gateway, which brings the store along; then run this again.',
+      );
+      return;
+    }
     const late = sleep(patience, undefined, { ref: false }).then(() => {
       throw new Trouble('unknown', { message: `no answer in ${patience / 1000} s` });
     });
@@ -246,7 +312,8 @@ const noteClock = ({ skew }: Clocks, note: Note): void => {
 
 /** Undefined where there is no store yet, or none that can be read: what is wrong with it has been noted by then. */
 const switchesOf = async (config: Config): Promise<Switches | undefined> => {
-  const store = await findStore(whereIs(config, process.env)).catch(() => undefined);
+  const where = whereIs(config, process.env);
+  const store = await findStore(where, { readOnly: true }).catch(() => undefined);
   try {
     return store && (await readSwitches(store));
   } finally {
@@ -268,11 +335,13 @@ export const doctor = async (options: Common): Promise<number> => {
     const installation = loadInstallation(options.dir, process.env);
     const { config } = installation;
     note('configuration', 'ok', config.file);
-    await tryStore(config, note);
-    await noteKeys(config, note);
+    const isBehind = await tryStore(config, note);
+    // A store of an older release may lack the table that is asked.
+    if (!isBehind) await noteKeys(config, note);
     const clocks: Clocks = { skew: undefined };
     await notePlanning(config, note);
-    for (const name of Object.keys(config.connections)) await tryConnection(installation, name, clocks, note);
+    const trial: Trial = { clocks, isBehind, note };
+    for (const name of Object.keys(config.connections)) await tryConnection(installation, name, trial);
     noteClock(clocks, note);
   } catch (error) {
     const { message, remedy } = wordsOf(error);

@@ -5,7 +5,9 @@ import { CrosswalkError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import { placeWords, whereIs } from '../store/open.ts';
 import { listen, type Listening } from '../http/app.ts';
-import { createMetrics, type Metrics } from '../http/metrics.ts';
+import { createMetrics, tellingOf, type Metrics } from '../http/metrics.ts';
+import { startTelemetry } from '../telemetry.ts';
+import { traceFields } from '../trace.ts';
 import { hold } from './holder.ts';
 import { exits, json, say } from './output.ts';
 import type { Common } from './program.ts';
@@ -62,13 +64,14 @@ const interrupted = (): Promise<void> =>
   });
 
 export const serve = async (options: ServeOptions): Promise<number> => {
-  const log = pino({ level: process.env['LOG_LEVEL'] ?? 'info' }, pino.destination(2));
+  const level = process.env['LOG_LEVEL'] ?? 'info';
+  const log = pino({ level, mixin: traceFields }, pino.destination(2));
   const metrics = createMetrics();
+  const telemetry = await startTelemetry(process.env);
   const gateway = await Gateway.open(options.dir, {
     environment: process.env,
     log,
-    onCall: metrics.onCall,
-    onAlarm: metrics.onAlarm,
+    ...tellingOf(metrics),
   });
   const where = whereIs(gateway.installation.config, process.env);
   let loseHold = (): void => undefined;
@@ -91,6 +94,7 @@ export const serve = async (options: ServeOptions): Promise<number> => {
       return exits.ok;
     } finally {
       await held.release();
+      await telemetry?.stop();
     }
   } catch (error) {
     if (!isDrained) {

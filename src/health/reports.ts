@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts';
 import { idOf, idParts } from '../sync/decide.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import { allWrites, settingsUnder, type Pause, type Switches } from '../sync/switches.ts';
+import { laneAges, type LaneAge } from './ages.ts';
 import { readingsOf, type Reading } from './reading.ts';
 import { schemasReport, type SchemaStatus } from './schemas.ts';
 
@@ -63,6 +64,8 @@ export interface Status {
     readonly paused: Pause | null;
   }[];
   readonly syncs: readonly SyncStatus[];
+  /** How long the oldest item of each lane has waited, and how long it may. */
+  readonly lanes: readonly LaneAge[];
   readonly schemas: readonly SchemaStatus[];
   /** Full scans and polls that are under way. */
   readonly readings: readonly Reading[];
@@ -139,6 +142,7 @@ export const statusReport = async (view: View): Promise<Status> => {
       paused: switches.paused(name) ?? null,
     })),
     syncs,
+    lanes: await laneAges(view),
     schemas: await schemasReport(store, config),
     readings: await readingsOf(
       store,

@@ -188,6 +188,7 @@ export const problem = (error: unknown, _request: Request, response: Response, _
       : bad
         ? new CrosswalkError('request-shape', { detail: 'the body is not JSON, or too large' })
         : new CrosswalkError('internal', { detail: 'see the log' });
+  if (known.status === 503) response.set('retry-after', '5');
   response
     .status(known.status)
     .type('application/problem+json')

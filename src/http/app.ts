@@ -6,7 +6,7 @@ import type { Environment } from '../config.ts';
 import { runsReport, statusReport } from '../health/reports.ts';
 import type { Gateway } from '../gateway.ts';
 import { api, problem, tokenOf, viewOf } from './api.ts';
-import { takeHook } from './hooks.ts';
+import { hookTaker } from './hooks.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { statusPage } from './page.ts';
 
@@ -37,18 +37,21 @@ const application = (gateway: Gateway, metrics: Metrics, token: string | undefin
     next();
   });
   app.get('/healthz', (_request, response) => void response.type('text').send('alive\n'));
-  app.get('/readyz', (_request, response) => {
-    gateway.ready().then(
-      (ready) =>
-        response
-          .status(ready ? 200 : 503)
-          .type('text')
-          .send(ready ? 'ready\n' : 'not ready\n'),
-      () => response.status(503).type('text').send('not ready\n'),
-    );
+  // Ready: hooks are taken. What is late is told too, and with `?all` counts: turning hooks away would not help it.
+  app.get('/readyz', (request, response) => {
+    const { troubles } = gateway.watch;
+    const answer = (ready: boolean): void => {
+      const well = ready && (request.query['all'] === undefined || troubles.length === 0);
+      const lines = [ready ? 'ready' : 'not ready', ...troubles].map((line) => `${line}\n`);
+      response
+        .status(well ? 200 : 503)
+        .type('text')
+        .send(lines.join(''));
+    };
+    gateway.ready().then(answer, () => answer(false));
   });
   app.get('/metrics', (_request, response, next) => {
-    metrics.text(view).then((text) => response.type(metrics.registry.contentType).send(text), next);
+    metrics.text(gateway).then((text) => response.type(metrics.registry.contentType).send(text), next);
   });
   app.get('/', (_request, response, next) => {
     Promise.all([statusReport(view), runsReport(view, 15)]).then(
@@ -66,8 +69,9 @@ export const listen = async (gateway: Gateway, options: ListenOptions = {}): Pro
   const { server: config } = gateway.installation.config;
   const metrics = options.metrics ?? createMetrics();
   const app = application(gateway, metrics, tokenOf(gateway, options.environment ?? {}));
+  const takeHook = hookTaker(gateway, metrics);
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    if (request.url?.startsWith('/hooks/') === true) void takeHook(gateway, metrics, request, response);
+    if (request.url?.startsWith('/hooks/') === true) void takeHook(request, response);
     else app(request, response);
   };
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, handle);

@@ -1,4 +1,5 @@
 /** The status page: plain, self-contained, readable on a phone, made anew for each visit. */
+import { lateWords } from '../health/ages.ts';
 import { readingWords } from '../health/reading.ts';
 import type { RunReport, Status } from '../health/reports.ts';
 import type { DriftFinding } from '../mapping/drift.ts';
@@ -33,6 +34,12 @@ const stateOf = (sync: Status['syncs'][number]): string => {
     : '<span class="ok">live</span>';
 };
 
+const laneState = (one: Status['lanes'][number]): string => {
+  if (one.state === 'late') return `<span class="bad">late: ${escaped(lateWords(one))}</span>`;
+  const why = one.why === null || one.state === 'well' ? '' : `: ${escaped(one.why)}`;
+  return `<span class="${one.state === 'well' ? 'ok' : 'warn'}">${one.state}${why}</span>`;
+};
+
 const driftLine = (one: DriftFinding): string => {
   const mark = one.severity === 'error' ? 'bad' : one.severity === 'warning' ? 'warn' : 'none';
   return `<span class="${mark}">${escaped(one.message)}</span>`;
@@ -54,6 +61,11 @@ export const statusPage = (status: Status, runs: readonly RunReport[]): string =
   'None.',
 )}
 ${status.readings.length === 0 ? '' : `<h2>Reading 读取中</h2>${status.readings.map((one) => `<p>${escaped(readingWords(one, Date.parse(status.at)))}</p>`).join('')}`}
+<h2>Lanes 队列</h2>${table(
+  ['lane', 'oldest', 'promised', 'state'],
+  status.lanes.map((one) => [escaped(one.lane), ago(one.oldest), ago(one.promised), laneState(one)]),
+  'None.',
+)}
 <h2>Connections 连接</h2>${table(
   ['name', 'connector', 'state'],
   status.connections.map((one) => [

@@ -93,6 +93,8 @@ export const faultOf = (place: string, error: unknown): unknown => {
   if (error instanceof CrosswalkError || error instanceof TypeError) return error;
   const detail = wordsOf(error);
   if (isAway(error)) return new CrosswalkError('store-away', { store: place, detail }, {}, error);
+  if (codeOf(error) === '53100' || /No space left on device/u.test(detail))
+    return new CrosswalkError('store-full', { store: place, detail }, {}, error);
   if (codeOf(error) === '') return error;
   return new CrosswalkError('store-unusable', { detail: `PostgreSQL says ${detail}` }, {}, error);
 };

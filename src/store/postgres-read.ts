@@ -77,9 +77,9 @@ export class PostgresReader {
     return rows ?? [];
   }
 
-  async count(table: TableName, index: string, where: Row): Promise<number> {
+  async count(table: TableName, index: string, where: Row, most?: number): Promise<number> {
     this.#indexColumns(table, index);
-    const [row] = await this.#ask<{ n: number }>(this.#statements.count(table, where));
+    const [row] = await this.#ask<{ n: number }>(this.#statements.count(table, where, most));
     return row?.n ?? 0;
   }
 

@@ -123,18 +123,24 @@ export class Statements {
     return { ...statement, values: [...values, all[0]?.limit] };
   }
 
-  count(name: TableName, where: Row): QueryConfig {
+  count(name: TableName, where: Row, most?: number): QueryConfig {
     const names = Object.keys(where);
     const empty = names.map((column) => (where[column] ?? null) === null);
-    const statement = this.#once(`count ${name} ${names.join()} ${empty.join()}`, () => {
-      let place = 0;
-      const tests = names.map((column, i) =>
-        empty[i] ? `${q(column)} IS NULL` : `${q(column)} = $${(place += 1)}`,
-      );
-      return `SELECT count(*) AS n FROM ${this.at(name)}${tests.length > 0 ? ` WHERE ${tests.join(' AND ')}` : ''}`;
-    });
+    const statement = this.#once(
+      `count ${name} ${names.join()} ${empty.join()} ${most !== undefined}`,
+      () => {
+        let place = 0;
+        const tests = names.map((column, i) =>
+          empty[i] ? `${q(column)} IS NULL` : `${q(column)} = $${(place += 1)}`,
+        );
+        const rows = `${this.at(name)}${tests.length > 0 ? ` WHERE ${tests.join(' AND ')}` : ''}`;
+        const limited = `(SELECT 1 FROM ${rows} LIMIT $${place + 1}::bigint) AS some`;
+        return `SELECT count(*) AS n FROM ${most === undefined ? rows : limited}`;
+      },
+    );
     const given = names.filter((_, i) => empty[i] === false);
-    return { ...statement, values: given.map((column) => wireOf(kindOf(name, column), where[column])) };
+    const values = given.map((column) => wireOf(kindOf(name, column), where[column]));
+    return { ...statement, values: [...values, ...(most === undefined ? [] : [most])] };
   }
 
   /** Everything that a transaction writes to one table. */

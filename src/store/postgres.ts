@@ -118,8 +118,8 @@ export class PostgresStore implements WholeStore {
     return this.#reader.list(table, index, options);
   }
 
-  async count(table: TableName, index: string, where: Row): Promise<number> {
-    return this.#reader.count(table, index, where);
+  async count(table: TableName, index: string, where: Row, most?: number): Promise<number> {
+    return this.#reader.count(table, index, where, most);
   }
 
   fence(condition: Condition | undefined): void {

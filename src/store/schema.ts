@@ -15,7 +15,7 @@ export interface Table {
 }
 
 /** Grows with every release that changes the tables. */
-export const schemaVersion = 3;
+export const schemaVersion = 4;
 /**
  * The schema of the oldest release that may work a store of this one. A release that adds leaves it; one that takes
  * away raises it to that of the release before, which no longer uses what goes.
@@ -75,6 +75,8 @@ export const tables = {
       call: 'text',
       run: 'text',
       reason: 'json',
+      /** W3C traceparent of what it was last opened for; empty for what no hook brought. */
+      trace: 'text',
     },
     key: ['sync', 'record', 'object'],
     indexes: { due: ['sync', 'state', 'due'], record: ['record'], state: ['state', 'due'] },
@@ -90,6 +92,7 @@ export const tables = {
       state: 'text',
       at: 'int',
       item: 'json',
+      trace: 'text',
     },
     key: ['id'],
     indexes: { sync: ['sync', 'op'], state: ['state', 'sync'], call: ['call', 'pos'] },

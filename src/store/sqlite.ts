@@ -28,6 +28,8 @@ export interface SqliteOptions {
   readonly immediate?: boolean;
   /** Nothing is written, not even what a release adds: for questions. `commit` fails. */
   readonly readOnly?: boolean;
+  /** Most pages of 4 KB that the file may have: for tests of a full disk. */
+  readonly mostPages?: number;
 }
 
 interface Put {
@@ -76,6 +78,15 @@ const encode = (column: Column | undefined, value: unknown): unknown => {
   return value === undefined ? null : value;
 };
 
+/** What SQLite says where there is no room: on the disk, or of a quota. */
+const full: ReadonlySet<string> = new Set(['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'SQLITE_IOERR_SHMSIZE']);
+
+const faultOf = (place: string, error: unknown): unknown => {
+  const { code = '', message = '' } = (error ?? {}) as { code?: string; message?: string };
+  if (!full.has(code)) return error;
+  return new CrosswalkError('store-full', { store: place, detail: `${message} (${code})` }, {}, error);
+};
+
 export class SqliteStore implements WholeStore {
   readonly place: string;
   readonly #db: Database.Database;
@@ -88,6 +99,7 @@ export class SqliteStore implements WholeStore {
   readonly #sums = new Map<string, Sum>();
   readonly #decoders = new Map<TableName, [string, Column][]>();
   readonly #immediate: boolean;
+  #fence: Condition | undefined;
   #pending: Pending[] = [];
 
   constructor(options: SqliteOptions) {
@@ -104,6 +116,7 @@ export class SqliteStore implements WholeStore {
       // 16 MB: at SQLite's own 4 MB the pages that every commit touches went into the file 10 % more often than is worth it.
       this.#db.pragma('wal_autocheckpoint = 4000');
       migrate(this.#db, options.file);
+      if (options.mostPages !== undefined) this.#db.pragma(`max_page_count = ${options.mostPages}`);
     }
     for (const [name, table] of Object.entries<Table>(tables)) {
       const json = Object.entries(table.columns).filter(([, kind]) => kind === 'json');
@@ -143,11 +156,17 @@ export class SqliteStore implements WholeStore {
     return statement.all(...values).map((row) => this.#decode(table, row as Record<string, unknown>));
   }
 
-  async count(table: TableName, index: string, where: Row): Promise<number> {
+  async count(table: TableName, index: string, where: Row, most?: number): Promise<number> {
     this.#indexColumns(table, index);
     const tests = Object.keys(where).map((column) => `${q(column)} IS ?`);
-    const sql = `SELECT count(*) AS n FROM ${q(table)}${tests.length > 0 ? ` WHERE ${tests.join(' AND ')}` : ''}`;
-    return (this.#statement(sql).get(...Object.values(where)) as { n: number }).n;
+    const rows = `${q(table)}${tests.length > 0 ? ` WHERE ${tests.join(' AND ')}` : ''}`;
+    const from = most === undefined ? rows : `(SELECT 1 FROM ${rows} LIMIT ?)`;
+    const values = [...Object.values(where), ...(most === undefined ? [] : [most])];
+    return (this.#statement(`SELECT count(*) AS n FROM ${from}`).get(...values) as { n: number }).n;
+  }
+
+  fence(condition: Condition | undefined): void {
+    this.#fence = condition;
   }
 
   async snapshot(): Promise<Snapshot> {
@@ -189,8 +208,10 @@ export class SqliteStore implements WholeStore {
   }
 
   #transact(batches: readonly (readonly Group[])[]): boolean[][] {
-    this.#statement('BEGIN IMMEDIATE').run();
     try {
+      this.#statement('BEGIN IMMEDIATE').run();
+      if (this.#fence !== undefined && !this.#holds(this.#fence))
+        throw new CrosswalkError('store-lost', { file: this.place });
       const outcomes = batches.map((groups) => groups.map((group) => this.#apply(group)));
       this.#writeSums();
       this.#statement('COMMIT').run();
@@ -198,7 +219,7 @@ export class SqliteStore implements WholeStore {
     } catch (error) {
       this.#sums.clear();
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
-      throw error;
+      throw faultOf(this.place, error);
     }
   }
 

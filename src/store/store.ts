@@ -57,7 +57,8 @@ export interface Store {
   many(table: TableName, keys: readonly Key[]): Promise<(Row | undefined)[]>;
   /** Rows of one index, in its order. */
   list(table: TableName, index: string, options: ListOptions): Promise<Row[]>;
-  count(table: TableName, index: string, where: Row): Promise<number>;
+  /** `most`: counting ends there. */
+  count(table: TableName, index: string, where: Row, most?: number): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -12,6 +12,8 @@ export interface AcceptedHook {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** W3C traceparent of the request, or one that it was given. */
+  readonly trace?: string;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface AcceptedHook {
  */
 export const accept = async (
   hub: Hub,
-  hook: AcceptedHook,
+  { trace, ...hook }: AcceptedHook,
   hints: readonly Hint[],
   runs: Set<string>,
 ): Promise<void> => {
@@ -35,6 +37,7 @@ export const accept = async (
       cause: `hook ${hook.id}`,
       ...(object === undefined ? {} : { object, from: 0, until: at }),
       ...(history === undefined ? {} : { history }),
+      ...(trace === undefined ? {} : { trace }),
     };
     then.push({ op: 'append', table: 'touch', row: { lane, object: id, due: at, at, run, hint } });
     counts.set(run, (counts.get(run) ?? 0) + 1);

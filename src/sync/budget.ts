@@ -5,7 +5,7 @@
  */
 import { reachOf } from '../merge/deletion.ts';
 import type { Fields } from '../mapping/lens.ts';
-import type { Amount } from '../merge/policy.ts';
+import type { Amount, Budget } from '../merge/policy.ts';
 import type { LinkState, RecordState } from '../merge/record.ts';
 import { isDoomed } from './deletion.ts';
 import type { Draft } from './draft.ts';
@@ -42,6 +42,20 @@ const counter = (sync: string, sort: Sort, run?: string): string =>
 
 export const hasBudget = ({ budget }: Sync): boolean =>
   budget !== undefined && (hasMoneyBudget(budget) || sorts.some((sort) => budget[sort].length > 0));
+
+/** What has been written in the last 24 hours. */
+export const spentToday = (hub: Pick<Hub, 'store' | 'now'>, sync: string, sort: Sort): Promise<number> =>
+  spent(hub, counter(sync, sort));
+
+/** The sorts that have a budget of a day; its limit is null where that is a share of what is linked. */
+export const dayBudgets = (
+  budget: Budget | undefined,
+): { readonly sort: Sort; readonly limit: number | null }[] =>
+  sorts.flatMap((sort) => {
+    const days = (budget?.[sort] ?? []).filter(({ per }) => per === 'day');
+    const fixed = days.flatMap(({ most: limit }) => (limit === undefined ? [] : [limit]));
+    return days.length === 0 ? [] : [{ sort, limit: fixed.length === 0 ? null : Math.min(...fixed) }];
+  });
 
 /** Counts one write in the commit that puts its call on disk. */
 export const spendWrite = async (

@@ -3,6 +3,7 @@ import { Trouble } from '../connector.ts';
 import { lacksObject } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import { isEmpty, placeAt, type LinkState, type RecordState } from '../merge/record.ts';
+import { along } from '../trace.ts';
 import { spendWrite } from './budget.ts';
 import { commit, Draft } from './draft.ts';
 import { drawUnnamed } from './awaited.ts';
@@ -27,7 +28,7 @@ export const prepareCreates = async (
     effects,
     async (effect): Promise<Prepared | Trouble | undefined> => {
       try {
-        return await prepareCreate(hub, sync, effect, run, purse);
+        return await along({ trace: effect.trace }, () => prepareCreate(hub, sync, effect, run, purse));
       } catch (error) {
         if (error instanceof Trouble) return error;
         throw error;
@@ -91,7 +92,7 @@ const prepareCreate = async (
     return undefined;
   }
   tryAnew(draft, { sync: sync.name, object: '' }, holds, item);
-  const call = callRow(hub, sync, item);
+  const call = callRow(hub, sync, item, effect);
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1, reason: null });
   draft.put('call', { ...call });
   if (purse !== undefined && !(await purse.take(effect.run, moneyIn(item.fields)))) return undefined;

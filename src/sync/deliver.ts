@@ -15,6 +15,7 @@ import type { Look, Trouble } from '../connector.ts';
 import { isContested } from '../merge/deletion.ts';
 import { delta } from '../merge/delta.ts';
 import type { LinkState } from '../merge/record.ts';
+import { follow, lastTrace, spanning } from '../trace.ts';
 import { purseOf, spendWrite, stopOf } from './budget.ts';
 import { prepareCreates } from './create.ts';
 import { isDoomed } from './deletion.ts';
@@ -76,8 +77,11 @@ export const deliver = async (
   let trouble: Trouble | undefined;
   const effects = rows.map(effectOf);
   const purse = await purseOf(hub, sync);
-  for await (const part of prepare(hub, sync, effects, upkeepRun, purse))
-    trouble = (await sendAll(part.calls)) ?? part.trouble ?? trouble;
+  const writeAll = async (): Promise<void> => {
+    for await (const part of prepare(hub, sync, effects, upkeepRun, purse))
+      trouble = (await sendAll(part.calls)) ?? part.trouble ?? trouble;
+  };
+  if (effects.length > 0) await spanning('delivery', { sync: sync.name }, writeAll);
   const over = purse?.over;
   return {
     taken: settled + rows.length,
@@ -195,7 +199,9 @@ const lookBefore = async (
   for (let i = 0; i < entries.length; i += most) {
     const batch = entries.slice(i, i + most);
     const from = hub.now();
+    follow(lastTrace(batch.map(([effect]) => effect)));
     const looks = await sync.kind.read?.(batch.map(([effect]) => effect.object));
+    follow(null);
     const until = hub.now();
     const passed = await together(batch, async ([effect, link]) => {
       const look = looks?.get(effect.object) ?? { is: 'gone' as const };
@@ -284,7 +290,7 @@ const prepareUpdate = async (
     return undefined;
   }
   tryAnew(draft, link, holds, item);
-  const call = callRow(hub, sync, item);
+  const call = callRow(hub, sync, item, effect);
   draft.link(link, {
     ...link,
     call: call.id,

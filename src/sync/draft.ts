@@ -30,9 +30,20 @@ import { claimOnes } from './one.ts';
 import { arrivedLane, keyArrived, linkArrived } from './relations.ts';
 import { forgetRoster } from './roster.ts';
 
+/** What a draft answers to. */
+export interface Origin {
+  /** UTC ms at which the first hint of it arrived. */
+  readonly at: number;
+  /** W3C traceparent of the last hook. */
+  readonly trace: string | undefined;
+}
+
 export class Draft {
   readonly hub: Hub;
   readonly run: string;
+  readonly #origin: Origin | undefined;
+  /** Effects that this draft confirms. */
+  readonly #delivered: EffectRow[] = [];
   readonly #when: Condition[] = [];
   readonly #write: Operation[] = [];
   readonly #counts = new Map<string, Record<string, number>>();
@@ -42,9 +53,10 @@ export class Draft {
   /** Entities whose records change. */
   readonly #entities = new Set<string>();
 
-  constructor(hub: Hub, run: string) {
+  constructor(hub: Hub, run: string, origin?: Origin) {
     this.hub = hub;
     this.run = run;
+    this.#origin = origin;
   }
 
   expect(table: TableName, key: Key, is: Row | null): this {
@@ -263,6 +275,7 @@ export class Draft {
     this.count(this.run, { e_opened: 1, [undecided ? 'e_parked' : 'e_open']: 1 });
     if (old !== undefined)
       this.count(old.run, { e_superseded: 1, [old.state === 'parked' ? 'e_parked' : 'e_open']: -1 });
+    const isFresh = old === undefined || old.state === 'parked';
     const busy = old !== undefined && (old.call !== null || old.state === 'unsettled');
     this.effect(old, {
       ...key,
@@ -271,12 +284,14 @@ export class Draft {
       wanted: record.version,
       sent: old?.sent ?? 0,
       due: busy ? old.due : this.hub.now(),
-      at: this.hub.now(),
+      // Since when the object has been behind: a value that changes every minute must not make a stopped lane look young.
+      at: isFresh ? (this.#origin?.at ?? this.hub.now()) : old.at,
       attempts: busy ? old.attempts : 0,
       most: old?.most ?? 0,
       call: old?.call ?? null,
       run: this.run,
       reason: undecided || busy ? old.reason : null,
+      trace: this.#origin?.trace ?? (isFresh ? null : (old.trace ?? null)),
     });
     this.nudge(`out:${sync}`);
   }
@@ -294,6 +309,7 @@ export class Draft {
   close(effect: EffectRow, how: 'delivered' | 'already' | 'superseded'): this {
     this.#expectEffect(effect, effect);
     this.count(effect.run, { [effect.state === 'parked' ? 'e_parked' : 'e_open']: -1, [`e_${how}`]: 1 });
+    if (how === 'delivered') this.#delivered.push(effect);
     const { sync, record, object } = effect;
     this.#effects.set(effectKey(effect), null);
     return this.delete('effect', { sync, record, object });
@@ -330,6 +346,7 @@ export class Draft {
   /** Tells the lanes, once the group is durable. */
   nudgeAll(): void {
     for (const lane of this.#nudges) this.hub.nudge(lane);
+    for (const { sync, at } of this.#delivered) this.hub.delivered?.(sync, this.hub.now() - at);
     for (const entity of this.#entities) forgetRoster(this.hub.store, entity);
   }
 }

@@ -114,6 +114,8 @@ export interface Hub {
   clear?(subject: string): void;
   /** True if a sync's mapping does not fit its remote: it takes nothing in and writes nothing. */
   isHeld?(sync: string): boolean;
+  /** An effect was confirmed, so many ms after what it answers arrived. */
+  delivered?(sync: string, ms: number): void;
   /** Coverage of the merge table, for the simulator. */
   reached?(row: string): void;
   readonly mutation?: Mutation | undefined;
@@ -227,6 +229,8 @@ export interface CallRow {
   readonly state: 'sent' | 'unknown';
   readonly at: number;
   readonly item: CallItem;
+  /** W3C traceparent of what it is done for. */
+  readonly trace?: string | null;
 }
 
 export const callOf = (row: Row): CallRow => row as unknown as CallRow;
@@ -254,6 +258,8 @@ export interface EffectRow {
     /** Records, one by now, of whose creates nobody could tell whether they happened. */
     readonly of?: readonly string[];
   } | null;
+  /** W3C traceparent of what it was last opened for. */
+  readonly trace?: string | null;
 }
 
 export const effectOf = (row: Row): EffectRow => row as unknown as EffectRow;

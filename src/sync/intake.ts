@@ -13,7 +13,8 @@ import { worst, type ItemVerdict } from '../merge/books.ts';
 import { isOpen, same, type LinkState, type RecordState } from '../merge/record.ts';
 import type { Sight } from '../merge/merge.ts';
 import type { Row } from '../store/schema.ts';
-import { Draft } from './draft.ts';
+import { along, follow, lastTrace, spanning } from '../trace.ts';
+import { Draft, type Origin } from './draft.ts';
 import { drawGone, drawLost, drawMoved } from './gone.ts';
 import { takingIn } from './held.ts';
 import { linkOf, loadRecord, type Hub, type Sync } from './hub.ts';
@@ -31,10 +32,14 @@ export interface StoredHint {
   readonly history?: readonly HistoryEntry[];
   /** True for looks of the engine's own making: they are in nobody's books. */
   readonly uncounted?: boolean;
+  /** W3C traceparent of the hook. */
+  readonly trace?: string;
 }
 
 interface Touch {
   readonly seq: number;
+  /** UTC ms of its arrival. */
+  readonly at: number;
   readonly run: string;
   readonly hint: StoredHint;
 }
@@ -68,6 +73,16 @@ export const intake = async (
   const rows = only === undefined ? due : due.filter((row) => only.has(String(row['object']))).slice(0, most);
   const syncs = rows.length === 0 ? [] : await takingIn(hub, lane);
   if (syncs.length === 0) return { taken: 0, stale: 0 };
+  return spanning('intake', { lane }, () => takeIn(hub, lane, syncs, rows, upkeepRun));
+};
+
+const takeIn = async (
+  hub: Hub,
+  lane: string,
+  syncs: readonly Sync[],
+  rows: readonly Row[],
+  upkeepRun: string,
+): Promise<PassResult> => {
   const jobs = await gather(hub, syncs, rows);
   const isWaiting = (job: Job): boolean =>
     [...job.links.values()].some((link) => link !== null && link.call !== null);
@@ -76,7 +91,11 @@ export const intake = async (
   await lookAll(hub, syncs, ready);
   const parked = await hub.store.list('parked', 'lane', { where: { lane }, limit: 1 });
   const hasParked = parked.length > 0;
-  const done = await together(ready, (job) => process(hub, lane, syncs, job, { upkeepRun, hasParked }));
+  const done = await together(ready, (job) =>
+    along({ trace: lastTrace(hintsOf(job)) }, () =>
+      spanning('merge', { lane }, () => process(hub, lane, syncs, job, { upkeepRun, hasParked })),
+    ),
+  );
   return { taken: rows.length, stale: done.filter((one) => !one).length };
 };
 
@@ -91,7 +110,7 @@ const gather = async (hub: Hub, syncs: readonly Sync[], rows: readonly Row[]): P
   for (const row of rows) {
     const object = String(row['object']);
     const hint = await prepared(syncs, row['hint'] as StoredHint);
-    const touch = { seq: Number(row['seq']), run: String(row['run']), hint };
+    const touch = { seq: Number(row['seq']), at: Number(row['at']), run: String(row['run']), hint };
     const list = byObject.get(object);
     if (list === undefined) byObject.set(object, [touch]);
     else list.push(touch);
@@ -135,7 +154,9 @@ const lookAll = async (hub: Hub, syncs: readonly Sync[], jobs: readonly Job[]): 
   for (let i = 0; i < unread.length; i += most) {
     const batch = unread.slice(i, i + most);
     const from = hub.now();
+    follow(lastTrace(batch.flatMap((job) => hintsOf(job))));
     const looks = await kind.read?.(batch.map((job) => job.object));
+    follow(null);
     const until = hub.now();
     for (const job of batch) {
       const look = looks?.get(job.object) ?? { is: 'gone' };
@@ -144,6 +165,8 @@ const lookAll = async (hub: Hub, syncs: readonly Sync[], jobs: readonly Job[]): 
     }
   }
 };
+
+const hintsOf = (job: Job): readonly StoredHint[] => job.touches.map(({ hint }) => hint);
 
 const stateOf = (syncs: readonly Sync[], job: Job): Sight | undefined => {
   const linked = [...job.links.values()].filter((link) => link !== null);
@@ -200,7 +223,8 @@ const process = async (
   { upkeepRun, hasParked }: { readonly upkeepRun: string; readonly hasParked: boolean },
 ): Promise<boolean> => {
   const first = job.touches[0];
-  const draft = new Draft(hub, first?.hint.uncounted === true || first === undefined ? upkeepRun : first.run);
+  const run = first?.hint.uncounted === true || first === undefined ? upkeepRun : first.run;
+  const draft = new Draft(hub, run, originOf(job));
   let verdict: ItemVerdict = 'filtered';
   for (const sync of syncs) {
     const outcome = await processSync(draft, sync, job);
@@ -219,6 +243,12 @@ const process = async (
   if (done === true) draft.nudgeAll();
   return done === true;
 };
+
+/** The first of the touches says since when, the last what for: lineage names them all. */
+const originOf = (job: Job): Origin => ({
+  at: Math.min(...job.touches.map(({ at }) => at)),
+  trace: lastTrace(hintsOf(job)),
+});
 
 const clearParked = async (draft: Draft, lane: string, object: string): Promise<void> => {
   const rows = await draft.hub.store.list('parked', 'lane', { where: { lane, object }, limit: 100 });

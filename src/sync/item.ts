@@ -1,7 +1,7 @@
 import type { Fields } from '../mapping/lens.ts';
 import type { Hold, LinkState, RecordState } from '../merge/record.ts';
 import type { Draft } from './draft.ts';
-import type { CallItem, CallRow, Hub, Sync } from './hub.ts';
+import type { CallItem, CallRow, EffectRow, Hub, Sync } from './hub.ts';
 
 /** The item of a call; fields that the mapping cannot write are held, with the reason, and the rest goes. */
 export const writable = (
@@ -95,7 +95,8 @@ export const tryAnew = (
   draft.lineage(record, { cause: 'delivery', sync, object, version, entries });
 };
 
-export const callRow = (hub: Hub, sync: Sync, item: CallItem): CallRow => {
+export const callRow = (hub: Hub, sync: Sync, item: CallItem, effect: EffectRow): CallRow => {
   const id = hub.newId('c');
-  return { id, call: id, pos: 0, sync: sync.name, op: item.op, state: 'sent', at: hub.now(), item };
+  const { trace = null } = effect;
+  return { id, call: id, pos: 0, sync: sync.name, op: item.op, state: 'sent', at: hub.now(), item, trace };
 };

@@ -1,17 +1,10 @@
-/**
- * The lanes of a gateway and what a pass of each does. Names: `in:<connection>/<kind>` (touches),
- * `out:<sync>` (effects), `catch-up:<sync>` (what it missed before it wrote), `route:<sync>` (what nobody has claimed), `poll:` and `sweep:<connection>/<kind>` (on their schedules),
- * `arrived` (what references
- * waited for), `alike` (which records are like those that changed), `notices` (transitions to messages), `say:<connection>` (messages out), `undo` (undos that are
- * under way), `backup`, `expiry` (what ends soon), `upkeep` (books, pruning).
- */
-import { Cron } from 'croner';
+/** The lanes of a gateway, by their names (`lane.ts`), and what a pass of each does. */
 import type { Logger } from 'pino';
 import type { NoticeConfig, SyncConfig } from '../config.ts';
-import type { Schedule } from '../config-check.ts';
 import type { Connection } from '../connections.ts';
 import { Trouble } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
+import { along } from '../trace.ts';
 import { collectNotices, recoverNotices, sendNotices } from '../notify/notices.ts';
 import { alikeLane, passAlike } from './alike.ts';
 import { passArrived } from './awaited.ts';
@@ -21,11 +14,12 @@ import { deliver } from './deliver.ts';
 import { tooManyIds } from './ids.ts';
 import { isRead } from './first-reading.ts';
 import { lanesBehind, madeUp } from './held.ts';
-import type { Hub, Sync } from './hub.ts';
+import type { Hub } from './hub.ts';
 import { intake } from './intake.ts';
+import { laneNames, movesData, nextTime, ofSync, split } from './lane.ts';
 import { prune, type Keep, type Round } from './prune.ts';
 import { arrivedLane } from './relations.ts';
-import { passUnclaimed, routeLane } from './route.ts';
+import { passUnclaimed } from './route.ts';
 import { workUndos } from './owed.ts';
 import { closeRuns, standingRun } from './runs.ts';
 import { poll, sweep } from './sweep.ts';
@@ -44,6 +38,8 @@ export interface LanesOptions {
   /** So many ids changed in 24 hours stop all writing; 0 for never. */
   readonly idChanges: number;
   readonly log: Logger;
+  /** True while disk or memory is short: what is there is worked, and nothing new is read. */
+  isShort?(): boolean;
   /** Lanes that concern no sync, such as backups; each gives ms until its next pass. */
   readonly chores?: Readonly<Record<string, () => Promise<number | null>>> | undefined;
   /**
@@ -68,32 +64,19 @@ export class Lanes {
   /** Syncs whose last pass the store cut off: it may have left calls whose answers nobody waits for. */
   readonly #cutOff = new Set<string>();
   readonly #round: Round = { after: undefined };
-  /** The store was away when it was last asked. */
+  /** The store was away or full when it was last asked. */
   #isAway = false;
+  /** UTC ms until which it counts as full: a pass that only reads does not show that there is room. */
+  #fullUntil = 0;
   /** How far the present round over what each undo owes has come. */
   readonly #owed = new Map<string, string>();
+  /** When a pass of each lane last began or ended, UTC ms, and whether one is under way. */
+  readonly #worked = new Map<string, { readonly at: number; readonly underWay: boolean }>();
   readonly #names: readonly string[];
 
   constructor(options: LanesOptions) {
     this.#options = options;
-    const lanes = [...new Set(options.syncs.map((sync) => `${sync.connection}/${sync.kind}`))];
-    const alarms = options.alarmsTo === undefined ? [] : [options.alarmsTo];
-    const speakers = [...new Set([...options.notices.map((notice) => notice.to), ...alarms])];
-    this.#names = [
-      ...lanes.map((lane) => `in:${lane}`),
-      ...options.syncs.flatMap((sync) => [`out:${sync.name}`, `catch-up:${sync.name}`]),
-      ...options.syncs
-        .filter((sync) => routesLater(options.hub.syncs.get(sync.name)))
-        .map((sync) => routeLane(sync.name)),
-      ...lanes.flatMap((lane) => [`sweep:${lane}`, `poll:${lane}`]),
-      ...(options.notices.length > 0 ? ['notices'] : []),
-      ...speakers.map((name) => `say:${name}`),
-      ...([...options.hub.syncs.values()].some((sync) => sync.lens.references.size > 0) ? [arrivedLane] : []),
-      ...Object.keys(options.chores ?? {}),
-      alikeLane,
-      'undo',
-      'upkeep',
-    ];
+    this.#names = laneNames(options);
   }
 
   names(): readonly string[] {
@@ -117,8 +100,29 @@ export class Lanes {
       );
   }
 
+  /** When a pass of a lane last began or ended, for who watches over it; undefined: never. */
+  worked(lane: string): { readonly at: number; readonly underWay: boolean } | undefined {
+    return this.#worked.get(lane);
+  }
+
+  /** UTC ms at which a poll or sweep is or was to begin; undefined while one is under way, or nobody knows yet. */
+  dueAt(lane: string): number | undefined {
+    const due = this.#next.get(lane);
+    return due === undefined || !Number.isFinite(due) ? undefined : due;
+  }
+
   /** One pass of a lane: ms until the next, null for none before a nudge. */
   async work(lane: string): Promise<number | null> {
+    const { hub } = this.#options;
+    this.#worked.set(lane, { at: hub.now(), underWay: true });
+    try {
+      return await along({ lane, kind: this.#kindOf(lane), trace: undefined }, () => this.#work(lane));
+    } finally {
+      this.#worked.set(lane, { at: hub.now(), underWay: false });
+    }
+  }
+
+  async #work(lane: string): Promise<number | null> {
     const { hub } = this.#options;
     const wait = (this.#backoff.get(lane)?.until ?? 0) - hub.now();
     if (wait > 0) return Math.min(wait, 60_000);
@@ -130,8 +134,10 @@ export class Lanes {
       }
       const next = await this.#pass(lane);
       if (this.#backoff.delete(lane)) hub.clear?.(`lane ${lane}`);
-      if (this.#isAway) hub.clear?.('store');
-      this.#isAway = false;
+      if (this.#isAway && hub.now() >= this.#fullUntil) {
+        hub.clear?.('store');
+        this.#isAway = false;
+      }
       return next;
     } catch (error) {
       return this.#failed(lane, error);
@@ -231,6 +237,7 @@ export class Lanes {
     const now = hub.now();
     const due = this.#next.get(lane) ?? (await this.#firstDue(lane, what, name));
     if (now < due) return Math.min(due - now, 60_000);
+    if (this.#options.isShort?.() === true) return 1000;
     if (what === 'sweep') {
       await this.#options.before?.(this.#connectionOf(lane), due === 0 ? 'anew' : 'soon');
       if (this.#isPaused(lane)) return null;
@@ -342,8 +349,9 @@ export class Lanes {
     const failures = (this.#backoff.get(lane)?.failures ?? 0) + 1;
     const [what, own = ''] = split(lane);
     if (what === 'out' && !(error instanceof Trouble)) this.#cutOff.add(own);
-    if (error instanceof CrosswalkError && error.code === 'store-away') {
+    if (error instanceof CrosswalkError && (error.code === 'store-away' || error.code === 'store-full')) {
       if (!this.#isAway) hub.alarm('store', error.message);
+      if (error.code === 'store-full') this.#fullUntil = hub.now() + 30_000;
       this.#isAway = true;
       const until = hub.now() + Math.min(5000, 250 * 2 ** Math.min(failures, 5)) * (0.75 + hub.random() / 2);
       this.#backoff.set(lane, { until, failures });
@@ -368,6 +376,12 @@ export class Lanes {
     return wait;
   }
 
+  /** The kind of remote objects that a lane is about, for metrics. */
+  #kindOf(lane: string): string | undefined {
+    const [what, name = ''] = split(lane);
+    return ofSync.has(what) ? this.#options.hub.syncs.get(name)?.kindName : name.split('/')[1];
+  }
+
   #connectionOf(lane: string): string {
     const [what, name = ''] = split(lane);
     return ofSync.has(what)
@@ -375,24 +389,3 @@ export class Lanes {
       : (name.split('/')[0] ?? '');
   }
 }
-
-/** Lanes whose passes read from or write to a remote's objects, or decide what is to be written. */
-const movesData: ReadonlySet<string> = new Set(['in', 'out', 'catch-up', 'route', 'poll', 'sweep']);
-
-/** Lanes that are named for a sync; the others for a connection. */
-const ofSync: ReadonlySet<string> = new Set(['out', 'catch-up', 'route']);
-
-const routesLater = (sync: Sync | undefined): boolean => {
-  const router = sync?.lens.router;
-  return router?.fields.some((field) => router.rule(field).unclaimed !== undefined) ?? false;
-};
-
-const split = (lane: string): [string, string?] => {
-  const at = lane.indexOf(':');
-  return at < 0 ? [lane] : [lane.slice(0, at), lane.slice(at + 1)];
-};
-
-const nextTime = (schedule: Schedule, now: number): number => {
-  if ('every' in schedule) return now + schedule.every;
-  return new Cron(schedule.cron).nextRun(new Date(now))?.getTime() ?? now + 86_400_000;
-};

@@ -30,7 +30,7 @@ export const drawRemoval = (
     guard: link.guard,
     sentAt: draft.hub.now(),
   };
-  const call = callRow(draft.hub, sync, item);
+  const call = callRow(draft.hub, sync, item, effect);
   draft.link(link, { ...link, call: call.id, removal: 'sent' });
   draft.effect(effect, { ...effect, call: call.id, attempts: effect.attempts + 1 });
   draft.put('call', { ...call });

@@ -1,5 +1,6 @@
 /** Sending: calls that are on disk go out in batches, and every item is settled by its own result. */
 import { Trouble, type ItemResult } from '../connector.ts';
+import { follow, lastTrace } from '../trace.ts';
 import type { CallRow, Hub, Sync } from './hub.ts';
 import { settleItem, settleTrouble } from './settle.ts';
 import { together } from './together.ts';
@@ -48,6 +49,7 @@ export const send = async (
     await hub.store.commit([{ when: [], write: marked }]);
   }
   let results: readonly ItemResult[];
+  follow(lastTrace(batch));
   try {
     results = await (hub.mutation === 'call-not-on-disk'
       ? callUnwritten(hub, sync, batch)
@@ -56,6 +58,8 @@ export const send = async (
     if (!(error instanceof Trouble)) throw error;
     await together(batch, (one) => settleTrouble(hub, sync, one, error, batch.length, run));
     return error;
+  } finally {
+    follow(null);
   }
   await together([...batch.entries()], ([i, one]) => {
     const result = results[i] ?? {

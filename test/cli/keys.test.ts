@@ -1,10 +1,12 @@
 /** key new, status, rotate, forget; what doctor and status tell of keys and of what ends; a gateway's alarm ahead. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Gateway } from '../../src/gateway.ts';
+import { statedIn } from '../../src/store/sqlite-schema.ts';
 import { installation, Issuer } from '../credentials/issuer.ts';
 import { Commands, type Ran } from './command.ts';
 
@@ -134,6 +136,10 @@ describe('keys, from the first to the next', () => {
       'API version v1',
     ]);
     expect(keys).toEqual([{ id: old.id, known: true, seals: true, rows: 1 }]);
+    // Doctor tells it once: as what ends, not as an alarm besides.
+    const found = await doctor(old.key);
+    expect(found('expiry')).toHaveLength(3);
+    expect(found('alarm expiry partner setting refreshToken')).toEqual([]);
   });
 
   it('rotating seals everything with the first key and proves it', async () => {
@@ -189,4 +195,25 @@ describe('keys, from the first to the next', () => {
     const text = [...said, ...files].join('\n');
     expect([...issuer.secrets, old.key, next.key].filter((secret) => text.includes(secret))).toEqual([]);
   });
+});
+
+it('doctor leaves a store of an older release as it is: what is issued could only be kept in a newer one', async () => {
+  const older = mkdtempSync(path.join(tmpdir(), 'crosswalk-older-'));
+  installation(older, issuer);
+  mkdirSync(path.join(older, '.crosswalk'));
+  const db = new Database(path.join(older, '.crosswalk/crosswalk.db'));
+  db.exec(readFileSync(new URL('../store/schema-1.sql', import.meta.url), 'utf8'));
+  const { renewals } = issuer;
+  const { key } = await made();
+  const environment = { PARTNER_REFRESH: issuer.first, CROSSWALK_KEY: key };
+  const { out } = await new Commands(older, environment).run('doctor', '--json');
+  const { findings } = JSON.parse(out) as { findings: Finding[] };
+  expect(findings.find(({ what }) => what === 'connection partner')).toMatchObject({
+    state: 'warn',
+    text: expect.stringContaining('not tried'),
+  });
+  expect(issuer.renewals).toBe(renewals);
+  expect(statedIn(db).version).toBe(1);
+  db.close();
+  rmSync(older, { recursive: true });
 });

@@ -1,10 +1,14 @@
 /** PostgreSQL goes away under a store that works: killed, restarted, cut off. */
+import { randomBytes } from 'node:crypto';
+import { chownSync, mkdirSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PostgresStore } from '../../src/store/postgres.ts';
 import type { Group } from '../../src/store/store.ts';
 import { lacksPostgres, Postgres } from '../postgres.ts';
+import { lacksVolume, Volume } from '../volume.ts';
 
 const row = (lane: string): Group => ({
   when: [{ table: 'cursor', key: { lane }, is: null }],
@@ -182,6 +186,57 @@ describe.skipIf(lacksPostgres)('PostgreSQL that goes away', () => {
     expect((await store.get('run', { id: 'sum' }))?.['read']).toBe(1);
     await store.close();
   });
+
+  it.skipIf(lacksVolume)(
+    'says that its disk is full, and writes on once there is room',
+    { timeout: 120_000 },
+    async () => {
+      const volume = new Volume(48);
+      const url = await server.database();
+      try {
+        const place = path.join(volume.folder, 'tables');
+        mkdirSync(place);
+        const { uid, gid } = statSync(path.join(server.folder, 'data'));
+        chownSync(place, uid, gid);
+        await server.query('postgres', `CREATE TABLESPACE small LOCATION '${place}'`);
+        const name = new URL(url).pathname.slice(1);
+        await server.query('postgres', `ALTER DATABASE ${name} SET default_tablespace = small`);
+        const store = await PostgresStore.open({ url });
+        await store.commit([sum]);
+        volume.fill();
+        const write = (i: number): Promise<boolean[]> => {
+          const value = randomBytes(50_000).toString('base64');
+          const put = {
+            op: 'put' as const,
+            table: 'setting' as const,
+            row: { name: `s${i}`, value, at: i, by: 't' },
+          };
+          return store.commit([{ when: [], write: [put] }]);
+        };
+        let taken = 0;
+        const refused = await (async () => {
+          for (;;) {
+            try {
+              await write(taken);
+              taken += 1;
+            } catch (error) {
+              return error;
+            }
+          }
+        })();
+        expect(refused).toMatchObject({ code: 'store-full', status: 503 });
+        expect(await store.count('setting', 'name', {})).toBe(taken);
+        volume.empty();
+        expect(await write(taken)).toEqual([true]);
+        await store.close();
+      } finally {
+        // The server lets go of the files before the disk goes.
+        await server.query('postgres', `DROP DATABASE ${new URL(url).pathname.slice(1)} WITH (FORCE)`);
+        await server.query('postgres', 'DROP TABLESPACE IF EXISTS small');
+        volume.end();
+      }
+    },
+  );
 
   it('tells who is not let in, without the password', async () => {
     const url = server.urlOf('no_such_database').replace('crosswalk@', 'crosswalk:secret-word@');
