@@ -1,5 +1,6 @@
 /** What a configuration says of secrets beside their values: where the master keys are, and what ends when. */
 import type { Check } from './config-check.ts';
+import type { SourceLookups } from './config-lookups.ts';
 import type { JsonObject } from './connector.ts';
 
 /** True if the whole text is one reference: `${env:NAME}` or `${file:path}`. */
@@ -9,6 +10,7 @@ export interface SourceConnection {
   readonly connector: string;
   readonly settings?: JsonObject;
   readonly expires?: Record<string, string>;
+  readonly lookups?: SourceLookups;
 }
 
 export const checkSecrets = ({ source, tell }: Check): void => {

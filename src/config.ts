@@ -9,6 +9,7 @@ import { findFaults, scheduleOf, spanOf } from './config-check.ts';
 import type { Known, Schedule, Source, SourceEntity, SourceSync, Tell } from './config-check.ts';
 import { transitionRules } from './config-transitions.ts';
 import { checkDatabase, storeSettings, type StoreSettings } from './config-store.ts';
+import { lookupTimes, type LookupTimes } from './config-lookups.ts';
 import type { Json, JsonObject } from './connector.ts';
 import { CrosswalkError } from './errors.ts';
 import type { Place } from './errors.ts';
@@ -35,6 +36,8 @@ export interface ConnectionConfig {
   readonly settings: JsonObject;
   /** By setting: the day on which it ends (`2027-03-01`). */
   readonly expires?: Named<string>;
+  /** By name of the connector's lookups: other times than it declares, ms. */
+  readonly lookups: Named<Partial<LookupTimes>>;
 }
 
 export interface EntityConfig {
@@ -312,7 +315,12 @@ const build = (source: Source, file: string, known: Known, place: Config['place'
   return frozen({
     file,
     folder,
-    connections: each(source.connections, (name, from) => ({ settings: {}, ...from, name })),
+    connections: each(source.connections, (name, from) => ({
+      settings: {},
+      ...from,
+      name,
+      lookups: named(lookupTimes(from.lookups)),
+    })),
     entities: named(
       [...entities].map((name) => [
         name,

@@ -294,9 +294,27 @@ export interface HttpResponse {
   json(): Json;
 }
 
+/**
+ * How long answers to one sort of question serve, in ms: as fresh (`keep`), then while a newer one is on its way or the
+ * remote is away (`stale`), and that there is nothing (`absent`).
+ */
+export interface LookupRule {
+  readonly keep: number;
+  readonly stale: number;
+  readonly absent: number;
+  /** Kind of objects: whatever touches one of them ends the answer whose key is its id. */
+  readonly of?: string;
+}
+
 export interface Host {
   /** Sends through the connection's pipe; resolves on 2xx, throws Trouble otherwise. */
   request(request: HttpRequest): Promise<HttpResponse>;
+  /**
+   * What the remote has by a key, kept for as long as the connector declares under this name in `lookups`: a stock level,
+   * a rate, a registered name. Never for what is merged. `load` asks the remote; undefined if it has nothing. Who asks
+   * for the same at once waits for one call.
+   */
+  lookup(name: string, key: string, load: () => Promise<Json | undefined>): Promise<Json | undefined>;
   /** UTC ms. */
   now(): number;
   /** In [0, 1). */
@@ -316,6 +334,8 @@ export interface Connector<Settings = JsonObject> {
    * http and https alike; without a port only the scheme's own.
    */
   hosts(settings: Settings): readonly string[];
+  /** What `Host.lookup` keeps, by name; an installation may set other times. */
+  readonly lookups?: Readonly<Record<string, LookupRule>>;
   /** What the vendor has announced to end, of what these settings use. */
   sunset?(settings: Settings): readonly Sunset[];
   /** False: requests carry no `traceparent`, for remotes that refuse headers that they do not know. */

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
-import { closeConnections, openConnections, type Connection } from './connections.ts';
+import { closeConnections, openConnections, type Connection, type World } from './connections.ts';
 import type { Environment, SyncConfig } from './config.ts';
 import { Trouble, type HookReply, type HookRequest, type JsonSchema } from './connector.ts';
 import { storedExpiries, watchExpiries } from './credentials/expiry.ts';
@@ -36,6 +36,8 @@ export interface GatewayOptions {
   readonly log: Logger;
   /** Told of every outbound call. */
   onCall?(call: CallReport): void;
+  /** Told of every lookup. */
+  onLookup?: World['onLookup'];
   /** Told of every commit. */
   onCommit?(commit: CommitReport): void;
   /** Told of every write that was confirmed: how many ms after the change behind it arrived. */
@@ -155,6 +157,7 @@ export class Gateway {
       log: (connection, level, text, fields) => log[level]({ connection, ...fields }, text),
       safe,
       ...(options.onCall === undefined ? {} : { onCall: options.onCall.bind(options) }),
+      ...(options.onLookup === undefined ? {} : { onLookup: options.onLookup.bind(options) }),
     });
     const [mute] = voiceless(installation.config, (to) => connections.get(to)?.session.notify !== undefined);
     if (mute !== undefined) {
@@ -332,6 +335,10 @@ export class Gateway {
       newId,
       random: Math.random,
       nudge: (lane) => this.#dispatcher.nudge(lane),
+      touched: (lane, object) => {
+        const [connection = '', kind = ''] = lane.split('/');
+        this.connections.get(connection)?.lookups.touched(kind, object);
+      },
       ...(onDelivered === undefined ? {} : { delivered: onDelivered }),
       isHeld: (sync) => this.schemas.isUnfit(sync),
       alarm: (subject, text) => {

@@ -79,7 +79,7 @@ export interface RemoteState {
 export type Calling = Pick<Session, 'authorize' | 'trouble' | 'login'>;
 
 export interface Remote {
-  readonly host: Host;
+  readonly host: Omit<Host, 'lookup'>;
   /** Hands over the opened session, whose `authorize` and `trouble` the pipe uses from then on. */
   bind(session: Calling): void;
   state(): RemoteState;
@@ -115,7 +115,7 @@ interface Passage {
 }
 
 class Pipe implements Remote {
-  readonly host: Host;
+  readonly host: Remote['host'];
   readonly #options: RemoteOptions;
   readonly #exchange: Exchange;
   readonly #gates: Gates;

@@ -73,6 +73,7 @@ describe('a good configuration', () => {
     expect(made.connections['crm']).toEqual({
       name: 'crm',
       connector: 'jiandaoyun',
+      lookups: {},
       settings: { apiKey: '${env:JDY_KEY}', app: '5f1e' },
     });
     expect(made.connections['hubspot']?.settings).toEqual({});

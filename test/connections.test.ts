@@ -4,18 +4,13 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readConfig } from '../src/config.ts';
 import type { Config } from '../src/config.ts';
-import {
-  closeConnections,
-  findConnectors,
-  loadConnector,
-  openConnections,
-  readSettings,
-  resolveText,
-} from '../src/connections.ts';
-import type { Connection, SettingsContext, World } from '../src/connections.ts';
+import { closeConnections, findConnectors, loadConnector, openConnections } from '../src/connections.ts';
+import type { Connection, World } from '../src/connections.ts';
 import type { Connector, JsonObject, JsonSchema } from '../src/connector.ts';
 import { CrosswalkError } from '../src/errors.ts';
 import { httpResponse } from '../src/exchange.ts';
+import { readSettings, resolveText } from '../src/settings.ts';
+import type { SettingsContext } from '../src/settings.ts';
 
 const SECRET = 'hunter22-of-the-crm';
 let folder = '';
@@ -298,6 +293,50 @@ describe('opening', () => {
     const allowed = await open(`${inline}\nallowInlineSecrets: true`);
     expect(allowed.get('crm')?.settings).toEqual({ token: '•••' });
     await closeConnections(allowed);
+  });
+
+  test('what a connector looks up is kept as it declares, or as long as the installation says', async () => {
+    write(
+      'connectors/stock/index.js',
+      toy(
+        'stock',
+        `lookups: { stock: { keep: 900000, stale: 0, absent: 1000, of: 'material' } },
+         open: (settings, host) => ({ kinds: {}, check: () => host.lookup('stock', 'A-1', async () =>
+           (await host.request({ method: 'GET', url: 'https://toy.example/stock/A-1' })).json()) }),`,
+      ),
+    );
+    const text = (lookups: string): string =>
+      `connections: { erp: { connector: stock, settings: { token: "\${env:TOKEN}" }${lookups} } }`;
+    const before = sent.length;
+    let clock = 0;
+    const told: unknown[] = [];
+    const opened = async (lookups: string): Promise<Connection | undefined> =>
+      (
+        await openConnections(config(text(lookups)), findConnectors(folder, path.join(folder, 'none')), {
+          ...world(),
+          now: () => clock,
+          onLookup: (...one) => told.push(one),
+        })
+      ).get('erp');
+    const usual = await opened('');
+    await Promise.all([usual?.session.check(), usual?.session.check()]);
+    clock = 899_999;
+    await usual?.session.check();
+    expect(sent.length - before).toBe(1);
+    usual?.lookups.touched('material', 'A-1');
+    expect(await usual?.session.check()).toEqual({ name: 'Li' });
+    expect(sent.length - before).toBe(2);
+    const short = await opened(', lookups: { stock: { keep: 30s, stale: 0s } }');
+    await short?.session.check();
+    clock += 30_000;
+    await short?.session.check();
+    expect(sent.length - before).toBe(4);
+    expect(told).toEqual(
+      ['loaded', 'fresh', 'loaded', 'loaded', 'loaded'].map((outcome) => ['erp', 'stock', outcome]),
+    );
+    await expect(opened(', lookups: { stok: { keep: 30s } }')).rejects.toThrow(
+      /lookups\.stok is nothing that stock looks up; did you mean stock\?/u,
+    );
   });
 
   test('a connector that cannot be opened is told without secrets', async () => {

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { readConfig, type Config, type SyncConfig } from '../config.ts';
-import { findConnectors, resolveText } from '../connections.ts';
+import { findConnectors } from '../connections.ts';
+import { resolveText } from '../settings.ts';
 import type { JsonSchema, Kind } from '../connector.ts';
 import { evaluate } from '../evaluator.ts';
 import { CrosswalkError, placeText, type Place } from '../errors.ts';

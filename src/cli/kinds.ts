@@ -2,13 +2,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Config, ConnectionConfig, Environment } from '../config.ts';
-import {
-  closeConnections,
-  loadConnector,
-  openConnections,
-  resolveText,
-  type ConnectorFolders,
-} from '../connections.ts';
+import { closeConnections, loadConnector, openConnections, type ConnectorFolders } from '../connections.ts';
+import { resolveText } from '../settings.ts';
 import type { Json, JsonObject, JsonSchema, Session } from '../connector.ts';
 import { CrosswalkError } from '../errors.ts';
 import { readKind, type MappingDocument } from '../mapping/document.ts';

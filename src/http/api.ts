@@ -2,7 +2,7 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
 import express, { type NextFunction, type Request, type Response, type Router } from 'express';
 import type { Environment } from '../config.ts';
-import { resolveText } from '../connections.ts';
+import { resolveText } from '../settings.ts';
 import { CrosswalkError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
 import {

@@ -8,6 +8,7 @@ import { laneAges } from '../health/ages.ts';
 import { figuresOf, mostCounted } from '../health/figures.ts';
 import { schemasReport } from '../health/schemas.ts';
 import { verdicts } from '../merge/books.ts';
+import type { LookupOutcome } from '../lookups.ts';
 import type { CallReport } from '../remote.ts';
 import type { CommitReport } from '../store/measured.ts';
 import { viewOf } from './api.ts';
@@ -15,6 +16,7 @@ import { viewOf } from './api.ts';
 export interface Metrics {
   readonly registry: Registry;
   onCall(call: CallReport): void;
+  onLookup(connection: string, name: string, outcome: LookupOutcome): void;
   onAlarm(subject: string): void;
   onCommit(commit: CommitReport): void;
   onDelivered(sync: string, ms: number): void;
@@ -25,13 +27,14 @@ export interface Metrics {
 }
 
 /** What a gateway is given, so that it tells these metrics. */
-export const tellingOf = ({ onCall, onAlarm, onCommit, onDelivered }: Metrics): Telling => ({
+export const tellingOf = ({ onCall, onLookup, onAlarm, onCommit, onDelivered }: Metrics): Telling => ({
   onCall,
+  onLookup,
   onAlarm,
   onCommit,
   onDelivered,
 });
-type Telling = Pick<Metrics, 'onCall' | 'onAlarm' | 'onCommit' | 'onDelivered'>;
+type Telling = Pick<Metrics, 'onCall' | 'onLookup' | 'onAlarm' | 'onCommit' | 'onDelivered'>;
 
 const callBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const commitBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
@@ -61,6 +64,12 @@ const countersIn = (registers: Registry[]) => ({
     help: 'Outbound calls, waiting for their turn included',
     labelNames: ['connection', 'kind'],
     buckets: callBuckets,
+    registers,
+  }),
+  lookups: new Counter({
+    name: 'crosswalk_lookups_total',
+    help: 'Lookups: fresh, stale or shared answers were kept; loaded and failed asked the remote',
+    labelNames: ['connection', 'lookup', 'outcome'],
     registers,
   }),
   hooks: new Counter({
@@ -238,6 +247,7 @@ export const createMetrics = (): Metrics => {
       counters.attempts.inc({ connection }, attempts);
     },
     onAlarm: () => counters.alarms.inc(),
+    onLookup: (connection, lookup, outcome) => counters.lookups.inc({ connection, lookup, outcome }),
     onHook: (connection, status) => counters.hooks.inc({ connection, status: String(status) }),
     onDelivered: (sync, ms) => counters.delivery.observe({ sync }, Math.max(0, ms) / 1000),
     onCommit: ({ ms, committed, stale, books }) => {

@@ -1,6 +1,6 @@
 /** Undo, checked against lineage: every field that was written has one result, and no later change is lost. */
 import { deletedField } from '../merge/deletion.ts';
-import { isSetting, type ToldRow } from '../merge/lineage.ts';
+import { isSetting, type LineageRow, type ToldRow } from '../merge/lineage.ts';
 import type { Scope } from '../merge/layers.ts';
 import { same } from '../merge/record.ts';
 import type { Row } from '../store/schema.ts';
@@ -118,6 +118,18 @@ const owedWithout = async (world: World, { run, items }: Undo): Promise<string[]
   return wrong;
 };
 
+/** A person has decided that what an object holds gives way: that it stands in the record empty is for them to know. */
+const isDecided = (rows: readonly ToldRow[], { sync, object }: LineageRow, field: string): boolean =>
+  rows.some(
+    ({ body }) =>
+      body.sync === sync &&
+      body.object === object &&
+      body.entries.some(
+        ({ field: about, rule, after }) =>
+          about === field && rule?.startsWith('decided') === true && (after ?? null) === null,
+      ),
+  );
+
 /** An undo empties no place that an object was filed with: that value was never the hub's to take. */
 const emptied = (world: World, record: string, rows: readonly ToldRow[]): string[] => {
   const undone = new Set(
@@ -129,7 +141,8 @@ const emptied = (world: World, record: string, rows: readonly ToldRow[]): string
   );
   return rows.flatMap(({ body }) =>
     body.entries.flatMap(({ field, verdict, version }) => {
-      if (verdict !== 'wrote' || !undone.has(`${field} ${version}`)) return [];
+      if (verdict !== 'wrote' || !undone.has(`${field} ${version}`) || isDecided(rows, body, field))
+        return [];
       const system = world.systems.find((one) => one.traits.name === body.sync);
       const log = (system?.objects.get(body.object ?? '')?.log[field] ?? []).filter(
         ({ by }) => by !== 'self',

@@ -1,6 +1,6 @@
 /** Where an installation keeps what remotes issue to it, and the master keys that seal it. */
 import type { Config, Environment } from '../config.ts';
-import { resolveText } from '../connections.ts';
+import { resolveText } from '../settings.ts';
 import type { Safe } from '../credentials/credential.ts';
 import { readKeys, type MasterKey } from '../credentials/keys.ts';
 import { isFleeting, openStore, whereIs } from './open.ts';

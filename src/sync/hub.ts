@@ -114,6 +114,8 @@ export interface Hub {
   clear?(subject: string): void;
   /** True if a sync's mapping does not fit its remote: it takes nothing in and writes nothing. */
   isHeld?(sync: string): boolean;
+  /** Something names this object of a lane: what is kept of it may be old. */
+  touched?(lane: string, object: string): void;
   /** An effect was confirmed, so many ms after what it answers arrived. */
   delivered?(sync: string, ms: number): void;
   /** Coverage of the merge table, for the simulator. */

@@ -117,6 +117,7 @@ const gather = async (hub: Hub, syncs: readonly Sync[], rows: readonly Row[]): P
   }
   const jobs: Job[] = [];
   for (const [object, touches] of byObject) {
+    for (const { lane } of syncs.slice(0, 1)) hub.touched?.(lane, object);
     const links = new Map<string, LinkState | null>();
     for (const sync of syncs) {
       const row = await hub.store.get('link', { sync: sync.name, object });

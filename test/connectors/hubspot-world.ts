@@ -83,6 +83,7 @@ export const world = (options: Options = {}, settings: Partial<Settings> = {}): 
   const host: Host = {
     now: () => self.now,
     random,
+    lookup: (_name, _key, load) => load(),
     log: () => {},
     request: async (plain) => {
       const request = self.session.authorize?.(plain) ?? plain;
@@ -180,6 +181,7 @@ export const troubleIn = async (act: Promise<unknown> | undefined): Promise<Trou
 export const overHttp: Host = {
   now: () => start,
   random: () => 0,
+  lookup: (_name, _key, load) => load(),
   log: () => {},
   request: async (plain) => {
     const request = hubspot.open({ token: 'pat-na1-x' }, overHttp).authorize?.(plain) ?? plain;

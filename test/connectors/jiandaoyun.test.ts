@@ -44,6 +44,7 @@ const world = (options: Options = {}, settings: Partial<Settings> = {}): World =
   const host: Host = {
     now: () => made.now,
     random: () => 0.5,
+    lookup: (_name, _key, load) => load(),
     log: () => undefined,
     request: async (request) => {
       const authorised = session.authorize?.(request) ?? request;

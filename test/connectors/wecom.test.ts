@@ -12,6 +12,7 @@ const open = (
   const host: Host = {
     now: () => clock.now,
     random: () => 0.5,
+    lookup: (_name, _key, load) => load(),
     log: () => undefined,
     request: async (request) => {
       const url = new URL(request.url);

@@ -81,4 +81,5 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
   { seed: 7954, steps: 500, what: 'what was taken for a create was newer than what a person had typed' },
   { seed: 8685, steps: 500, what: 'a record was made anew where its object had been merged away meanwhile' },
   { seed: 9603, steps: 500, what: 'a late state confirmed what was written after it' },
+  { seed: 1998, steps: 500, what: 'the oracle took what a person had decided for an undo' },
 ];
