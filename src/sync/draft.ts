@@ -151,11 +151,7 @@ export class Draft {
         noteClaim(this, holder);
       }
     }
-    for (const key of old.filter((one) => !now.includes(one))) {
-      const at = { entity: entity.name, key };
-      const holder = await this.hub.store.get('strong_key', at);
-      if (holder?.['record'] === after.id) await releaseKey(this, after, key);
-    }
+    for (const key of old.filter((one) => !now.includes(one))) await releaseKey(this, after, key);
     const isLiving = before === null || isStanding(before) === isStanding(after);
     if (!isLiving && this.hub.mutation !== 'keys-of-deleted') await aliasKeys(this, after);
   }

@@ -43,10 +43,7 @@ export const moveKeys = async (
       draft.arrived(keyArrived(draft.hub, entity, key, after.id));
     } else if (holder['record'] !== after.id) await contend(draft, holder, after.id);
   }
-  for (const key of old.filter((one) => !now.includes(one))) {
-    const holder = await store.get('strong_key', { entity, key });
-    if (holder?.['record'] === after.id) await releaseKey(draft, after, key);
-  }
+  for (const key of old.filter((one) => !now.includes(one))) await releaseKey(draft, after, key);
 };
 
 /** Keys go back to whom they came from; what one of the two holds by its fields alone is that one's. */
@@ -108,12 +105,19 @@ export const noteClaim = (draft: Draft, holder: Row): void => {
   draft.put('strong_key', { ...holder, claims: Number(claims ?? 0) + 1 });
 };
 
-/** A record gives a key up: it goes to another that has it too and stood back, so that what is filed under it is found. */
+/**
+ * A record has a key no more. If it held it, it goes to another that has it too and stood back, so that what is filed under
+ * it is found; if another did, that one must not have handed it over meanwhile.
+ */
 export const releaseKey = async (draft: Draft, record: RecordState, key: string): Promise<void> => {
   const { hub } = draft;
   const { entity, id } = record;
   const at = { entity, key };
   const held = await hub.store.get('strong_key', at);
+  if (held?.['record'] !== id) {
+    draft.expect('strong_key', at, held === undefined ? null : { record: held['record'] });
+    return;
+  }
   const rivals = (await candidatesOf(hub, entity, id)).map((row) =>
     String(row['a'] === id ? row['b'] : row['a']),
   );
@@ -123,7 +127,7 @@ export const releaseKey = async (draft: Draft, record: RecordState, key: string)
     if (other !== undefined && keysOf(hub.entities.get(entity)?.keys ?? [], other).includes(key))
       heirs.push(other);
   }
-  draft.expect('strong_key', at, { record: id, claims: held?.['claims'] ?? null });
+  draft.expect('strong_key', at, { record: id, claims: held['claims'] ?? null });
   const heir = heirs.find((one) => one.id !== id);
   if (heir === undefined) draft.delete('strong_key', at);
   else {

@@ -5,6 +5,8 @@ import { replayDifferences, type LineageRow } from '../../src/merge/lineage.ts';
 import type { LinkState } from '../../src/merge/record.ts';
 import { intoOf } from '../../src/merge/redirect.ts';
 import type { ToyObject, ToySystem } from '../../src/simulate/toy.ts';
+import type { Group } from '../../src/store/store.ts';
+import { Draft } from '../../src/sync/draft.ts';
 import { leadsTo, linkOf, linkRow, recordOf, type Sync } from '../../src/sync/hub.ts';
 import { intake } from '../../src/sync/intake.ts';
 import { ordered, tellApart, tryMerge, tryUnmerge } from '../../src/sync/identity.ts';
@@ -464,6 +466,33 @@ describe('strong keys', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('are not handed to a record that gives one up in the same moment', async () => {
+    const { pair, ids, a } = await filed();
+    pair.edit(pair.a, a[1], { email: 'ann@x.cn' });
+    await pair.sync();
+    expect(await candidates(pair)).toHaveLength(1);
+    const run = await people(pair);
+    const gives = async (id: string): Promise<Group> => {
+      const record = recordOf((await pair.store.get('record', { id })) ?? {});
+      const { email } = record.fields;
+      const version = record.version + 1;
+      if (email === undefined) throw new Error('it has no key');
+      const after = {
+        ...record,
+        version,
+        fields: { ...record.fields, email: { ...email, value: `${id}@x.cn`, version } },
+      };
+      return (await new Draft(pair.hub, run).record(record, after, 'claim')).group();
+    };
+    // Both were drawn before either is committed: the holder hands it to the other, which does not know.
+    const groups = [await gives(ids[0]), await gives(ids[1])];
+    expect(await pair.store.commit(groups)).toEqual([true, false]);
+    expect(await pair.store.commit([await gives(ids[1])])).toEqual([true]);
+    expect(
+      await pair.store.get('strong_key', { entity: 'person', key: 'email=["ann@x.cn"]' }),
+    ).toBeUndefined();
   });
 
   it('match what two systems held before they were connected: nothing is made twice', async () => {
