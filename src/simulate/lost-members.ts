@@ -123,7 +123,9 @@ const names = (field: ListField, { entry }: Told, { atom, after }: AtomChange): 
     if (after !== undefined) return atoms.get(atom) === after;
     // That something was seen to be gone can only be told by an entry that knew of it.
     const known = [entry.before, entry.after].some((one) => atomsOf(field, one).has(atom));
-    return !atoms.has(atom) && (known || entry.verdict !== 'took');
+    // A row that is new to the record was seen whole: the cell was gone by then.
+    const isNew = atoms.has(rowOf(atom)) && !atomsOf(field, entry.before).has(rowOf(atom));
+    return !atoms.has(atom) && (known || isNew || entry.verdict !== 'took');
   });
 
 /** The record came to the same by another way: it held that, or had lost it. */

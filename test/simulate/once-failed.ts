@@ -83,4 +83,5 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
   { seed: 9603, steps: 500, what: 'a late state confirmed what was written after it' },
   { seed: 1998, steps: 500, what: 'the oracle took what a person had decided for an undo' },
   { seed: 6650, steps: 500, what: 'a key went to a record that gave it up in the same moment' },
+  { seed: 8391, steps: 500, what: 'the oracle missed a cell that was gone when its row was first seen' },
 ];
