@@ -10,6 +10,7 @@ import type { Place } from './errors.ts';
 import { nearest } from './mapping/nearest.ts';
 import { isObject } from './mapping/place.ts';
 import { Lookups, type LookupOutcome } from './lookups.ts';
+import { DayQuotas, type CallBook } from './quotas.ts';
 import { createRemote } from './remote.ts';
 import type { Remote, RemoteOptions } from './remote.ts';
 import { redactor } from './secrecy.ts';
@@ -125,6 +126,8 @@ export interface Connection {
 export interface World extends Pick<RemoteOptions, 'now' | 'random' | 'onCall' | 'exchange' | 'safe'> {
   readonly environment: Environment;
   log(connection: string, ...line: Parameters<Host['log']>): void;
+  /** Where calls of day quotas are counted; absent: only in memory. */
+  book?(connection: string): CallBook;
   /** Told of every lookup. */
   onLookup?(connection: string, name: string, outcome: LookupOutcome): void;
 }
@@ -172,6 +175,16 @@ const openConnection = (
       connector: connector.name,
       hosts: connector.hosts(values),
       limits: connector.limits?.(values) ?? [],
+      quotas: new DayQuotas({
+        connector: connector.name,
+        quotas: connector.quotas?.(values) ?? [],
+        now: () => world.now(),
+        book: world.book?.(name),
+        onFailed: (error) =>
+          world.log(name, 'warn', 'calls of the day could not be written down; they are counted on', {
+            why: error instanceof Error ? error.message : String(error),
+          }),
+      }),
       secrets,
       traced: connector.traced !== false,
       log: (...line) => world.log(name, ...line),

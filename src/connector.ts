@@ -160,6 +160,8 @@ export interface Kind {
    * none of them pauses anything. `forbidden` says that the credentials may not see definitions.
    */
   describe?(): Promise<JsonSchema>;
+  /** True: it is about money. Where a day's calls run short, its calls go before all but those of people. */
+  readonly money?: boolean;
   readonly stamps?: Stamps;
   /** True if `UpdateItem.version` is honoured by the remote. */
   readonly guarded?: boolean;
@@ -255,10 +257,21 @@ export interface Limit {
   readonly per: number;
 }
 
+/** Calls that an account allows in a day of its own. What they are spent on is planned (see `quotas.ts`). */
+export interface DayQuota {
+  /** A group, as of `Limit`: `default`, or a connection's only quota, counts every call; any other those that name it. */
+  readonly name: string;
+  readonly count: number;
+  /** IANA zone of the midnight at which it begins anew. */
+  readonly zone: string;
+}
+
 export interface Session {
   /** One cheap call that shows that address and credentials work; returns a line for people. */
   check(): Promise<string>;
   readonly kinds: Readonly<Record<string, Kind>>;
+  /** What a response tells of a day quota, by its name: how many calls are left. */
+  left?(response: HttpResponse): { readonly name: string; readonly left: number } | undefined;
   readonly hooks?: Hooks;
   readonly notify?: Notifier;
   readonly login?: Login;
@@ -294,26 +307,19 @@ export interface HttpResponse {
   json(): Json;
 }
 
-/**
- * How long answers to one sort of question serve, in ms: as fresh (`keep`), then while a newer one is on its way or the
- * remote is away (`stale`), and that there is nothing (`absent`).
- */
+/** ms that answers serve: as fresh (`keep`), then while a newer one is on its way (`stale`); that there is nothing (`absent`). */
 export interface LookupRule {
   readonly keep: number;
   readonly stale: number;
   readonly absent: number;
-  /** Kind of objects: whatever touches one of them ends the answer whose key is its id. */
+  /** Kind of objects: what touches one of them ends the answer by its id. */
   readonly of?: string;
 }
 
 export interface Host {
   /** Sends through the connection's pipe; resolves on 2xx, throws Trouble otherwise. */
   request(request: HttpRequest): Promise<HttpResponse>;
-  /**
-   * What the remote has by a key, kept for as long as the connector declares under this name in `lookups`: a stock level,
-   * a rate, a registered name. Never for what is merged. `load` asks the remote; undefined if it has nothing. Who asks
-   * for the same at once waits for one call.
-   */
+  /** What the remote has by a key, kept as declared under this name in `lookups`; never for what is merged. `load` asks it. */
   lookup(name: string, key: string, load: () => Promise<Json | undefined>): Promise<Json | undefined>;
   /** UTC ms. */
   now(): number;
@@ -329,6 +335,8 @@ export interface Connector<Settings = JsonObject> {
   readonly settings: JsonSchema;
   /** Limits of an account; may depend on settings. Empty: no limiter is built. */
   limits?(settings: Settings): readonly Limit[];
+  /** Calls that a day allows; may depend on settings. */
+  quotas?(settings: Settings): readonly DayQuota[];
   /**
    * Addresses that the connection may call, from its settings: `https://host[:port]`, or `host[:port]` for
    * http and https alike; without a port only the scheme's own.

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { callBook } from './call-book.ts';
 import { closeConnections, openConnections, type Connection, type World } from './connections.ts';
 import type { Environment, SyncConfig } from './config.ts';
 import { Trouble, type HookReply, type HookRequest, type JsonSchema } from './connector.ts';
@@ -156,6 +157,11 @@ export class Gateway {
       random: Math.random,
       log: (connection, level, text, fields) => log[level]({ connection, ...fields }, text),
       safe,
+      book: (connection) =>
+        callBook(() => {
+          invariant(store !== undefined, 'calls are counted before there is a store');
+          return store;
+        }, connection),
       ...(options.onCall === undefined ? {} : { onCall: options.onCall.bind(options) }),
       ...(options.onLookup === undefined ? {} : { onLookup: options.onLookup.bind(options) }),
     });

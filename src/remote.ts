@@ -1,6 +1,5 @@
 import Bottleneck from 'bottleneck';
 import CircuitBreaker from 'opossum';
-import pRetry from 'p-retry';
 import { Trouble } from './connector.ts';
 import type {
   Host,
@@ -18,7 +17,8 @@ import { checkedTarget, createExchange, statusTrouble } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { createGates, sleep } from './limits.ts';
 import type { Gates, LimitUse } from './limits.ts';
-import { SHORT_WAIT_MS, speaksAgainst, waitBefore } from './repeat.ts';
+import { worthOf, type DayQuotas, type QuotaUse } from './quotas.ts';
+import { repeat, SHORT_WAIT_MS, speaksAgainst } from './repeat.ts';
 import { carried, cleanTrouble, guarded, redactJson, redactor, type Redact } from './secrecy.ts';
 import { childOf, pathNow, recordsSpans, spanning } from './trace.ts';
 import type { Path } from './trace.ts';
@@ -35,6 +35,7 @@ export interface RemoteOptions {
   /** What may be called: `https://host[:port]`, or `host[:port]` for either scheme. */
   readonly hosts: readonly string[];
   readonly limits: readonly Limit[];
+  readonly quotas?: DayQuotas;
   /** Values that no text may show. */
   readonly secrets: readonly string[];
   now(): number;
@@ -76,7 +77,8 @@ export interface RemoteState {
 }
 
 /** What of a session has a say in its calls. */
-export type Calling = Pick<Session, 'authorize' | 'trouble' | 'login'>;
+export type Calling = Pick<Session, 'authorize' | 'trouble' | 'login' | 'left'> &
+  Partial<Pick<Session, 'kinds'>>;
 
 export interface Remote {
   readonly host: Omit<Host, 'lookup'>;
@@ -85,6 +87,8 @@ export interface Remote {
   state(): RemoteState;
   /** How far each declared limit is used up now. */
   limits(): Promise<LimitUse[]>;
+  /** How each quota of a day stands. */
+  quotas(): Promise<QuotaUse[]>;
   /** Ends every further call as `unreachable`, until `resume`. */
   pause(why: string): void;
   /** Ends a pause, closes the breaker and forgets what the remote asked to wait. */
@@ -94,7 +98,6 @@ export interface Remote {
 }
 
 const DEADLINE_MS = 30_000;
-const ATTEMPTS = 3;
 /** However long a remote asks to wait, it is asked again after this. */
 const LONGEST_QUIET_MS = 3_600_000;
 const BREAKER_FAILURES = 5;
@@ -195,6 +198,10 @@ class Pipe implements Remote {
     return this.#gates.used();
   }
 
+  async quotas(): Promise<QuotaUse[]> {
+    return (await this.#options.quotas?.use()) ?? [];
+  }
+
   pause(why: string): void {
     this.#paused = this.#redact(why);
   }
@@ -210,6 +217,7 @@ class Pipe implements Remote {
     await this.#tokens?.settle();
     this.#closing.abort();
     this.#breaker.shutdown();
+    await this.#options.quotas?.settle();
     await this.#gates.close();
     await this.#exchange.close();
   }
@@ -234,6 +242,7 @@ class Pipe implements Remote {
     try {
       await this.#quiet(signal);
       this.#assertOpen();
+      await this.#options.quotas?.admit(request.limits, worthOf(path, this.#session.kinds));
       await this.#turn(passage);
       // Within a call that the breaker has let through already.
       const isLogin = request.login === true;
@@ -294,18 +303,7 @@ class Pipe implements Remote {
   }
 
   #repeat(passage: Passage): Promise<HttpResponse> {
-    const { request, signal } = passage;
-    return pRetry(() => this.#attempt(passage), {
-      retries: ATTEMPTS - 1,
-      // Its own waiting is off, so that the jitter is the pipe's and a deadline cuts it short.
-      minTimeout: 0,
-      shouldRetry: async ({ error, attemptNumber }) => {
-        const wait = waitBefore(error, attemptNumber, request, this.#options.random);
-        if (wait === undefined || signal.aborted) return false;
-        await sleep(wait, signal);
-        return !signal.aborted;
-      },
-    });
+    return repeat(() => this.#attempt(passage), passage.request, passage.signal, this.#options.random);
   }
 
   /** With a grant where the session needs one; once more with a newer one if that is refused. */
@@ -329,9 +327,12 @@ class Pipe implements Remote {
     const redact: Redact = (text) => redactor(carried(request))(this.#redact(text));
     checkedTarget(request.url, this.#options.hosts);
     passage.attempts += 1;
+    this.#options.quotas?.count(request.limits, worthOf(passage.path, this.#session.kinds));
     try {
       const response = await this.#exchange.send(request, passage.signal);
       if (request.login === true) this.#tokens?.heard(response);
+      const told = this.#session.left?.(response);
+      if (told !== undefined) this.#options.quotas?.learn(told.name, told.left);
       const trouble = this.#troubleOf(response, request);
       if (trouble === undefined) return guarded(response, redact);
       throw trouble;

@@ -41,7 +41,7 @@ export interface Piped {
 export const pipe = (
   base: string,
   options: Partial<RemoteOptions> = {},
-  session: Pick<Session, 'authorize' | 'trouble'> = {},
+  session: Pick<Session, 'authorize' | 'trouble' | 'left'> = {},
 ): Piped => {
   const calls: CallReport[] = [];
   const lines: { text: string; fields?: JsonObject }[] = [];

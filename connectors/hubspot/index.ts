@@ -2,6 +2,8 @@
 import {
   defineConnector,
   Trouble,
+  type DayQuota,
+  type HttpResponse,
   type JsonSchema,
   type Kind,
   type Limit,
@@ -22,7 +24,7 @@ import { describe } from './describe.ts';
 import { hooksOf } from './hooks.ts';
 import { batchMost, objectTypes, read, scan, type ObjectType } from './record.ts';
 import { changes, find, searchable } from './search.ts';
-import { troubleOf } from './trouble.ts';
+import { troubleOf, untilMidnight } from './trouble.ts';
 import { creator, remover, updater } from './write.ts';
 
 const names = (of: string): JsonSchema => ({
@@ -124,14 +126,30 @@ const settings: JsonSchema = {
   },
 };
 
+/** Where its day begins is known; else the limit above takes any 24 hours. */
+const quotas = (given: Settings): DayQuota[] => {
+  const { dailyLimit = defaults.dailyLimit, timeZone } = given;
+  return dailyLimit === 0 || timeZone === undefined || untilMidnight(0, timeZone) === undefined
+    ? []
+    : [{ name: ordinary[0], count: dailyLimit, zone: timeZone }];
+};
+
 const limits = (given: Settings): Limit[] => {
   const daily = given.dailyLimit ?? defaults.dailyLimit;
   const [calls] = ordinary;
   return [
     { name: `${calls}:ten-seconds`, count: given.tenSecondLimit ?? defaults.tenSecondLimit, per: 10_000 },
     { name: searching[0], count: 5, per: 1000 },
-    ...(daily === 0 ? [] : [{ name: `${calls}:day`, count: daily, per: 86_400_000 }]),
+    ...(daily === 0 || quotas(given).length > 0
+      ? []
+      : [{ name: `${calls}:day`, count: daily, per: 86_400_000 }]),
   ];
+};
+
+/** Told with every answer but those of searches, and not to public apps. */
+const left = ({ headers }: HttpResponse): { name: string; left: number } | undefined => {
+  const told = headers['x-hubspot-ratelimit-daily-remaining'];
+  return told === undefined || !/^\d+$/u.test(told) ? undefined : { name: ordinary[0], left: Number(told) };
 };
 
 /** What people should know of the anchor of one type, or '' if all is well. */
@@ -200,12 +218,14 @@ export default defineConnector<Settings>({
   title: 'HubSpot CRM',
   settings,
   limits,
+  quotas,
   hosts: (given) => [new URL(given.baseUrl ?? defaults.baseUrl).origin],
   open: (given, host): Session => {
     const api = openApi(given, host);
     const types = objectTypes(given);
     return {
       check: () => check(api, types),
+      left,
       kinds: Object.fromEntries(types.map((type) => [type.kind, kindOf(api, type)])),
       // A hook that cannot be checked is none: without the secret the account is polled.
       ...(given.clientSecret === undefined

@@ -3,6 +3,7 @@ import { readSwitches } from '../sync/switches.ts';
 import { keyUse } from '../credentials/rotation.ts';
 import { CrosswalkError } from '../errors.ts';
 import { typedMoment } from '../health/moment.ts';
+import { quotaWords } from '../health/quotas.ts';
 import { readingWords } from '../health/reading.ts';
 import { lateWords } from '../health/ages.ts';
 import { recordReport, type RecordReport } from '../health/record.ts';
@@ -75,6 +76,7 @@ export const status = (options: Common): Promise<number> =>
         const still = quiet > 60 && one.waits === null ? ` (no page for ${age(quiet * 1000)})` : '';
         say(`READING ${readingWords(one, view.now())}${still}`);
       }
+      for (const one of report.quotas) say(`QUOTA ${quotaWords(one)}`);
       say(
         table(
           ['kind', 'schema', 'as of', 'drift'],

@@ -1,5 +1,6 @@
 /** Readings that are under way: how far each has come, at what pace, and how long the rest takes. */
 import type { Store } from '../store/store.ts';
+import { backfillForecast } from './quotas.ts';
 import { rateOf, remainingOf, type Pace } from '../sync/pace.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 
@@ -19,6 +20,8 @@ export interface Reading {
   readonly perSecond: number | null;
   /** Seconds until all is read, waits that the remote has asked for included; null where nobody knows. */
   readonly left: number | null;
+  /** Of a scan under a quota of a day: when it ends, and what it leaves of that; null otherwise. */
+  readonly forecast: string | null;
   /** Set while the remote has asked to wait. */
   readonly waits: { readonly until: string; readonly why: string } | null;
   /** Seconds since the last page. */
@@ -72,6 +75,16 @@ export const readingOf = async (
     from: total === null ? null : run?.total == null ? 'last scan' : 'remote',
     perSecond: rate === null ? null : Math.round(rate * 10) / 10,
     left: left === null ? null : Math.ceil(left / 1000),
+    forecast:
+      kind === 'poll' || run === null || total === null
+        ? null
+        : await backfillForecast(
+            store,
+            lane.split('/')[0] ?? '',
+            run.at,
+            total === 0 ? 1 : read / total,
+            now,
+          ),
     waits:
       pace?.waits === undefined
         ? null
@@ -97,7 +110,7 @@ export const leftWords = (perSecond: number | null, left: number | null): string
 
 /** A reading in one line. */
 export const readingWords = (
-  { lane, pages, read, total, from, perSecond, left, waits }: Reading,
+  { lane, pages, read, total, from, perSecond, left, waits, forecast }: Reading,
   now: number,
 ): string => {
   const of =
@@ -108,7 +121,7 @@ export const readingWords = (
         : ` of about ${number(total)} (the last scan)`;
   const wait = waits === null ? 0 : Math.ceil((Date.parse(waits.until) - now) / 1000);
   const asked = wait > 0 ? `, the remote asks to wait ${span(wait)} more (${waits?.why ?? ''})` : '';
-  return `${lane}: ${number(read)}${of} read in ${number(pages)} ${pages === 1 ? 'page' : 'pages'}, ${leftWords(perSecond, left)}${asked}`;
+  return `${lane}: ${number(read)}${of} read in ${number(pages)} ${pages === 1 ? 'page' : 'pages'}, ${leftWords(perSecond, left)}${asked}${forecast === null ? '' : `; ${forecast}`}`;
 };
 
 /** The readings of these lanes that are under way. */

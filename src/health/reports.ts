@@ -15,6 +15,7 @@ import { idOf, idParts } from '../sync/decide.ts';
 import { runOf, type Run } from '../sync/runs.ts';
 import { allWrites, settingsUnder, type Pause, type Switches } from '../sync/switches.ts';
 import { laneAges, type LaneAge } from './ages.ts';
+import { quotasOf, type QuotaReport } from './quotas.ts';
 import { readingsOf, type Reading } from './reading.ts';
 import { schemasReport, type SchemaStatus } from './schemas.ts';
 
@@ -69,6 +70,8 @@ export interface Status {
   readonly schemas: readonly SchemaStatus[];
   /** Full scans and polls that are under way. */
   readonly readings: readonly Reading[];
+  /** Calls that a day allows, of connections that have such a quota. */
+  readonly quotas: readonly QuotaReport[];
   readonly parked: number;
   readonly conflicts: number;
   readonly candidates: number;
@@ -149,6 +152,7 @@ export const statusReport = async (view: View): Promise<Status> => {
       syncs.map((sync) => `${sync.connection}/${sync.kind}`),
       view.now(),
     ),
+    quotas: await quotasOf(store, Object.keys(config.connections), view.now()),
     parked:
       (await store.count('parked', 'at', {})) + (await store.count('effect', 'state', { state: 'parked' })),
     conflicts: await store.count('conflict', 'open', { open: 1 }),

@@ -143,6 +143,8 @@ const gaugesIn = (registers: Registry[]) => {
     waiting: gauge('calls_waiting', 'Calls that wait for their turn under a limit', 'connection'),
     limitUsed: gauge('limit_used', 'Calls that count against a declared limit now', 'connection', 'limit'),
     limitCalls: gauge('limit_calls', 'Calls that a declared limit allows at once', 'connection', 'limit'),
+    quotaLeft: gauge('quota_left', 'Calls that are left of a day quota', 'connection', 'quota'),
+    quotaCalls: gauge('quota_calls', 'Calls that a day quota allows', 'connection', 'quota'),
     budgetUsed: gauge('budget_used', 'Written in the last 24 hours, of a budget', 'sync', 'sort'),
     budgetLimit: gauge('budget_limit', 'What a budget allows in 24 hours', 'sync', 'sort'),
     drift: gauge('drift', 'Differences of a kind from what is known of it', 'kind', 'severity'),
@@ -185,6 +187,10 @@ const setRemotes = async (gauges: Gauges, { connections, switches, hub }: Gatewa
     gauges.breaker.set({ connection }, breakers[breaker]);
     gauges.quiet.set({ connection }, Math.max(0, (quietUntil ?? 0) - hub.now()) / 1000);
     gauges.waiting.set({ connection }, waiting);
+    for (const { name, left, count } of await remote.quotas()) {
+      gauges.quotaLeft.set({ connection, quota: name }, left);
+      gauges.quotaCalls.set({ connection, quota: name }, count);
+    }
     for (const { name, used, count } of await remote.limits()) {
       gauges.limitUsed.set({ connection, limit: name }, used);
       gauges.limitCalls.set({ connection, limit: name }, count);

@@ -1,5 +1,6 @@
 /** The status page: plain, self-contained, readable on a phone, made anew for each visit. */
 import { lateWords } from '../health/ages.ts';
+import { quotaWords } from '../health/quotas.ts';
 import { readingWords } from '../health/reading.ts';
 import type { RunReport, Status } from '../health/reports.ts';
 import type { DriftFinding } from '../mapping/drift.ts';
@@ -61,6 +62,7 @@ export const statusPage = (status: Status, runs: readonly RunReport[]): string =
   'None.',
 )}
 ${status.readings.length === 0 ? '' : `<h2>Reading 读取中</h2>${status.readings.map((one) => `<p>${escaped(readingWords(one, Date.parse(status.at)))}</p>`).join('')}`}
+${status.quotas.length === 0 ? '' : `<h2>Quotas 配额</h2>${status.quotas.map((one) => `<p>${escaped(quotaWords(one))}</p>`).join('')}`}
 <h2>Lanes 队列</h2>${table(
   ['lane', 'oldest', 'promised', 'state'],
   status.lanes.map((one) => [escaped(one.lane), ago(one.oldest), ago(one.promised), laneState(one)]),

@@ -109,6 +109,27 @@ describe('troubles', () => {
 // ---------------------------------------------------------------- settings
 
 describe('connection', () => {
+  it('plans the calls of a day where it is known when that begins, and reads how many are left', () => {
+    const given = { token: 't', dailyLimit: 5000, timeZone: 'Asia/Shanghai' };
+    expect(hubspot.quotas?.(given)).toEqual([{ name: 'calls', count: 5000, zone: 'Asia/Shanghai' }]);
+    expect(hubspot.limits?.(given).map(({ name }) => name)).not.toContain('calls:day');
+    for (const other of [{ dailyLimit: 0 }, { timeZone: 'Nowhere/None' }]) {
+      expect(hubspot.quotas?.({ ...given, ...other })).toEqual([]);
+      expect(hubspot.limits?.({ ...given, ...other }).some(({ name }) => name === 'calls:day')).toBe(
+        !('dailyLimit' in other),
+      );
+    }
+    const { session } = world();
+    const left = (headers: Record<string, string>): unknown =>
+      session.left?.({ status: 200, headers, bytes: new Uint8Array(), json: () => null });
+    expect(left({ 'x-hubspot-ratelimit-daily-remaining': '249999' })).toEqual({
+      name: 'calls',
+      left: 249_999,
+    });
+    expect(left({})).toBeUndefined();
+    expect(left({ 'x-hubspot-ratelimit-daily-remaining': 'many' })).toBeUndefined();
+  });
+
   it('declares its limits and hosts', () => {
     const limits = hubspot.limits?.({ token: 't', tenSecondLimit: 190, dailyLimit: 0 });
     expect(limits).toEqual([
