@@ -46,6 +46,8 @@ export const callBook = (store: () => Store, connection: string): CallBook => ({
     ]);
   },
   async tell(quotas) {
+    // Most connections have none, and never had.
+    if (quotas.length === 0 && (await toldQuotas(store(), connection)).length === 0) return;
     const row = { name: settingOf(connection), value: quotas as unknown as Json, at: 0, by: '' };
     await store().commit([{ when: [], write: [{ op: 'put', table: 'setting', row }] }]);
   },

@@ -261,7 +261,6 @@ export class DayQuotas {
 
   /** Throws Trouble `busy` where no call of this worth may be made now. `groups`: the limits that the call names. */
   async admit(groups: readonly string[] | undefined, worth: Worth): Promise<void> {
-    if (!this.any) return;
     await this.#renew();
     for (const one of this.#own(groups)) {
       const plan = this.#plan(one);
@@ -325,7 +324,8 @@ export class DayQuotas {
   /** One at a time; who comes meanwhile goes on with what is known, but for the first time. */
   async #renew(): Promise<void> {
     const { book, now } = this.#options;
-    if (book === undefined || now() - this.#renewedAt < RENEWAL_MS) return;
+    const isOver = !this.any && this.#told;
+    if (isOver || book === undefined || now() - this.#renewedAt < RENEWAL_MS) return;
     const isFirst = this.#renewedAt === Number.NEGATIVE_INFINITY;
     this.#renewing ??= this.#exchange(book).finally(() => (this.#renewing = undefined));
     if (isFirst) await this.#renewing;

@@ -228,6 +228,9 @@ describe('counting', () => {
     await one.quotas.settle();
     expect(await one.quotas.use()).toMatchObject([{ used: 8, byWorth: { person: 5, payment: 3 } }]);
     expect(await counting({ book }).quotas.use()).toMatchObject([{ used: 8 }]);
+    // Once the connector declares none any more nobody is told of one.
+    await counting({ book, quotas: [] }).quotas.admit(undefined, 'person');
+    expect(await toldQuotas(store, 'crm')).toEqual([]);
     await store.close();
   });
 
