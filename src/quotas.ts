@@ -255,10 +255,6 @@ export class DayQuotas {
     }));
   }
 
-  get any(): boolean {
-    return this.#counting.length > 0;
-  }
-
   /** Throws Trouble `busy` where no call of this worth may be made now. `groups`: the limits that the call names. */
   async admit(groups: readonly string[] | undefined, worth: Worth): Promise<void> {
     await this.#renew();
@@ -324,7 +320,7 @@ export class DayQuotas {
   /** One at a time; who comes meanwhile goes on with what is known, but for the first time. */
   async #renew(): Promise<void> {
     const { book, now } = this.#options;
-    const isOver = !this.any && this.#told;
+    const isOver = this.#counting.length === 0 && this.#told;
     if (isOver || book === undefined || now() - this.#renewedAt < RENEWAL_MS) return;
     const isFirst = this.#renewedAt === Number.NEGATIVE_INFINITY;
     this.#renewing ??= this.#exchange(book).finally(() => (this.#renewing = undefined));
