@@ -74,6 +74,8 @@ const fateOf = (
   edit: EditCase,
 ): string | undefined => {
   const { event, log, i, told, field } = edit;
+  // A place that was filed empty holds nothing that could vanish.
+  if (i === 0 && event.value === null) return undefined;
   const forms = [event.value, normalised(system.traits, field, event.value)];
   const named = told.some(({ entry }) =>
     [entry.theirs ?? null, entry.after ?? null].some((value) =>

@@ -17,6 +17,10 @@ export class Outages {
   /** By system: how often it has forgotten where everybody was. */
   readonly #ages = new Map<string, number>();
   readonly #hidden = new Set<string>();
+  /** Systems that have begun to show a scan whole. */
+  readonly #whole = new Set<string>();
+  /** By object: the tick at which a scan hid it from who had never seen the system whole. */
+  readonly unshown = new Map<string, number>();
   /** By object: when somebody last took away the right to read it. */
   readonly #denied = new Map<string, number>();
 
@@ -57,14 +61,21 @@ export class Outages {
   }
 
   /** What a whole scan shows: nearly nothing, if a filter of the account hides the rest. */
-  shown({ traits: { name } }: ToySystem, objects: ToyObject[], isFirst: boolean): ToyObject[] {
+  shown({ traits: { name }, tick }: ToySystem, objects: ToyObject[], isFirst: boolean): ToyObject[] {
     if (isFirst) {
       this.#hidden.delete(name);
       const isMany = objects.length >= 20;
       if (objects.length >= 6 && this.#world.fault('scan nearly empty', isMany ? 0.4 : 0.05))
         this.#hidden.add(name);
     }
-    return this.#hidden.has(name) && !this.#world.quiet ? objects.filter((_, i) => i % 5 === 1) : objects;
+    if (!this.#hidden.has(name) || this.#world.quiet) {
+      this.#whole.add(name);
+      return objects;
+    }
+    const isSeen = (_: ToyObject, i: number): boolean => i % 5 === 1;
+    if (!this.#whole.has(name))
+      for (const { id } of objects.filter((one, i) => !isSeen(one, i))) this.unshown.set(id, tick);
+    return objects.filter(isSeen);
   }
 
   /** True if this object may not be read now. */

@@ -84,4 +84,6 @@ export const onceFailed: readonly (Pick<Setup, 'steps'> & {
   { seed: 1998, steps: 500, what: 'the oracle took what a person had decided for an undo' },
   { seed: 6650, steps: 500, what: 'a key went to a record that gave it up in the same moment' },
   { seed: 8391, steps: 500, what: 'the oracle missed a cell that was gone when its row was first seen' },
+  { seed: 40, steps: 500, what: 'the oracle took a place that was filed empty for an edit' },
+  { seed: 671, steps: 500, what: 'the oracle asked polls for what the first scan had hidden' },
 ];
