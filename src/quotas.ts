@@ -255,19 +255,25 @@ export class DayQuotas {
     }));
   }
 
-  /** Throws Trouble `busy` where no call of this worth may be made now. `groups`: the limits that the call names. */
+  /**
+   * Counts a call that is about to go out; throws Trouble `busy` where none of this worth may be made now. `groups`: the
+   * limits that the call names.
+   */
   async admit(groups: readonly string[] | undefined, worth: Worth): Promise<void> {
     await this.#renew();
-    for (const one of this.#own(groups)) {
+    const own = this.#own(groups);
+    for (const one of own) {
       const plan = this.#plan(one);
       const trouble = plan.against(worth, this.#options.now(), this.#kept(one, plan, worth));
       if (trouble !== undefined) throw trouble;
     }
+    // Nothing is waited for between the question and the count: of many that ask at once no more go than there are.
+    for (const one of own) this.#add(one, worth, 1);
   }
 
-  /** A request goes out: repeats count as well. */
-  count(groups: readonly string[] | undefined, worth: Worth): void {
-    for (const one of this.#own(groups)) this.#add(one, worth, 1);
+  /** One more request of a call that was admitted (`n` 1): repeats count as well; or it never went out (-1). */
+  count(groups: readonly string[] | undefined, worth: Worth, n: 1 | -1): void {
+    for (const one of this.#own(groups)) this.#add(one, worth, n);
   }
 
   /** The remote tells how many are left: what others have used of the account counts as well. */
@@ -340,17 +346,19 @@ export class DayQuotas {
   }
 
   async #write(book: CallBook, one: Counting): Promise<void> {
-    const { fresh } = one;
+    const { fresh, known } = one;
     if (fresh.length > 0) {
+      // Counted throughout, wherever it stands.
+      one.known = [...known, ...fresh];
       one.fresh = [];
       try {
         await book.add(one.quota.name, fresh);
       } catch (error) {
         // It is written with what comes next.
+        one.known = known;
         one.fresh = [...fresh, ...one.fresh];
         throw error;
       }
-      one.known = [...one.known, ...fresh];
     }
     one.known = await book.read(one.quota.name, hourOf(this.#options.now()) - (DAYS + 1) * 24 * HOUR_MS);
   }

@@ -17,7 +17,7 @@ import { checkedTarget, createExchange, statusTrouble } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
 import { createGates, sleep } from './limits.ts';
 import type { Gates, LimitUse } from './limits.ts';
-import { worthOf, type DayQuotas, type QuotaUse } from './quotas.ts';
+import { worthOf, type DayQuotas, type QuotaUse, type Worth } from './quotas.ts';
 import { repeat, SHORT_WAIT_MS, speaksAgainst } from './repeat.ts';
 import { carried, cleanTrouble, guarded, redactJson, redactor, type Redact } from './secrecy.ts';
 import { childOf, pathNow, recordsSpans, spanning } from './trace.ts';
@@ -114,6 +114,7 @@ interface Passage {
   readonly signal: AbortSignal;
   /** What it is done for: taken down where the call arrives, for queues have a context of their own. */
   readonly path: Path;
+  readonly worth: Worth;
   attempts: number;
 }
 
@@ -229,7 +230,10 @@ class Pipe implements Remote {
     const clock = setTimeout(() => timer.abort(), deadline);
     const signal = AbortSignal.any([timer.signal, this.#closing.signal]);
     const path = { ...pathNow() };
-    const passage: Passage = { request, signal, path, attempts: 0 };
+    const worth = worthOf(path, this.#session.kinds);
+    const passage: Passage = { request, signal, path, worth, attempts: 0 };
+    const { quotas } = this.#options;
+    let isAdmitted = false;
     const report = (outcome: CallReport['outcome']): void => {
       const { connection, onCall, now } = this.#options;
       const ms = now() - began;
@@ -242,7 +246,8 @@ class Pipe implements Remote {
     try {
       await this.#quiet(signal);
       this.#assertOpen();
-      await this.#options.quotas?.admit(request.limits, worthOf(path, this.#session.kinds));
+      await quotas?.admit(request.limits, worth);
+      isAdmitted = true;
       await this.#turn(passage);
       // Within a call that the breaker has let through already.
       const isLogin = request.login === true;
@@ -255,6 +260,7 @@ class Pipe implements Remote {
       throw made;
     } finally {
       clearTimeout(clock);
+      if (isAdmitted && passage.attempts === 0) quotas?.count(request.limits, worth, -1);
     }
   }
 
@@ -327,7 +333,7 @@ class Pipe implements Remote {
     const redact: Redact = (text) => redactor(carried(request))(this.#redact(text));
     checkedTarget(request.url, this.#options.hosts);
     passage.attempts += 1;
-    this.#options.quotas?.count(request.limits, worthOf(passage.path, this.#session.kinds));
+    if (passage.attempts > 1) this.#options.quotas?.count(request.limits, passage.worth, 1);
     try {
       const response = await this.#exchange.send(request, passage.signal);
       if (request.login === true) this.#tokens?.heard(response);

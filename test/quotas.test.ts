@@ -172,11 +172,10 @@ describe('counting', () => {
   const call = async (quotas: DayQuotas, worth: Worth = 'person'): Promise<boolean> => {
     try {
       await quotas.admit(undefined, worth);
+      return true;
     } catch {
       return false;
     }
-    quotas.count(undefined, worth);
-    return true;
   };
 
   it('stops at the end of the quota and begins anew at midnight', async () => {
@@ -188,6 +187,19 @@ describe('counting', () => {
     expect(await call(quotas)).toBe(false);
     clock.now = midnight;
     expect(await call(quotas)).toBe(true);
+  });
+
+  it('lets no more go than there are, however many ask at once and while the book is written', async () => {
+    const store = new SqliteStore({ file: ':memory:', immediate: true });
+    const book = callBook(() => store, 'crm');
+    const { quotas, clock } = counting({ book });
+    for (let i = 0; i < 4; i += 1) await call(quotas);
+    clock.now += 60_000;
+    const all = await Promise.all(Array.from({ length: 50 }, () => call(quotas)));
+    expect(all.filter(Boolean)).toHaveLength(6);
+    await quotas.settle();
+    expect(await quotas.use()).toMatchObject([{ used: 10, left: 0 }]);
+    await store.close();
   });
 
   it('goes by what the remote tells is left: others use the account too, and may be expected to again', async () => {
@@ -245,7 +257,7 @@ describe('counting', () => {
 
   it('a call that names another group does not count, unless there is only one quota', async () => {
     const { quotas } = counting({ quotas: [small, { ...small, name: 'search' }] });
-    quotas.count(['search'], 'person');
+    await quotas.admit(['search'], 'person');
     expect((await quotas.use()).map(({ used }) => used)).toEqual([0, 1]);
   });
 });
@@ -286,5 +298,18 @@ describe('the pipe', () => {
     expect(asked).toBe(before);
     await get('/b');
     expect(asked).toBe(before + 1);
+  });
+
+  it('counts no call that never went out', async () => {
+    const base = await start((_, response) => response.end('{}'));
+    const quotas = new DayQuotas({ connector: 'toy', quotas: [quota], now: () => now });
+    const { get, remote } = pipe(base, {
+      quotas,
+      limits: [{ name: 'calls', count: 1, per: 60_000 }],
+      now: () => now,
+    });
+    await get('/a');
+    expect((await troubleOf(get('/b', { deadline: 50 }))).kind).toBe('busy');
+    expect(await remote.quotas()).toMatchObject([{ used: 1 }]);
   });
 });
