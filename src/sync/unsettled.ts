@@ -5,6 +5,7 @@
  * blindly.
  */
 import { Trouble, type Json } from '../connector.ts';
+import { CrosswalkError } from '../errors.ts';
 import { reachOf } from '../merge/deletion.ts';
 import { isEmpty, placeAt } from '../merge/record.ts';
 import { backThere } from './create.ts';
@@ -49,21 +50,30 @@ export const settleUnsettled = async (hub: Hub, sync: Sync, run: string): Promis
   return rows.length;
 };
 
+/** Rounds over what was left behind; in each, whatever else is committed may come in between. */
+const mostRounds = 50;
+
 /**
  * Calls that a dead process left behind, or a pass of one sync that could not write down their answers, become
- * unknown. Run before anything is delivered, while no pass has calls under way.
+ * unknown; how many. Run before anything is delivered, while no pass has calls under way: one that stayed behind would be
+ * sent once more. Throws CrosswalkError `store-contended` rather than leave one.
  */
 export const recover = async (hub: Hub, run: string, only?: string): Promise<number> => {
   const where = { state: 'sent', ...(only === undefined ? {} : { sync: only }) };
-  const rows = await hub.store.list('call', 'state', { where, limit: 100_000 });
-  for (const call of rows.map(callOf)) {
-    const sync = hub.syncs.get(call.sync);
-    if (sync === undefined) continue;
-    const draft = new Draft(hub, run);
-    await drawUnknown(draft, sync, call);
-    await commit(draft);
+  let found = 0;
+  for (let round = 0; round < mostRounds; round += 1) {
+    const rows = await hub.store.list('call', 'state', { where, limit: 100_000 });
+    const calls = rows.map(callOf).filter((call) => hub.syncs.has(call.sync));
+    if (calls.length === 0) return found;
+    for (const call of calls) {
+      const sync = hub.syncs.get(call.sync);
+      if (sync === undefined) continue;
+      const draft = new Draft(hub, run);
+      await drawUnknown(draft, sync, call);
+      if (await commit(draft)) found += 1;
+    }
   }
-  return rows.length;
+  throw new CrosswalkError('store-contended', { object: 'a call without an answer' });
 };
 
 const later = async (hub: Hub, effect: EffectRow, by: number, run: string): Promise<void> => {
