@@ -1,10 +1,10 @@
 /** Calls of day quotas, counted by the hour in the store's `quota` table: for all processes, and beyond them. */
 import type { DayQuota, Json } from './connector.ts';
-import { worths, type CallBook, type HourCalls } from './quotas.ts';
+import { HOUR_MS, KNOWN_MS, worths, type CallBook, type HourCalls } from './quotas.ts';
 import type { Store } from './store/store.ts';
 
-/** Hours of a worth that are read: the week that tells what is to be expected, and the present day. */
-const hours = 8 * 24 + 1;
+/** Hours of a worth that are read; the running one is the last. */
+const hours = KNOWN_MS / HOUR_MS + 1;
 
 const counterOf = (connection: string, quota: string, worth: string): string =>
   `calls:${connection}:${quota}:${worth}`;

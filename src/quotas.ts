@@ -59,6 +59,8 @@ export interface Forecast {
 
 export const HOUR_MS = 3_600_000;
 const DAYS = 7;
+/** How far back calls are of use: the week that tells what is to be expected, and the present day. */
+export const KNOWN_MS = (DAYS + 1) * 24 * HOUR_MS;
 /** Others may need more than they did. */
 const MARGIN = 1.2;
 /** Of a day's calls, kept for each while nobody knows what it needs. */
@@ -360,6 +362,6 @@ export class DayQuotas {
         throw error;
       }
     }
-    one.known = await book.read(one.quota.name, hourOf(this.#options.now()) - (DAYS + 1) * 24 * HOUR_MS);
+    one.known = await book.read(one.quota.name, hourOf(this.#options.now()) - KNOWN_MS);
   }
 }

@@ -1,5 +1,5 @@
 /** Quotas of a day: how far each is used up, what is kept for whom, and when a backfill that comes up against one ends. */
-import { forecastWords, HOUR_MS, QuotaPlan, type QuotaUse } from '../quotas.ts';
+import { forecastWords, HOUR_MS, KNOWN_MS, QuotaPlan, type QuotaUse } from '../quotas.ts';
 import { callBook, toldQuotas } from '../call-book.ts';
 import type { Store } from '../store/store.ts';
 
@@ -9,13 +9,11 @@ export interface QuotaReport extends Omit<QuotaUse, 'resetsAt'> {
   readonly resetsAt: string;
 }
 
-const WEEK_MS = 8 * 24 * HOUR_MS;
-
 const plansOf = async (store: Store, connection: string, now: number): Promise<QuotaPlan[]> => {
   const book = callBook(() => store, connection);
   return Promise.all(
     (await toldQuotas(store, connection)).map(
-      async (quota) => new QuotaPlan(quota, await book.read(quota.name, now - WEEK_MS)),
+      async (quota) => new QuotaPlan(quota, await book.read(quota.name, now - KNOWN_MS)),
     ),
   );
 };

@@ -116,8 +116,10 @@ const gather = async (hub: Hub, syncs: readonly Sync[], rows: readonly Row[]): P
     else list.push(touch);
   }
   const jobs: Job[] = [];
+  // All syncs here are of one lane.
+  const [first] = syncs;
   for (const [object, touches] of byObject) {
-    for (const { lane } of syncs.slice(0, 1)) hub.touched?.(lane, object);
+    if (first !== undefined) hub.touched?.(first.lane, object);
     const links = new Map<string, LinkState | null>();
     for (const sync of syncs) {
       const row = await hub.store.get('link', { sync: sync.name, object });
